@@ -1,0 +1,142 @@
+// Package app is what a user deploys: one model of an application, whatever it
+// was written in. Readers (app/serverless, later SAM and CloudFormation) turn
+// files into an Application; the deployer turns an Application into functions,
+// layers and APIs. The model knows neither side.
+//
+// An Application is complete when a reader returns it: variables are resolved
+// and intrinsic functions evaluated, because every name, ARN and URL follows
+// from the [Target] alone.
+package app
+
+import (
+	"fmt"
+
+	"pinfold.dev/pinfold"
+)
+
+// Target is the platform that an application is read for.
+type Target struct {
+	Account   string            `json:"account"`
+	Region    string            `json:"region"`
+	Endpoints pinfold.Endpoints `json:"endpoints"`
+}
+
+// Application is everything that one manifest asks for, in one stage.
+type Application struct {
+	Name      string        `json:"name"`
+	Stage     string        `json:"stage"`
+	Functions []Function    `json:"functions"`
+	Layers    []Layer       `json:"layers,omitempty"`
+	APIs      []pinfold.API `json:"apis,omitempty"`
+	Outputs   []Output      `json:"outputs,omitempty"`
+	// RoleStatements are the IAM statements that the manifest gives its
+	// functions, as JSON; kept for the identity service.
+	RoleStatements []byte `json:"roleStatements,omitempty"`
+	// Unserved is what the manifest asks for and Pinfold cannot give yet.
+	Unserved []Unserved `json:"unserved,omitempty"`
+	// Warnings are for the person who deploys; they stop nothing.
+	Warnings []Warning `json:"-"`
+}
+
+// Function is one function of an application.
+type Function struct {
+	Key    string         `json:"key"`  // its name in the manifest
+	Name   string         `json:"name"` // its name on the platform
+	Config pinfold.Config `json:"config"`
+	// Layers are ARNs, or "layer:KEY" for a layer of the same application.
+	// Config.Layers is empty until the deployer has resolved them.
+	Layers              []string          `json:"layers,omitempty"`
+	Code                pinfold.Package   `json:"code"` // set by Build
+	Tags                map[string]string `json:"tags,omitempty"`
+	ReservedConcurrency *int              `json:"reservedConcurrency,omitempty"`
+	// Publish makes a numbered version whenever code or settings change.
+	Publish bool         `json:"publish,omitempty"`
+	URL     *FunctionURL `json:"url,omitempty"`
+	Source  *Source      `json:"-"` // where the code comes from
+	At      Position     `json:"at"`
+}
+
+// FunctionURL is a function's own door.
+type FunctionURL struct {
+	AuthType   string        `json:"authType"`   // NONE or AWS_IAM
+	InvokeMode string        `json:"invokeMode"` // BUFFERED or RESPONSE_STREAM
+	CORS       *pinfold.CORS `json:"cors,omitempty"`
+}
+
+// Layer is one layer of an application.
+type Layer struct {
+	Key           string          `json:"key"`
+	Name          string          `json:"name"`
+	Description   string          `json:"description,omitempty"`
+	Runtimes      []string        `json:"runtimes,omitempty"`
+	Architectures []string        `json:"architectures,omitempty"`
+	License       string          `json:"license,omitempty"`
+	Retain        bool            `json:"retain,omitempty"` // keep earlier versions
+	Code          pinfold.Package `json:"code"`             // set by Build
+	Source        *Source         `json:"-"`
+	At            Position        `json:"at"`
+}
+
+// Output is a value that the application tells about itself.
+type Output struct {
+	Name        string `json:"name"`
+	Value       string `json:"value"`
+	Description string `json:"description,omitempty"`
+}
+
+// Unserved is a thing in the manifest that this Pinfold does not serve: an
+// event kind, a resource type, a setting that would change behaviour.
+type Unserved struct {
+	What string   `json:"what"` // "AWS::DynamoDB::Table UsersDynamoDbTable", "event sqs of function worker"
+	At   Position `json:"at"`
+}
+
+// Warning is something a person should know, such as a runtime that was
+// replaced or a plugin that was ignored.
+type Warning struct {
+	Message string   `json:"message"`
+	At      Position `json:"at"`
+}
+
+// Position is a place in a manifest. Line and Column count from 1; 0 is unknown.
+type Position struct {
+	File   string `json:"file,omitempty"` // relative to the application's folder
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+}
+
+func (p Position) String() string {
+	switch {
+	case p.File == "":
+		return ""
+	case p.Line == 0:
+		return p.File
+	case p.Column == 0:
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// Problem is one thing wrong with an application: what, where, and what to do.
+type Problem struct {
+	At      Position
+	Message string
+}
+
+// Problems is the error that readers return: everything that is wrong, not
+// only the first thing.
+type Problems []Problem
+
+func (p Problems) Error() string {
+	s := ""
+	for i, problem := range p {
+		if i > 0 {
+			s += "\n"
+		}
+		if at := problem.At.String(); at != "" {
+			s += at + ": "
+		}
+		s += problem.Message
+	}
+	return s
+}

@@ -1,0 +1,55 @@
+package pinfold
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+)
+
+// Endpoints is where a platform can be reached from outside.
+type Endpoints struct {
+	API  string `json:"api"`  // base URL of the control and AWS protocols: http://127.0.0.1:4566
+	HTTP string `json:"http"` // base URL of the public door: http://127.0.0.1:8080
+}
+
+// APIURL returns the URL under which an API's routes are found, without a
+// trailing slash. A REST API has its stage in the path, an HTTP API has not.
+func (e Endpoints) APIURL(kind APIKind, id, stage string) string {
+	u := e.withHost(id + ".execute-api.localhost")
+	if kind == RESTAPI {
+		u += "/" + stage
+	}
+	return u
+}
+
+// FunctionURL returns the URL of a function URL by its ID, with the trailing
+// slash that AWS gives it.
+func (e Endpoints) FunctionURL(id string) string {
+	return e.withHost(id+".lambda-url.localhost") + "/"
+}
+
+// withHost puts host before the public door's port: names below "localhost"
+// lead to the machine itself (RFC 6761), so they need no DNS.
+func (e Endpoints) withHost(host string) string {
+	scheme, rest, _ := strings.Cut(e.HTTP, "://")
+	if _, port, ok := strings.Cut(rest[strings.LastIndex(rest, "]")+1:], ":"); ok {
+		host += ":" + port
+	}
+	return scheme + "://" + host
+}
+
+// APIID returns the ID of an application's API. It depends on the names alone,
+// so that a URL is known before the first deployment and stays the same.
+func APIID(account, region, app, stage string, kind APIKind) string {
+	return id(10, "api", account, region, app, stage, string(kind))
+}
+
+// URLID returns the ID of the function URL of a function or alias.
+func URLID(ref FunctionRef) string {
+	return id(32, "url", ref.ARN())
+}
+
+func id(length int, parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:length]
+}

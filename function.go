@@ -1,0 +1,101 @@
+package pinfold
+
+import "time"
+
+// Version is everything that is needed to run a function: its settings and its
+// code. A function's unpublished version is called [LatestVersion] and can
+// change; a published one has a number and cannot. AWS calls the same thing a
+// FunctionConfiguration.
+//
+// A *Version that a registry hands out is shared and must not be changed.
+type Version struct {
+	Ref    FunctionRef // Qualifier is the version: "$LATEST" or a number
+	Config Config
+	Code   Package
+
+	RevisionID   string
+	LastModified time.Time
+}
+
+// Key identifies exactly this content of this version: two versions with the
+// same key run the same. Instances belong to a key.
+func (v *Version) Key() string { return v.Ref.ARN() + "@" + v.RevisionID }
+
+// Config is how a function runs. Field meanings and limits are those of AWS's
+// CreateFunction.
+type Config struct {
+	Runtime          string            `json:"runtime"`
+	Handler          string            `json:"handler"`
+	Role             string            `json:"role,omitempty"`
+	Description      string            `json:"description,omitempty"`
+	Architecture     string            `json:"architecture,omitempty"` // x86_64 or arm64
+	MemoryMB         int               `json:"memoryMB"`
+	Timeout          Seconds           `json:"timeout"`
+	EphemeralMB      int               `json:"ephemeralMB"` // size of /tmp
+	Environment      map[string]string `json:"environment,omitempty"`
+	Layers           []LayerRef        `json:"layers,omitempty"`
+	LogFormat        string            `json:"logFormat,omitempty"`           // Text or JSON
+	ApplicationLevel string            `json:"applicationLogLevel,omitempty"` // JSON only: TRACE to FATAL
+	SystemLevel      string            `json:"systemLogLevel,omitempty"`      // JSON only: DEBUG, INFO, WARN
+	LogGroup         string            `json:"logGroup,omitempty"`
+	TracingMode      string            `json:"tracingMode,omitempty"` // PassThrough or Active
+}
+
+// Seconds is a duration in whole seconds, as AWS's timeouts are.
+type Seconds int
+
+// Duration returns s as a time.Duration.
+func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
+
+// Package is a code package: a zip file by the hash of its content.
+type Package struct {
+	SHA256 string `json:"sha256"` // lower-case hex of the zip file
+	Size   int64  `json:"size"`   // bytes of the zip file
+}
+
+// LayerRef is a layer version as a function uses it.
+type LayerRef struct {
+	ARN  string  `json:"arn"` // arn:aws:lambda:REGION:ACCOUNT:layer:NAME:VERSION
+	Code Package `json:"code"`
+}
+
+// Function is what belongs to a function as a whole and not to one version.
+type Function struct {
+	Ref                 FunctionRef // unqualified
+	Tags                map[string]string
+	ReservedConcurrency *int // nil: shares the account's pool; 0: every invocation is throttled
+}
+
+// Alias is a name for a version that can be moved, and can send a share of its
+// invocations to a second version.
+type Alias struct {
+	Ref         FunctionRef // Qualifier is the alias's name
+	Version     string
+	Additional  string  // a second version, or ""
+	Weight      float64 // the share of invocations that Additional gets, 0 to 1
+	Description string
+	RevisionID  string
+}
+
+// Layer is one version of a layer.
+type Layer struct {
+	Account, Region, Name string
+	Version               int
+	Description           string
+	Runtimes              []string
+	Architectures         []string
+	License               string
+	Code                  Package
+	Created               time.Time
+}
+
+// URL is a function URL: an HTTP door to one function or alias.
+type URL struct {
+	Ref        FunctionRef // Qualifier is "" or an alias
+	ID         string      // first label of its host name
+	AuthType   string      // NONE or AWS_IAM
+	InvokeMode string      // BUFFERED or RESPONSE_STREAM
+	CORS       *CORS
+	Created    time.Time
+	Modified   time.Time
+}

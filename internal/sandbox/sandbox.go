@@ -1,0 +1,119 @@
+// Package sandbox is the contract between the platform and the walls around an
+// instance of a function. Drivers are folders below this one; sandboxtest is
+// the conformance suite that each of them passes.
+//
+// A sandbox can be started before it is known whose code will run in it:
+// Create, Start, and only then Assign. That order makes prewarmed cells; the
+// other one (Create, Assign, Start) serves runtimes that must see their code
+// to start.
+package sandbox
+
+import (
+	"context"
+	"net"
+	"os"
+	"time"
+)
+
+// Driver makes sandboxes of one kind.
+type Driver interface {
+	Name() string
+	Capabilities() Capabilities
+	// Create makes an empty sandbox: walls, but no process and no code.
+	Create(ctx context.Context, spec Spec) (Sandbox, error)
+	// Sweep removes everything that sandboxes of an earlier process of the
+	// platform left behind. It is called once, before the first Create.
+	Sweep(ctx context.Context) error
+}
+
+// Capabilities says which promises a driver keeps. Tests of a promise run
+// against the drivers that make it; doctor shows the ones that are missing.
+type Capabilities struct {
+	Filesystem bool // sees only its own files and a read-only system
+	Processes  bool // sees only its own processes, and they all die with it
+	Network    bool // has a network of its own
+	Memory     bool // is held to its memory size
+	CPU        bool // is held to its share of the processor
+	Freeze     bool // implements Freezer
+}
+
+// Spec is what must be known to create a sandbox.
+type Spec struct {
+	ID string // unique among all sandboxes of all time: names its folder, cgroup, ...
+	// ReadOnly lists host folders that the process inside must be able to
+	// read at the same path, such as the one with the runtime's bootstrap.
+	ReadOnly []string
+}
+
+// Assignment makes a sandbox a function's.
+type Assignment struct {
+	Code   string // host folder with the unpacked code package; read-only
+	Layers string // host folder with the merged layers, or "" for none; read-only
+	Limits Limits
+}
+
+// Limits bounds what a sandbox may use. Zero means no bound.
+type Limits struct {
+	MemoryMB    int
+	EphemeralMB int // size of Paths.Tmp
+}
+
+// Paths is where things are for the process inside.
+type Paths struct {
+	Task string // the code: /var/task where the driver has a file system of its own
+	Opt  string // the layers: /opt likewise; "" if there are none
+	Tmp  string // private, writable, gone with the sandbox
+}
+
+// Command is the process to run inside.
+type Command struct {
+	Path string   // executable, as seen inside
+	Args []string // without argv[0]
+	Env  []string // KEY=VALUE, complete: nothing is inherited
+	Dir  string   // working directory, as seen inside; "" means Paths.Tmp
+	// Output is the write end for standard output and error.
+	Output *os.File
+	// Files are the process's descriptors from 3 on.
+	Files []*os.File
+}
+
+// Sandbox is one set of walls around at most one process tree.
+type Sandbox interface {
+	ID() string
+	// Assign makes code and layers appear and limits hold, before or after
+	// Start, once.
+	Assign(ctx context.Context, a Assignment) (Paths, error)
+	// Start runs the command, once. It returns when the process runs, not
+	// when it ends. The caller closes its own ends of the command's files.
+	Start(ctx context.Context, cmd Command) error
+	// Listen opens a TCP listener that the process inside can dial at the
+	// listener's Addr, and with Capabilities.Network no one else can.
+	Listen(ctx context.Context) (net.Listener, error)
+	// Done is closed when the process has ended; Exit then says how.
+	Done() <-chan struct{}
+	Exit() Exit
+	// Usage reports what the sandbox has used so far.
+	Usage() Usage
+	// Close kills every process inside, waits until they are gone, and
+	// removes every trace. It may be called more than once.
+	Close() error
+}
+
+// Freezer is implemented by sandboxes whose driver has Capabilities.Freeze.
+type Freezer interface {
+	Freeze(ctx context.Context) error
+	Thaw(ctx context.Context) error
+}
+
+// Exit is how a process ended.
+type Exit struct {
+	Code        int    // exit status, or -1 if a signal ended it
+	Signal      string // "killed", "segmentation fault", ... or ""
+	OutOfMemory bool   // ended by its memory limit
+}
+
+// Usage is what a sandbox has used.
+type Usage struct {
+	PeakMemoryMB int
+	CPU          time.Duration
+}
