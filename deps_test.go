@@ -1,0 +1,145 @@
+package pinfold_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "pinfold.dev/pinfold"
+
+// room is one class of packages and what it may import of this module. The
+// lattice reads from the ground up; a package may always import the root.
+type room struct {
+	name    string   // path below the module; "/*" matches one more element, "/..." any number
+	imports []string // rooms it may import
+	why     string   // why no more than these
+}
+
+var services = []string{
+	"internal/function", "internal/code", "internal/httpapi", "internal/invoke", "internal/pool",
+	"internal/runtimes", "internal/logs", "internal/iam",
+}
+
+var house = []room{
+	{"", nil, "the ground knows nothing: every package stands on it"},
+	{"app", nil, "the model of an application knows neither who reads it nor who deploys it"},
+	{"app/*", []string{"app"}, "a reader turns files into the model; it meets no server and no other reader"},
+	{"client", []string{"app"}, "the client knows the server by its protocol alone"},
+
+	{"internal/store", nil, "a contract names no engine"},
+	{"internal/store/storetest", []string{"internal/store"}, "a conformance suite tests any engine"},
+	{"internal/store/sql", []string{"internal/store", "internal/store/storetest"}, "an engine knows its contract, no service"},
+	{"internal/store/blob", []string{"internal/store/blob/blobtest"}, "a contract names no engine but its own folder"},
+	{"internal/store/blob/blobtest", []string{"internal/store/blob"}, "a conformance suite tests any engine"},
+	{"internal/sandbox", nil, "a contract names no driver"},
+	{"internal/sandbox/sandboxtest", []string{"internal/sandbox"}, "a conformance suite tests any driver"},
+	{"internal/sandbox/*", []string{"internal/sandbox", "internal/sandbox/sandboxtest"}, "a driver knows its contract, no service and no other driver"},
+
+	{"internal/function", []string{"internal/store"}, "services are siblings: the composition root plugs them together"},
+	{"internal/code", []string{"internal/store/blob"}, "services are siblings: the composition root plugs them together"},
+	{"internal/httpapi", []string{"internal/store"}, "services are siblings: the composition root plugs them together"},
+	{"internal/invoke", nil, "the invoker sees functions and instances through its own two small ports"},
+	{"internal/pool", nil, "the pool sees workers, not how they talk or are walled in"},
+	{"internal/runtimes", []string{"internal/sandbox"}, "a runtime speaks to an instance behind any walls"},
+	{"internal/logs", nil, "services are siblings: the composition root plugs them together"},
+	{"internal/iam", nil, "services are siblings: the composition root plugs them together"},
+
+	{"internal/gateway", services, "the public door speaks to services; it knows no AWS service protocol"},
+	{"internal/deploy", append([]string{"app", "internal/store"}, services...), "the deployer applies an application through the services that the wire uses"},
+	{"internal/wire/protocol/...", []string{"internal/wire/protocol/..."}, "encodings know no service"},
+	{"internal/wire/awsgen", []string{"internal/wire/protocol", "internal/wire/lambda", "internal/wire/sts"}, "the generator writes code, it is not used by it"},
+	{"internal/wire/sigv4", []string{"internal/iam"}, "signatures are checked before any service is known"},
+	{"internal/wire/mux", []string{"internal/wire/protocol", "internal/wire/sigv4"}, "the listener is handed the services it serves"},
+	{"internal/wire/*", append([]string{"app", "internal/wire/protocol", "internal/wire/mux"}, services...), "an adapter knows its service and the wire, no other adapter"},
+	{"internal/platform", []string{"..."}, ""},
+	{"platformtest", []string{"internal/platform", "client", "app", "app/*"}, "tests start the same platform that production does"},
+	{"cli", []string{"app", "app/*", "client", "internal/platform"}, "commands talk to the server through its client; only up, dev and doctor start one"},
+	{"cmd/pinfold", []string{"cli"}, "main is tiny"},
+	{"test/...", []string{"..."}, ""},
+	{"bench/...", []string{"..."}, ""},
+}
+
+// groundForbids are standard packages that the nouns have no business with.
+var groundForbids = map[string]string{
+	"net/http":     "the nouns know no protocol",
+	"database/sql": "the nouns know no store",
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+// TestImportLattice holds the house together: see "The house" in ARCHITECTURE.md.
+func TestImportLattice(t *testing.T) {
+	for _, pkg := range list(t) {
+		name := strings.TrimPrefix(strings.TrimPrefix(pkg.ImportPath, module), "/")
+		i := slices.IndexFunc(house, func(r room) bool { return matches(r.name, name) })
+		if i < 0 {
+			t.Errorf("%s has no place in the house: give it a line in deps_test.go, with its reason", pkg.ImportPath)
+			continue
+		}
+		for _, imported := range pkg.Imports {
+			if why, bad := groundForbids[imported]; bad && name == "" {
+				t.Errorf("the root package imports %s: %s", imported, why)
+			}
+			target, ours := strings.CutPrefix(imported, module+"/")
+			if !ours || slices.ContainsFunc(house[i].imports, func(p string) bool { return matches(p, target) }) {
+				continue
+			}
+			t.Errorf("%s must not import %s: %s", pkg.ImportPath, imported, house[i].why)
+		}
+	}
+}
+
+// TestGroundIsStandardLibrary keeps foreign code out of the nouns and the model.
+func TestGroundIsStandardLibrary(t *testing.T) {
+	for _, pkg := range list(t) {
+		if pkg.ImportPath != module && pkg.ImportPath != module+"/internal/store" && pkg.ImportPath != module+"/internal/sandbox" {
+			continue
+		}
+		for _, imported := range pkg.Imports {
+			first, _, _ := strings.Cut(imported, "/")
+			if strings.Contains(first, ".") && !strings.HasPrefix(imported, module) {
+				t.Errorf("%s imports %s: the ground and the contracts use the standard library alone", pkg.ImportPath, imported)
+			}
+		}
+	}
+}
+
+func matches(pattern, name string) bool {
+	if pattern == "..." || pattern == name {
+		return true
+	}
+	if prefix, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return name == prefix || strings.HasPrefix(name, prefix+"/")
+	}
+	if prefix, ok := strings.CutSuffix(pattern, "/*"); ok {
+		rest, below := strings.CutPrefix(name, prefix+"/")
+		return below && !strings.Contains(rest, "/")
+	}
+	return false
+}
+
+func list(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var pkg goPackage
+		if err := dec.Decode(&pkg); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, pkg)
+	}
+}
