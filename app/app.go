@@ -117,6 +117,12 @@ func (p Position) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
+// FileLine returns the position without its column: file:line.
+func (p Position) FileLine() string {
+	p.Column = 0
+	return p.String()
+}
+
 // Problem is one thing wrong with an application: what, where, and what to do.
 type Problem struct {
 	At      Position

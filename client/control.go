@@ -1,0 +1,144 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/app"
+)
+
+// Info is what a server says about itself.
+type Info struct {
+	app.Target
+	Version string `json:"version"`
+	Sandbox string `json:"sandbox"` // name of the sandbox driver
+	Dev     bool   `json:"dev"`
+	PID     int    `json:"pid"`
+	Data    string `json:"data"` // path of the data folder on the server's machine
+}
+
+// Info asks the server what it is.
+func (c *Client) Info(ctx context.Context) (Info, error) {
+	var info Info
+	return info, c.call(ctx, http.MethodGet, "/_pinfold/v1/info", nil, nil, &info)
+}
+
+// Plan asks what deploying an application would change.
+func (c *Client) Plan(ctx context.Context, a *app.Application) (*app.Plan, error) {
+	plan := new(app.Plan)
+	return plan, c.call(ctx, http.MethodPost, "/_pinfold/v1/plan", nil, a, plan)
+}
+
+// Deploy makes an application be there, all of it or nothing. If base is the
+// Base of a plan, a state that is no longer the plan's is a Conflict.
+func (c *Client) Deploy(ctx context.Context, a *app.Application, base string) (*app.Deployed, error) {
+	deployed := new(app.Deployed)
+	return deployed, c.call(ctx, http.MethodPost, "/_pinfold/v1/deploy", url.Values{"base": {base}}, a, deployed)
+}
+
+// Apps lists the deployed applications.
+func (c *Client) Apps(ctx context.Context) ([]app.Deployed, error) {
+	var apps []app.Deployed
+	return apps, c.call(ctx, http.MethodGet, "/_pinfold/v1/apps", nil, nil, &apps)
+}
+
+// Remove removes an application with everything that it made.
+func (c *Client) Remove(ctx context.Context, name, stage string) error {
+	return c.call(ctx, http.MethodDelete, "/_pinfold/v1/apps/"+url.PathEscape(name)+"/"+url.PathEscape(stage), nil, nil, nil)
+}
+
+// FunctionStatus is a function and how it is doing.
+type FunctionStatus struct {
+	Name      string         `json:"name"`
+	Runtime   string         `json:"runtime"`
+	MemoryMB  int            `json:"memoryMB"`
+	App       string         `json:"app,omitempty"` // "name/stage", or "" if no application owns it
+	Modified  time.Time      `json:"modified"`
+	CodeSize  int64          `json:"codeSize"`
+	Instances map[string]int `json:"instances,omitempty"` // by state
+}
+
+// Functions lists every function with its instances.
+func (c *Client) Functions(ctx context.Context) ([]FunctionStatus, error) {
+	var all []FunctionStatus
+	return all, c.call(ctx, http.MethodGet, "/_pinfold/v1/functions", nil, nil, &all)
+}
+
+// PutPackage uploads a code package. The server checks that it is the content
+// that its hash says.
+func (c *Client) PutPackage(ctx context.Context, p pinfold.Package, content io.ReadSeeker) error {
+	resp, err := c.do(ctx, request{
+		method: http.MethodPut, path: "/_pinfold/v1/packages/" + p.SHA256,
+		body: content, size: p.Size, sha256: p.SHA256,
+		header: http.Header{"Content-Type": {"application/zip"}},
+	})
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+// LogQuery selects log lines.
+type LogQuery struct {
+	Function  string    // a name, or "" for all
+	App       string    // "name/stage": only functions of this application
+	Since     time.Time // zero: from the beginning of what is kept
+	Filter    string    // only lines that contain this text
+	RequestID string
+	Tail      int  // only the last so many lines of history; 0 is all
+	Follow    bool // go on with lines as they are written
+}
+
+// Logs yields the log lines of a query, oldest first. With Follow it ends when
+// ctx does.
+func (c *Client) Logs(ctx context.Context, q LogQuery) iter.Seq2[pinfold.LogLine, error] {
+	values := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	set("function", q.Function)
+	set("app", q.App)
+	set("filter", q.Filter)
+	set("request", q.RequestID)
+	if !q.Since.IsZero() {
+		set("since", q.Since.Format(time.RFC3339Nano))
+	}
+	if q.Tail > 0 {
+		set("tail", strconv.Itoa(q.Tail))
+	}
+	if q.Follow {
+		set("follow", "true")
+	}
+	return func(yield func(pinfold.LogLine, error) bool) {
+		resp, err := c.do(ctx, request{method: http.MethodGet, path: "/_pinfold/v1/logs", query: values})
+		if err != nil {
+			yield(pinfold.LogLine{}, err)
+			return
+		}
+		defer resp.Body.Close()
+		dec := json.NewDecoder(bufio.NewReader(resp.Body))
+		for {
+			var line pinfold.LogLine
+			if err := dec.Decode(&line); err != nil {
+				if !errors.Is(err, io.EOF) && ctx.Err() == nil {
+					yield(line, pinfold.Errorf(pinfold.Unavailable, "the log broke off: %w", err))
+				}
+				return
+			}
+			if !yield(line, nil) {
+				return
+			}
+		}
+	}
+}

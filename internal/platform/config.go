@@ -1,0 +1,163 @@
+package platform
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"go.yaml.in/yaml/v3"
+
+	"pinfold.dev/pinfold"
+)
+
+// Config is everything that can be set about a platform. Each field has one
+// name in the configuration file (yaml), one environment variable (env) and,
+// for the common ones, one flag of `pinfold up`. Flags win over environment,
+// environment over file, file over [Defaults].
+type Config struct {
+	// Data is the folder that holds everything the platform keeps.
+	Data string `yaml:"data" env:"PINFOLD_DATA"`
+	// API is the address of the control and AWS protocols, host:port.
+	API string `yaml:"api" env:"PINFOLD_API"`
+	// HTTP is the address of the public door, host:port.
+	HTTP string `yaml:"http" env:"PINFOLD_HTTP"`
+
+	Account string `yaml:"account" env:"PINFOLD_ACCOUNT"` // 12 digits
+	Region  string `yaml:"region" env:"PINFOLD_REGION"`
+
+	// RootAccessKeyID and RootSecretAccessKey are the account owner's key. If
+	// both are empty the first start makes one.
+	RootAccessKeyID     string `yaml:"rootAccessKeyId" env:"PINFOLD_ROOT_ACCESS_KEY_ID"`
+	RootSecretAccessKey string `yaml:"rootSecretAccessKey" env:"PINFOLD_ROOT_SECRET_ACCESS_KEY"`
+
+	// Sandbox is the sandbox driver: "auto" takes the strongest one that runs here.
+	Sandbox string `yaml:"sandbox" env:"PINFOLD_SANDBOX"`
+	// Concurrency is the account's limit of simultaneous invocations.
+	Concurrency int `yaml:"concurrency" env:"PINFOLD_CONCURRENCY"`
+	// IdleTimeout is how long an instance without work is kept.
+	IdleTimeout time.Duration `yaml:"idleTimeout" env:"PINFOLD_IDLE_TIMEOUT"`
+	// DrainTimeout is how long a stopping platform waits for running invocations.
+	DrainTimeout time.Duration `yaml:"drainTimeout" env:"PINFOLD_DRAIN_TIMEOUT"`
+	// LogMB is how many megabytes of log are kept per function.
+	LogMB int `yaml:"logMB" env:"PINFOLD_LOG_MB"`
+
+	// Dev accepts any credentials, or none, as the account owner's.
+	Dev bool `yaml:"-"`
+}
+
+// Defaults returns the configuration of a platform about which nothing is said.
+func Defaults() Config {
+	return Config{
+		Data:         DefaultData(),
+		API:          "127.0.0.1:4566",
+		HTTP:         "127.0.0.1:8080",
+		Account:      pinfold.DefaultAccount,
+		Region:       pinfold.DefaultRegion,
+		Sandbox:      "auto",
+		Concurrency:  1000,
+		IdleTimeout:  10 * time.Minute,
+		DrainTimeout: 30 * time.Second,
+		LogMB:        64,
+	}
+}
+
+// DefaultData is the data folder of a platform that is not told another:
+// $XDG_DATA_HOME/pinfold, usually ~/.local/share/pinfold.
+func DefaultData() string {
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "pinfold")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "pinfold-data"
+	}
+	return filepath.Join(home, ".local", "share", "pinfold")
+}
+
+// Load returns the defaults, overlaid by the configuration file (if file is not
+// empty) and by the environment. It does not validate: flags come first.
+func Load(file string, environ []string) (Config, error) {
+	c := Defaults()
+	if file != "" {
+		if err := c.readFile(file); err != nil {
+			return c, err
+		}
+	}
+	vars := map[string]string{}
+	for _, kv := range environ {
+		if name, value, ok := strings.Cut(kv, "="); ok && strings.HasPrefix(name, "PINFOLD_") && value != "" {
+			vars[name] = value
+		}
+	}
+	if err := env.ParseWithOptions(&c, env.Options{Environment: vars}); err != nil {
+		return c, pinfold.Errorf(pinfold.Invalid, "environment: %w", err)
+	}
+	// The command line's clients take the same variable as a URL.
+	c.API = strings.TrimSuffix(strings.TrimPrefix(c.API, "http://"), "/")
+	return c, nil
+}
+
+func (c *Config) readFile(file string) error {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return pinfold.Errorf(pinfold.Invalid, "there is no configuration file %s", file)
+	}
+	if err != nil {
+		return pinfold.Errorf(pinfold.Invalid, "reading the configuration file: %w", err)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+		return pinfold.Errorf(pinfold.Invalid, "%s: %w", file, err)
+	}
+	return nil
+}
+
+var (
+	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	regionPattern  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`)
+)
+
+// Sandboxes lists what Config.Sandbox may be.
+var Sandboxes = []string{"auto", "process"}
+
+// Validate checks the configuration as a whole and reports all that is wrong.
+func (c *Config) Validate() error {
+	var wrong []string
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			wrong = append(wrong, fmt.Sprintf(format, args...))
+		}
+	}
+	check(c.Data != "", "data: name a folder to keep everything in")
+	checkAddr := func(name, addr string) {
+		_, _, err := net.SplitHostPort(addr)
+		check(err == nil, "%s: %q is not an address: write host:port, such as 127.0.0.1:8080", name, addr)
+	}
+	checkAddr("api", c.API)
+	checkAddr("http", c.HTTP)
+	check(c.API != c.HTTP || strings.HasSuffix(c.API, ":0"), "api and http: both are %s, but each needs an address of its own", c.API)
+	check(accountPattern.MatchString(c.Account), "account: %q is not an account id: it has 12 digits", c.Account)
+	check(regionPattern.MatchString(c.Region), "region: %q does not look like a region, such as us-east-1", c.Region)
+	check((c.RootAccessKeyID == "") == (c.RootSecretAccessKey == ""),
+		"rootAccessKeyId and rootSecretAccessKey: give both (PINFOLD_ROOT_ACCESS_KEY_ID, PINFOLD_ROOT_SECRET_ACCESS_KEY) or neither")
+	check(slices.Contains(Sandboxes, c.Sandbox), "sandbox: %q is not one of %s", c.Sandbox, strings.Join(Sandboxes, ", "))
+	check(c.Concurrency >= 1, "concurrency: must be at least 1, not %d", c.Concurrency)
+	check(c.IdleTimeout > 0, "idleTimeout: must be positive, such as 10m")
+	check(c.DrainTimeout >= 0, "drainTimeout: must not be negative")
+	check(c.LogMB >= 1, "logMB: must be at least 1, not %d", c.LogMB)
+	if len(wrong) > 0 {
+		return pinfold.Errorf(pinfold.Invalid, "the configuration is not valid:\n  %s", strings.Join(wrong, "\n  "))
+	}
+	return nil
+}
