@@ -1,0 +1,265 @@
+// Package control is the adapter of Pinfold's own protocol: what the command
+// line asks of the server and AWS's APIs have no words for. JSON over HTTP
+// below /_pinfold/v1/, authenticated like every other request on the listener;
+// package client is its other side.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/app"
+)
+
+// Deployer takes applications; internal/deploy is one.
+type Deployer interface {
+	Plan(ctx context.Context, who pinfold.Principal, a *app.Application) (*app.Plan, error)
+	Apply(ctx context.Context, who pinfold.Principal, a *app.Application, base string) (*app.Deployed, error)
+	Remove(ctx context.Context, who pinfold.Principal, name, stage string) error
+	List(ctx context.Context, who pinfold.Principal) ([]app.Deployed, error)
+}
+
+// Packages keeps code packages.
+type Packages interface {
+	// Add stores a zip file of at most limit bytes and returns what it is.
+	Add(ctx context.Context, r io.Reader, limit int64) (pinfold.Package, error)
+}
+
+// LogQuery selects log lines; see client.LogQuery.
+type LogQuery struct {
+	Functions []string // names; empty is all
+	Since     time.Time
+	Filter    string
+	RequestID string
+	Tail      int
+	Follow    bool
+}
+
+// Logs reads what functions wrote.
+type Logs interface {
+	Lines(ctx context.Context, q LogQuery) iter.Seq2[pinfold.LogLine, error]
+}
+
+// Options is what the adapter needs of the platform.
+type Options struct {
+	Deployer   Deployer
+	Packages   Packages
+	Logs       Logs
+	Authorizer pinfold.Authorizer
+	Info       any // what GET info answers: client.Info
+	// Functions tells every function with its instances: []client.FunctionStatus.
+	Functions func(ctx context.Context) (any, error)
+	// Principal finds who the listener says has signed the request.
+	Principal func(context.Context) pinfold.Principal
+	ARN       func(resource string) string // ARN of a resource of the platform itself
+}
+
+// maxApplication bounds the JSON of an application.
+const maxApplication = 16 << 20
+
+// New returns the handler of everything below /_pinfold/v1/.
+func New(o Options) http.Handler {
+	h := &handler{o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_pinfold/v1/info", h.call("pinfold:GetInfo", h.info))
+	mux.HandleFunc("POST /_pinfold/v1/plan", h.call("pinfold:PlanApplication", h.plan))
+	mux.HandleFunc("POST /_pinfold/v1/deploy", h.call("pinfold:DeployApplication", h.deploy))
+	mux.HandleFunc("GET /_pinfold/v1/apps", h.call("pinfold:ListApplications", h.apps))
+	mux.HandleFunc("DELETE /_pinfold/v1/apps/{name}/{stage}", h.call("pinfold:RemoveApplication", h.remove))
+	mux.HandleFunc("GET /_pinfold/v1/functions", h.call("pinfold:ListFunctions", h.functions))
+	mux.HandleFunc("PUT /_pinfold/v1/packages/{sha256}", h.call("pinfold:PutPackage", h.putPackage))
+	mux.HandleFunc("GET /_pinfold/v1/logs", h.logs)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, pinfold.Errorf(pinfold.NotFound, "the control API has no %s %s: is the client of another version than the server?", r.Method, r.URL.Path))
+	})
+	return mux
+}
+
+type handler struct{ Options }
+
+// call wraps an operation that answers with one JSON value.
+func (h *handler) call(action string, op func(*http.Request, pinfold.Principal) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		who, err := h.authorize(r, action)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		answer, err := op(r, who)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answer)
+	}
+}
+
+func (h *handler) authorize(r *http.Request, action string) (pinfold.Principal, error) {
+	who := h.Principal(r.Context())
+	return who, h.Authorizer.Authorize(r.Context(), who, pinfold.Action{Name: action, Resource: h.ARN("*")})
+}
+
+func (h *handler) info(*http.Request, pinfold.Principal) (any, error) { return h.Info, nil }
+
+func (h *handler) plan(r *http.Request, who pinfold.Principal) (any, error) {
+	a, err := readApplication(r)
+	if err != nil {
+		return nil, err
+	}
+	return h.Deployer.Plan(r.Context(), who, a)
+}
+
+func (h *handler) deploy(r *http.Request, who pinfold.Principal) (any, error) {
+	a, err := readApplication(r)
+	if err != nil {
+		return nil, err
+	}
+	return h.Deployer.Apply(r.Context(), who, a, r.URL.Query().Get("base"))
+}
+
+func (h *handler) apps(r *http.Request, who pinfold.Principal) (any, error) {
+	return h.Deployer.List(r.Context(), who)
+}
+
+func (h *handler) remove(r *http.Request, who pinfold.Principal) (any, error) {
+	return struct{}{}, h.Deployer.Remove(r.Context(), who, r.PathValue("name"), r.PathValue("stage"))
+}
+
+func (h *handler) functions(r *http.Request, _ pinfold.Principal) (any, error) {
+	return h.Functions(r.Context())
+}
+
+// MaxPackage is how large a zip file the control API takes, in bytes. AWS's
+// limit for a direct upload is 50 MB; larger packages go through a bucket
+// there, for which this upload stands in, up to the limit on unpacked code.
+const MaxPackage = 262144000
+
+func (h *handler) putPackage(r *http.Request, _ pinfold.Principal) (any, error) {
+	pkg, err := h.Packages.Add(r.Context(), r.Body, MaxPackage)
+	if err != nil {
+		return nil, err
+	}
+	if want := r.PathValue("sha256"); pkg.SHA256 != want {
+		return nil, pinfold.Errorf(pinfold.Invalid, "the package arrived with SHA-256 %s instead of %s: it was changed on its way, upload it again", pkg.SHA256, want)
+	}
+	return pkg, nil
+}
+
+// logs streams lines as JSON, one a line, each sent as soon as it is there.
+func (h *handler) logs(w http.ResponseWriter, r *http.Request) {
+	if _, err := h.authorize(r, "pinfold:ReadLogs"); err != nil {
+		writeError(w, err)
+		return
+	}
+	q, err := h.logQuery(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	out := http.NewResponseController(w)
+	// A followed log has no end; the listener's write timeout is not for it.
+	_ = out.SetWriteDeadline(time.Time{})
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if q.Follow {
+		_ = out.Flush() // the client learns that it is connected
+	}
+	enc := json.NewEncoder(w)
+	for line, err := range h.Logs.Lines(r.Context(), q) {
+		if err != nil {
+			// Too late for a status: breaking off tells the client.
+			panic(http.ErrAbortHandler)
+		}
+		if enc.Encode(line) != nil {
+			return
+		}
+		if q.Follow {
+			_ = out.Flush()
+		}
+	}
+}
+
+func (h *handler) logQuery(r *http.Request) (LogQuery, error) {
+	values := r.URL.Query()
+	q := LogQuery{Filter: values.Get("filter"), RequestID: values.Get("request"), Follow: values.Get("follow") == "true"}
+	if name := values.Get("function"); name != "" {
+		q.Functions = []string{name}
+	}
+	var err error
+	if s := values.Get("since"); s != "" {
+		if q.Since, err = time.Parse(time.RFC3339Nano, s); err != nil {
+			return q, pinfold.Errorf(pinfold.Invalid, "since=%q is not an RFC 3339 time", s)
+		}
+	}
+	if s := values.Get("tail"); s != "" {
+		if q.Tail, err = strconv.Atoi(s); err != nil || q.Tail < 0 {
+			return q, pinfold.Errorf(pinfold.Invalid, "tail=%q is not a number of lines", s)
+		}
+	}
+	if name := values.Get("app"); name != "" {
+		if q.Functions, err = h.functionsOf(r, name); err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+func (h *handler) functionsOf(r *http.Request, name string) ([]string, error) {
+	apps, err := h.Deployer.List(r.Context(), h.Principal(r.Context()))
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(apps, func(d app.Deployed) bool { return d.App+"/"+d.Stage == name })
+	if i < 0 {
+		return nil, pinfold.Errorf(pinfold.NotFound, "no application %s is deployed", name)
+	}
+	var names []string
+	for _, f := range apps[i].Functions {
+		names = append(names, f.Name)
+	}
+	return names, nil
+}
+
+func readApplication(r *http.Request) (*app.Application, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxApplication+1))
+	if err != nil {
+		return nil, pinfold.Errorf(pinfold.Invalid, "reading the application: %w", err)
+	}
+	if len(body) > maxApplication {
+		return nil, pinfold.Errorf(pinfold.TooLarge, "the application's description is over %d MB", maxApplication>>20)
+	}
+	a := new(app.Application)
+	if err := json.Unmarshal(body, a); err != nil {
+		return nil, pinfold.Errorf(pinfold.Invalid, "the application is not in the form that this server reads: %w", err)
+	}
+	return a, nil
+}
+
+var statuses = map[pinfold.Code]int{
+	pinfold.NotFound: http.StatusNotFound, pinfold.Conflict: http.StatusConflict, pinfold.Invalid: http.StatusBadRequest,
+	pinfold.Denied: http.StatusForbidden, pinfold.Throttled: http.StatusTooManyRequests, pinfold.TooLarge: http.StatusRequestEntityTooLarge,
+	pinfold.Timeout: http.StatusGatewayTimeout, pinfold.Unavailable: http.StatusServiceUnavailable, pinfold.Unserved: http.StatusNotImplemented,
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	status, known := statuses[pinfold.CodeOf(err)]
+	if !known {
+		status = http.StatusInternalServerError
+	}
+	if errors.Is(err, context.Canceled) {
+		return // nobody listens any more
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"code": pinfold.CodeOf(err), "reason": pinfold.ReasonOf(err), "message": err.Error(),
+	})
+}
