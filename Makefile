@@ -1,0 +1,58 @@
+# The doors of the house. `make help` lists them.
+SHELL   := /bin/bash
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X pinfold.dev/pinfold/internal/platform.version=$(VERSION)
+GO      := go
+PKGS    := ./...
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the doors
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/pinfold
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pinfold ./cmd/pinfold
+
+.PHONY: up
+up: build ## build, start Pinfold, deploy examples/hello, stay up until Ctrl-C
+	@exec bin/pinfold up --deploy examples/hello
+
+.PHONY: setup
+setup: ## install what the tests need, if it is missing
+	@test/setup.sh
+
+.PHONY: test
+test: setup ## run every test, with the race detector
+	$(GO) test -race -timeout 15m $(PKGS)
+
+.PHONY: lint
+lint: ## check form, vet, staticcheck, cross-builds and generated files
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet $(PKGS)
+	$(GO) tool -modfile=tools/go.mod staticcheck $(PKGS)
+	$(GO) mod verify >/dev/null
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/pinfold
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/pinfold
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## run every fuzzer for FUZZTIME (default 30s) each
+	@set -e; for pkg in $$($(GO) list $(PKGS)); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+.PHONY: bench
+bench: build ## measure against the raw limit and write bench/RESULTS.md
+	$(GO) run ./bench -pinfold bin/pinfold -out bench/RESULTS.md
+
+.PHONY: generate
+generate: ## write generated code and docs again
+	$(GO) generate $(PKGS)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs what the tests need and this machine lacks: Debian packages (a C
+# compiler for the race detector, curl, the AWS command line, boto3) and the
+# JavaScript packages of test/apps, at the versions in their lock files.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+need=()
+command -v gcc >/dev/null || need+=(gcc libc6-dev)
+command -v curl >/dev/null || need+=(curl)
+command -v node >/dev/null || need+=(nodejs)
+command -v npm >/dev/null || need+=(npm)
+command -v python3 >/dev/null || need+=(python3)
+command -v aws >/dev/null || need+=(awscli)
+python3 -c 'import boto3' 2>/dev/null || need+=(python3-boto3)
+if ((${#need[@]})); then
+  echo "setup: installing ${need[*]}"
+  command -v apt-get >/dev/null || { echo "setup: this is not a Debian machine; install by hand: ${need[*]}" >&2; exit 1; }
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}"
+fi
+
+for lock in apps/*/package-lock.json; do
+  [ -e "$lock" ] || continue
+  app=$(dirname "$lock")
+  if [ ! -e "$app/node_modules/.package-lock.json" ] || [ "$lock" -nt "$app/node_modules/.package-lock.json" ]; then
+    echo "setup: npm ci in test/$app"
+    (cd "$app" && npm ci --silent --no-audit --no-fund --ignore-scripts)
+    touch "$app/node_modules/.package-lock.json"
+  fi
+done
