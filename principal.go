@@ -9,6 +9,7 @@ type PrincipalKind string
 const (
 	Root      PrincipalKind = "root"      // the owner of the account: may do everything
 	Service   PrincipalKind = "service"   // a part of the platform acting by itself, such as the gateway
+	Role      PrincipalKind = "role"      // someone acting under an assumed role, such as a running function
 	Anonymous PrincipalKind = "anonymous" // nobody said who they are
 )
 
