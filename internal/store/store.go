@@ -9,6 +9,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 
 	"pinfold.dev/pinfold"
 )
@@ -35,7 +37,9 @@ type Tx interface {
 	Apps() Table[App]                   // key: account, region, name, stage
 	Sequences() Table[int64]            // key: account, region, sequence name; numbers that never repeat
 	// AfterCommit has fn called once the transaction is on disk, and never if
-	// it is rolled back.
+	// it is rolled back. Functions are called in the order they were given, on
+	// the goroutine of the Update and before it returns; the store is free
+	// again by then. In a View they are called when it ends without an error.
 	AfterCommit(fn func())
 }
 
@@ -53,7 +57,7 @@ type Table[T any] interface {
 	Delete(Key) error
 	// List returns at most limit records below a prefix, those whose full key
 	// comes after the key `after` (nil: from the first), in order of keys. A
-	// limit of 0 or less is none. Keys are returned beside the records.
+	// limit of 0 or less means no limit. Keys are returned beside the records.
 	List(prefix, after Key, limit int) ([]Record[T], error)
 }
 
@@ -61,6 +65,20 @@ type Table[T any] interface {
 type Record[T any] struct {
 	Key   Key
 	Value T
+}
+
+// versionDigits is the width of a version number in a key: more than a
+// function can ever publish, so that the order of keys is the order of numbers.
+const versionDigits = 10
+
+// VersionKey returns a version ("$LATEST" or a number) as the element of a
+// [Key] that sorts as versions do: $LATEST first, then ascending. Anything
+// else comes back as it is, and is found nowhere.
+func VersionKey(version string) string {
+	if n, err := strconv.ParseUint(version, 10, 32); err == nil && version == strconv.FormatUint(n, 10) {
+		return fmt.Sprintf("%0*d", versionDigits, n)
+	}
+	return version
 }
 
 // Policy is the resource policy of a function, alias, version or layer version.
@@ -79,7 +97,8 @@ type App struct {
 }
 
 // Within returns a Control whose transactions all join tx: it makes several
-// services' changes into one.
+// services' changes into one. An error of a joined Update does not undo
+// anything by itself; the outer function has to return it.
 func Within(tx Tx) Control { return joined{tx} }
 
 type joined struct{ tx Tx }
