@@ -1,0 +1,52 @@
+package sigv4
+
+import (
+	"net/http"
+	"time"
+
+	"pinfold.dev/pinfold"
+)
+
+// Identities knows the bearers of access keys; internal/iam is one.
+type Identities interface {
+	// Lookup finds who bears an access key, and the secret it signs with.
+	Lookup(accessKeyID, sessionToken string) (secret string, who pinfold.Principal, found bool)
+	// Root is the owner of the account.
+	Root() pinfold.Principal
+}
+
+// Authenticator finds out who sent a request.
+type Authenticator struct {
+	identities Identities
+	open       bool
+}
+
+// NewAuthenticator returns an Authenticator that believes signatures only.
+func NewAuthenticator(ids Identities) *Authenticator { return &Authenticator{identities: ids} }
+
+// NewOpenAuthenticator returns one that takes every request for one of the
+// account's owner, signed or not. It is for development alone.
+func NewOpenAuthenticator(ids Identities) *Authenticator {
+	return &Authenticator{identities: ids, open: true}
+}
+
+// Authenticate returns who sent a request. body is its whole body. Errors are
+// those of [Verify].
+func (a *Authenticator) Authenticate(r *http.Request, body []byte) (pinfold.Principal, error) {
+	if a.open {
+		who := a.identities.Root()
+		if id, _, _, ok := Scope(r); ok {
+			who.AccessKeyID = id
+		}
+		return who, nil
+	}
+	var who pinfold.Principal
+	_, err := Verify(r, body, func(accessKeyID, sessionToken string) (secret string, found bool) {
+		secret, who, found = a.identities.Lookup(accessKeyID, sessionToken)
+		return secret, found
+	}, time.Now())
+	if err != nil {
+		return pinfold.Principal{}, err
+	}
+	return who, nil
+}

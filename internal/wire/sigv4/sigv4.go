@@ -1,0 +1,88 @@
+package sigv4
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"net/http"
+	"time"
+)
+
+// MaxSkew is how far a signer's clock may be from ours, either way.
+const MaxSkew = 15 * time.Minute
+
+const (
+	algorithm  = "AWS4-HMAC-SHA256"
+	terminator = "aws4_request"
+	timeFormat = "20060102T150405Z"
+)
+
+// Signature is what a checked signature says.
+type Signature struct {
+	AccessKeyID  string
+	SessionToken string // of temporary credentials, or ""
+	Region       string
+	Service      string
+	Time         time.Time // when it was made
+	Presigned    bool      // it stands in the URL, not in a header
+}
+
+// Secrets finds the secret of an access key. The session token is "" for a
+// request that has none.
+type Secrets func(accessKeyID, sessionToken string) (secret string, found bool)
+
+// Verify checks that a request was signed with the secret of the access key it
+// names, at about now, and that body is the body that was signed. It does not
+// read r.Body.
+//
+// Its errors have AWS's texts, and AWS's names as their Reason: see
+// [MissingAuthenticationToken] and its neighbours.
+func Verify(r *http.Request, body []byte, secrets Secrets, now time.Time) (Signature, error) {
+	c, err := readClaim(r)
+	if err != nil {
+		return Signature{}, err
+	}
+	if err := c.checkTime(now); err != nil {
+		return Signature{}, err
+	}
+	if err := c.checkSignedHeaders(r); err != nil {
+		return Signature{}, err
+	}
+	payload, err := c.payloadHash(r, body)
+	if err != nil {
+		return Signature{}, err
+	}
+	secret, found := secrets(c.AccessKeyID, c.SessionToken)
+	if !found {
+		return Signature{}, invalidClientToken()
+	}
+	key := signingKey(secret, c.date, c.Region, c.Service)
+	for _, path := range c.canonicalPaths(r) {
+		want := c.sign(key, c.canonicalRequest(r, path, payload))
+		if subtle.ConstantTimeCompare([]byte(want), []byte(c.signature)) == 1 {
+			return c.Signature, nil
+		}
+	}
+	return Signature{}, mismatch()
+}
+
+// sign returns the hex signature of a canonical request.
+func (c *claim) sign(key []byte, canonical string) string {
+	sum := sha256.Sum256([]byte(canonical))
+	toSign := algorithm + "\n" + c.timestamp + "\n" +
+		c.date + "/" + c.Region + "/" + c.Service + "/" + terminator + "\n" +
+		hex.EncodeToString(sum[:])
+	return hex.EncodeToString(mac(key, toSign))
+}
+
+// signingKey narrows a secret down to a day, a region and a service.
+func signingKey(secret, date, region, service string) []byte {
+	return mac(mac(mac(mac([]byte("AWS4"+secret), date), region), service), terminator)
+}
+
+func mac(key []byte, message string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(message))
+	return h.Sum(nil)
+}
