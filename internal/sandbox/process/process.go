@@ -73,10 +73,8 @@ func (d *Driver) Sweep(context.Context) error {
 	var problems []error
 	for _, entry := range entries {
 		dir := filepath.Join(d.dir, entry.Name())
-		if id, err := readIdentity(filepath.Join(dir, pidFile)); err == nil {
-			problems = append(problems, endAll(entry.Name(), id))
-		}
-		problems = append(problems, removeAll(dir))
+		first := readIdentity(filepath.Join(dir, pidFile))
+		problems = append(problems, endAll(entry.Name(), first), removeAll(dir))
 	}
 	return errors.Join(problems...)
 }
@@ -94,13 +92,17 @@ type identity struct {
 	start uint64 // as the system counts it
 }
 
-func readIdentity(name string) (identity, error) {
-	var id identity
+// readIdentity returns the zero identity, which is nobody's, if there is none to
+// read: the platform was killed before it could write it.
+func readIdentity(name string) (id identity) {
 	data, err := os.ReadFile(name)
-	if err == nil {
-		_, err = fmt.Sscanf(string(data), "%d %d", &id.pid, &id.start)
+	if err != nil {
+		return identity{}
 	}
-	return id, err
+	if _, err := fmt.Sscanf(string(data), "%d %d", &id.pid, &id.start); err != nil {
+		return identity{}
+	}
+	return id
 }
 
 func (id identity) write(name string) error {
@@ -109,6 +111,9 @@ func (id identity) write(name string) error {
 
 // alive reports whether the very process still exists.
 func (id identity) alive() bool {
+	if id.pid == 0 {
+		return false
+	}
 	start, err := startTime(id.pid)
 	return err == nil && start == id.start
 }

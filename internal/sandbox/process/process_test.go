@@ -3,6 +3,7 @@ package process
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"pinfold.dev/pinfold/internal/sandbox"
 	"pinfold.dev/pinfold/internal/sandbox/sandboxtest"
@@ -62,15 +64,15 @@ func doomed(dir string) {
 	if err != nil {
 		panic(err)
 	}
+	fmt.Println("started")
 	os.Stdout.Close()
 	select {}
 }
 
-// TestSweepAfterKill kills a platform the hard way and has the next one clean
-// up, while a stranger that was given a noted number stays alone.
-func TestSweepAfterKill(t *testing.T) {
-	dir := t.TempDir()
-	platform := exec.Command(os.Args[0])
+// startDoomed starts a platform and returns the processes in its sandbox.
+func startDoomed(t *testing.T, dir string) (platform *exec.Cmd, pids []int) {
+	t.Helper()
+	platform = exec.Command(os.Args[0])
 	platform.Env = append(os.Environ(), doomedVar+"="+dir)
 	out, err := platform.StdoutPipe()
 	if err != nil {
@@ -80,13 +82,33 @@ func TestSweepAfterKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := bufio.NewReader(out)
-	pids, err := r.ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
+	for range 2 {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line == "started\n" {
+			continue
+		}
+		for _, word := range strings.Fields(line) {
+			pid, err := strconv.Atoi(word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
 	}
+	return platform, pids
+}
+
+// TestSweepAfterKill kills a platform the hard way and has the next one clean
+// up, while a stranger that was given a noted number stays alone.
+func TestSweepAfterKill(t *testing.T) {
+	dir := t.TempDir()
+	platform, pids := startDoomed(t, dir)
 	_ = platform.Process.Kill()
 
-	stranger := exec.Command("/bin/sleep", "300")
+	stranger := exec.Command("/bin/sleep", "60")
 	if err := stranger.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -111,11 +133,10 @@ func TestSweepAfterKill(t *testing.T) {
 	if err := stranger.Process.Signal(syscall.Signal(0)); err != nil {
 		t.Errorf("the sweep killed a stranger: %v", err)
 	}
-	for i, word := range strings.Fields(pids) {
+	for i, pid := range pids {
 		if i == 1 && runtime.GOOS != "linux" {
 			continue // the marks of children can be read on Linux only
 		}
-		pid, _ := strconv.Atoi(word)
 		if _, err := startTime(pid); err == nil {
 			t.Errorf("process %d of the killed platform lives on", pid)
 		}
@@ -129,34 +150,16 @@ func TestDiesWithThePlatform(t *testing.T) {
 		t.Skip("only Linux has a parent-death signal")
 	}
 	dir := t.TempDir()
-	platform := exec.Command(os.Args[0])
-	platform.Env = append(os.Environ(), doomedVar+"="+dir)
-	out, err := platform.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := platform.Start(); err != nil {
-		t.Fatal(err)
-	}
-	pids, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, _ := strconv.Atoi(strings.Fields(pids)[0])
-	proc, err := os.FindProcess(pid) // by pidfd: not another one of the same number
-	if err != nil {
-		t.Fatal(err)
-	}
+	platform, pids := startDoomed(t, dir)
 	_ = platform.Process.Kill()
 	_, _ = platform.Process.Wait()
-	for n := 0; proc.Signal(syscall.Signal(0)) == nil; n++ {
-		if _, err := startTime(pid); err != nil {
-			break // a zombie that nobody has reaped yet
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		if _, err := startTime(pids[0]); err != nil {
+			break
 		}
-		if n > 1e6 {
-			t.Fatalf("process %d outlives the platform", pid)
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d outlives the platform", pids[0])
 		}
-		runtime.Gosched()
 	}
 	if err := (&Driver{dir: dir}).Sweep(t.Context()); err != nil { // its child
 		t.Error(err)
