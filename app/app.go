@@ -146,3 +146,6 @@ func (p Problems) Error() string {
 	}
 	return s
 }
+
+// Error makes a single Problem an error.
+func (p Problem) Error() string { return Problems{p}.Error() }

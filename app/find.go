@@ -1,0 +1,85 @@
+package app
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"pinfold.dev/pinfold"
+)
+
+// Format is a way to write an application down.
+type Format string
+
+// The formats. Whoever calls Find picks the reader for the format.
+const (
+	Serverless Format = "serverless.yml" // read by app/serverless
+)
+
+// manifests are the file names of each format, in the order they are looked for.
+var manifests = []struct {
+	format Format
+	name   string
+}{
+	{Serverless, "serverless.yml"},
+	{Serverless, "serverless.yaml"},
+	{Serverless, "serverless.json"},
+}
+
+// elsewhere are manifests that people have and Pinfold does not read, with
+// what to do about it.
+var elsewhere = map[string]string{
+	"serverless.js":  "it is a program, which Pinfold does not run: print it with `npx serverless print --format yaml > serverless.yml`, or write it as serverless.yml",
+	"serverless.cjs": "it is a program, which Pinfold does not run: print it with `npx serverless print --format yaml > serverless.yml`, or write it as serverless.yml",
+	"serverless.mjs": "it is a program, which Pinfold does not run: print it with `npx serverless print --format yaml > serverless.yml`, or write it as serverless.yml",
+	"serverless.ts":  "it is a program, which Pinfold does not run: print it with `npx serverless print --format yaml > serverless.yml`, or write it as serverless.yml",
+	"template.yaml":  "AWS SAM templates are not read yet, serverless.yml is",
+	"template.yml":   "AWS SAM templates are not read yet, serverless.yml is",
+	"template.json":  "AWS SAM templates are not read yet, serverless.yml is",
+}
+
+// Find looks for the manifest of the application in a folder and returns its
+// format and path. If dir is a file, it is the manifest. The error is NotFound
+// and says what was looked for.
+func Find(dir string) (Format, string, error) {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", "", pinfold.Errorf(pinfold.NotFound, "there is no folder %s: name the folder of an application", dir)
+	}
+	if err != nil {
+		return "", "", pinfold.Errorf(pinfold.NotFound, "cannot look into %s: %w", dir, err)
+	}
+	if !info.IsDir() {
+		return findFile(dir)
+	}
+	var looked []string
+	for _, m := range manifests {
+		looked = append(looked, m.name)
+		if info, err := os.Stat(filepath.Join(dir, m.name)); err == nil && !info.IsDir() {
+			return m.format, filepath.Join(dir, m.name), nil
+		}
+	}
+	for name, what := range elsewhere {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return "", "", pinfold.Errorf(pinfold.Unserved, "%s cannot be deployed: %s", filepath.Join(dir, name), what)
+		}
+	}
+	return "", "", pinfold.Errorf(pinfold.NotFound, "%s holds no application: looked for %s. Name the folder of one, or write a serverless.yml there (examples/hello shows how)",
+		dir, strings.Join(looked, ", "))
+}
+
+// findFile tells a manifest's format by its name: "serverless.prod.yml" is a
+// serverless.yml too.
+func findFile(file string) (Format, string, error) {
+	base := filepath.Base(file)
+	if what, ok := elsewhere[base]; ok {
+		return "", "", pinfold.Errorf(pinfold.Unserved, "%s cannot be deployed: %s", file, what)
+	}
+	switch strings.ToLower(filepath.Ext(base)) {
+	case ".yml", ".yaml", ".json":
+		return Serverless, file, nil
+	}
+	return "", "", pinfold.Errorf(pinfold.Invalid, "%s is no manifest: name the folder of an application or its serverless.yml", file)
+}
