@@ -72,7 +72,7 @@ func (r *Registry) GetAlias(ctx context.Context, ref pinfold.FunctionRef) (alias
 	if err := r.mine(ref); err != nil {
 		return nil, err
 	}
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		if _, err := tx.Functions().Get(functionKey(ref)); err != nil {
 			return orMissing(err, functionNotFound(ref.With("")))
 		}

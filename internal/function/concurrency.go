@@ -24,8 +24,8 @@ func (r *Registry) SetConcurrency(ctx context.Context, ref pinfold.FunctionRef, 
 			return nil
 		}
 		_, others, err := r.reservedConcurrency(tx, f.Ref)
-		if err == nil && r.Limits.Concurrency-others-*reserved < r.Limits.Unreserved {
-			return invalid("Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", r.Limits.Unreserved)
+		if err == nil && r.o.Limits.Concurrency-others-*reserved < r.o.Limits.Unreserved {
+			return invalid("Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", r.o.Limits.Unreserved)
 		}
 		return err
 	})
@@ -62,8 +62,8 @@ type AccountSettings struct {
 
 // AccountSettings returns the limits and usage of the registry's scope.
 func (r *Registry) AccountSettings(ctx context.Context) (*AccountSettings, error) {
-	s := &AccountSettings{Limits: r.Limits}
-	err := r.Store.View(ctx, func(tx store.Tx) (err error) {
+	s := &AccountSettings{Limits: r.o.Limits}
+	err := r.o.Store.View(ctx, func(tx store.Tx) (err error) {
 		var reserved int
 		if s.Functions, reserved, err = r.reservedConcurrency(tx, pinfold.FunctionRef{}); err != nil {
 			return err

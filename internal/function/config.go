@@ -102,8 +102,8 @@ func (r *Registry) check(c pinfold.Config) error {
 	if c.Runtime == "" || c.Handler == "" {
 		return invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
 	}
-	if r.SupportedRuntime != nil {
-		if err := r.SupportedRuntime(c.Runtime); err != nil {
+	if r.o.SupportedRuntime != nil {
+		if err := r.o.SupportedRuntime(c.Runtime); err != nil {
 			return pinfold.Errorf(pinfold.Invalid, "%w", err).WithReason(cmp.Or(pinfold.ReasonOf(err), invalidParameter))
 		}
 	}

@@ -91,7 +91,7 @@ func (r *Registry) Get(ctx context.Context, ref pinfold.FunctionRef) (*Descripti
 		return nil, err
 	}
 	var d Description
-	err := r.Store.View(ctx, func(tx store.Tx) (err error) {
+	err := r.o.Store.View(ctx, func(tx store.Tx) (err error) {
 		if d.Function, err = tx.Functions().Get(functionKey(ref)); err != nil {
 			return orMissing(err, functionNotFound(ref))
 		}
@@ -136,7 +136,7 @@ func (r *Registry) latest(tx store.Tx, ref pinfold.FunctionRef, revision string)
 // List returns the $LATEST of every function by name, or with all set every
 // version, and the marker of the next page or "".
 func (r *Registry) List(ctx context.Context, all bool, p Page) (versions []*pinfold.Version, next string, err error) {
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		if all {
 			var found []pinfold.Version
 			found, next, err = list(tx.Versions(), r.scopeKey(), p, nil)
@@ -211,7 +211,7 @@ func (r *Registry) modify(ctx context.Context, ref pinfold.FunctionRef, revision
 	}
 	ref = ref.With("")
 	var tried *pinfold.Version
-	if err := r.Store.View(ctx, func(tx store.Tx) (err error) {
+	if err := r.o.Store.View(ctx, func(tx store.Tx) (err error) {
 		if tried, err = r.latest(tx, ref, revision); err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func (r *Registry) PublishLayer(ctx context.Context, n NewLayer) (*pinfold.Layer
 		Description: n.Description, Runtimes: n.Runtimes, Architectures: n.Architectures, License: n.License,
 		Code: n.Code, Created: r.now(),
 	}
-	err = r.Store.Update(ctx, func(tx store.Tx) error {
+	err = r.o.Store.Update(ctx, func(tx store.Tx) error {
 		if err := r.checkStorage(tx, n.Code.Size); err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (r *Registry) PublishLayer(ctx context.Context, n NewLayer) (*pinfold.Layer
 }
 
 func (r *Registry) checkLayer(ctx context.Context, name LayerName, n NewLayer) error {
-	if name.Account != r.Scope.Account || name.Region != r.Scope.Region {
+	if name.Account != r.o.Scope.Account || name.Region != r.o.Scope.Region {
 		return pinfold.Errorf(pinfold.Denied, "%s belongs to another account or region", name.ARN()).WithReason(accessDenied)
 	}
 	if name.Version != 0 {
@@ -87,7 +87,7 @@ func (r *Registry) GetLayer(ctx context.Context, name LayerName) (layer *pinfold
 	if name.Version < 1 {
 		return nil, invalid("Layer Version Cannot be less than 1")
 	}
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		layer, err = getLayer(tx, name)
 		return err
 	})
@@ -120,7 +120,7 @@ func (r *Registry) ListLayers(ctx context.Context, f LayerFilter, p Page) (layer
 	if err != nil {
 		return nil, "", err
 	}
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		all, err := tx.Layers().List(r.scopeKey(), after, 0)
 		if err != nil {
 			return err
@@ -152,7 +152,7 @@ func (r *Registry) ListLayerVersions(ctx context.Context, name LayerName, f Laye
 	if err != nil {
 		return nil, "", err
 	}
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		all, err := tx.Layers().List(store.Key{name.Account, name.Region, name.Name}, nil, 0)
 		if err != nil {
 			return err
@@ -178,7 +178,7 @@ func (r *Registry) DeleteLayer(ctx context.Context, name LayerName) error {
 	if name.Version < 1 {
 		return invalid("Layer Version Cannot be less than 1")
 	}
-	return r.Store.Update(ctx, func(tx store.Tx) error {
+	return r.o.Store.Update(ctx, func(tx store.Tx) error {
 		if err := tx.Policies().Delete(policyKey(name.Account, name.Region, name.ARN())); err != nil {
 			return err
 		}
@@ -197,14 +197,14 @@ func (r *Registry) resolveLayers(ctx context.Context, arns []string) (layers []p
 		return nil, invalid("Cannot reference more than %d layers.", maxLayers)
 	}
 	seen := map[string]string{}
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		for _, arn := range arns {
 			name, err := r.Layer(arn)
 			if err != nil || name.Version == 0 || !strings.HasPrefix(arn, "arn:") {
 				return constraint("["+arn+"]", "layers", "Member must satisfy constraint: [Member must satisfy regular expression pattern: arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+]")
 			}
-			if name.Region != r.Scope.Region {
-				return invalid("Layers are not in the same region as the function. Layers are expected to be in region %s.", r.Scope.Region)
+			if name.Region != r.o.Scope.Region {
+				return invalid("Layers are not in the same region as the function. Layers are expected to be in region %s.", r.o.Scope.Region)
 			}
 			layer, err := getLayer(tx, name)
 			if err != nil {

@@ -21,7 +21,7 @@ const maxName = 64
 // Ref reads a function's name in any of AWS's forms, with a qualifier that
 // stands beside it or in it. It does not ask whether the function is there.
 func (r *Registry) Ref(name, qualifier string) (pinfold.FunctionRef, error) {
-	ref, err := pinfold.ParseFunctionRef(name, r.Scope)
+	ref, err := pinfold.ParseFunctionRef(name, r.o.Scope)
 	if err != nil {
 		if pinfold.CodeOf(err) == pinfold.NotFound {
 			return ref, pinfold.Errorf(pinfold.NotFound, "%w", err).WithReason(resourceNotFound)
@@ -39,8 +39,8 @@ func (r *Registry) Ref(name, qualifier string) (pinfold.FunctionRef, error) {
 
 // mine refuses a reference that a caller built for another account.
 func (r *Registry) mine(ref pinfold.FunctionRef) error {
-	if ref.Account != r.Scope.Account {
-		return pinfold.Errorf(pinfold.Denied, "%s belongs to account %s, not to %s", ref.ARN(), ref.Account, r.Scope.Account).WithReason(accessDenied)
+	if ref.Account != r.o.Scope.Account {
+		return pinfold.Errorf(pinfold.Denied, "%s belongs to account %s, not to %s", ref.ARN(), ref.Account, r.o.Scope.Account).WithReason(accessDenied)
 	}
 	if !namePattern.MatchString(ref.Name) {
 		return constraint(ref.Name, "functionName", "Member must satisfy regular expression pattern: [a-zA-Z0-9-_]+")
@@ -81,7 +81,7 @@ func LayerARN(l pinfold.Layer) string {
 
 // Layer reads a layer's name or ARN, with or without a version.
 func (r *Registry) Layer(name string) (LayerName, error) {
-	l := LayerName{Account: r.Scope.Account, Region: r.Scope.Region, Name: name}
+	l := LayerName{Account: r.o.Scope.Account, Region: r.o.Scope.Region, Name: name}
 	if strings.HasPrefix(name, "arn:") {
 		arn, ok := pinfold.ParseARN(name)
 		rest, isLayer := strings.CutPrefix(arn.Resource, "layer:")

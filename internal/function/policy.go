@@ -151,7 +151,7 @@ func (r *Registry) Policy(ctx context.Context, ref pinfold.FunctionRef) (*store.
 		return nil, err
 	}
 	var found store.Policy
-	err := r.Store.View(ctx, func(tx store.Tx) error {
+	err := r.o.Store.View(ctx, func(tx store.Tx) error {
 		if _, err := owner(tx, ref); err != nil {
 			return err
 		}

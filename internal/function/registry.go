@@ -50,7 +50,7 @@ var DefaultLimits = Limits{
 
 // Registry keeps functions and their rules. It may be used concurrently.
 type Registry struct {
-	Options
+	o      Options
 	shared *shared
 	joined bool // bound to a transaction by Within
 }
@@ -72,7 +72,7 @@ func New(o Options) *Registry {
 	fill(&o.Limits.Unzipped, DefaultLimits.Unzipped)
 	fill(&o.Limits.Concurrency, DefaultLimits.Concurrency)
 	fill(&o.Limits.Unreserved, DefaultLimits.Unreserved)
-	return &Registry{Options: o, shared: &shared{}}
+	return &Registry{o: o, shared: &shared{}}
 }
 
 func fill[T comparable](field *T, value T) {
@@ -86,7 +86,7 @@ func fill[T comparable](field *T, value T) {
 // must not be used after the transaction has ended.
 func (r *Registry) Within(tx store.Tx) *Registry {
 	joined := *r
-	joined.Store, joined.joined = store.Within(tx), true
+	joined.o.Store, joined.joined = store.Within(tx), true
 	return &joined
 }
 
@@ -115,14 +115,14 @@ func (s *shared) changed(ref pinfold.FunctionRef) {
 // it is committed.
 func (r *Registry) update(ctx context.Context, ref pinfold.FunctionRef, fn func(tx store.Tx) error) error {
 	ref = ref.With("")
-	return r.Store.Update(ctx, func(tx store.Tx) error {
+	return r.o.Store.Update(ctx, func(tx store.Tx) error {
 		tx.AfterCommit(func() { r.shared.changed(ref) })
 		return fn(tx)
 	})
 }
 
 // now returns the time in the precision that records are shown with.
-func (r *Registry) now() time.Time { return r.Now().UTC().Truncate(time.Millisecond) }
+func (r *Registry) now() time.Time { return r.o.Now().UTC().Truncate(time.Millisecond) }
 
 func newRevision() string { return uuid.NewString() }
 
@@ -142,7 +142,7 @@ func qualifiedKey(ref pinfold.FunctionRef, qualifier string) store.Key {
 
 func policyKey(account, region, arn string) store.Key { return store.Key{account, region, arn} }
 
-func (r *Registry) scopeKey() store.Key { return store.Key{r.Scope.Account, r.Scope.Region} }
+func (r *Registry) scopeKey() store.Key { return store.Key{r.o.Scope.Account, r.o.Scope.Region} }
 
 // next returns the next number of a sequence, from 1.
 func next(tx store.Tx, key store.Key) (int64, error) {

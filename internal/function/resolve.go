@@ -40,7 +40,7 @@ func (r *Registry) Resolve(ctx context.Context, ref pinfold.FunctionRef) (*pinfo
 
 func (r *Registry) load(ctx context.Context, ref pinfold.FunctionRef, qualifier string) (way *route, err error) {
 	way = &route{}
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		if isAlias(qualifier) {
 			alias, err := tx.Aliases().Get(qualifiedKey(ref, qualifier))
 			if err != nil {

@@ -13,22 +13,22 @@ import (
 // checkUnzipped holds the unpacked size of a package and the layers beside it
 // against the limit.
 func (r *Registry) checkUnzipped(ctx context.Context, code pinfold.Package, layers []pinfold.LayerRef) error {
-	total, err := r.Code.Unpacked(ctx, code)
+	total, err := r.o.Code.Unpacked(ctx, code)
 	if err != nil {
 		return orMissing(err, invalid("The code package %s is not stored: upload it first.", code.SHA256))
 	}
-	if total >= r.Limits.Unzipped {
-		return invalid("Unzipped size must be smaller than %d bytes", r.Limits.Unzipped)
+	if total >= r.o.Limits.Unzipped {
+		return invalid("Unzipped size must be smaller than %d bytes", r.o.Limits.Unzipped)
 	}
 	for _, l := range layers {
-		size, err := r.Code.Unpacked(ctx, l.Code)
+		size, err := r.o.Code.Unpacked(ctx, l.Code)
 		if err != nil {
 			return err
 		}
 		total += size
 	}
-	if total > r.Limits.Unzipped {
-		return invalid("Function code combined with layers exceeds the maximum allowed size of %d bytes. The actual size is %d bytes.", r.Limits.Unzipped, total)
+	if total > r.o.Limits.Unzipped {
+		return invalid("Function code combined with layers exceeds the maximum allowed size of %d bytes. The actual size is %d bytes.", r.o.Limits.Unzipped, total)
 	}
 	return nil
 }
@@ -37,7 +37,7 @@ func (r *Registry) checkUnzipped(ctx context.Context, code pinfold.Package, laye
 // against the limit.
 func (r *Registry) checkStorage(tx store.Tx, more int64) error {
 	used, err := r.codeSize(tx)
-	if err == nil && more > 0 && used+more > r.Limits.CodeStorage {
+	if err == nil && more > 0 && used+more > r.o.Limits.CodeStorage {
 		return pinfold.Errorf(pinfold.TooLarge, "Code storage limit exceeded.").WithReason(codeStorage)
 	}
 	return err
@@ -70,7 +70,7 @@ func (r *Registry) Packages(ctx context.Context) (packages []pinfold.Package, er
 			packages = append(packages, p)
 		}
 	}
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		versions, err := tx.Versions().List(nil, nil, 0)
 		if err != nil {
 			return err

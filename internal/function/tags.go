@@ -94,7 +94,7 @@ func (r *Registry) unqualified(ref pinfold.FunctionRef, message string) error {
 }
 
 func (r *Registry) function(ctx context.Context, ref pinfold.FunctionRef) (f pinfold.Function, err error) {
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		f, err = tx.Functions().Get(functionKey(ref))
 		return orMissing(err, functionNotFound(ref))
 	})

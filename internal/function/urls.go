@@ -46,7 +46,7 @@ func (r *Registry) GetURL(ctx context.Context, ref pinfold.FunctionRef) (*pinfol
 		return nil, err
 	}
 	var u pinfold.URL
-	err := r.Store.View(ctx, func(tx store.Tx) (err error) {
+	err := r.o.Store.View(ctx, func(tx store.Tx) (err error) {
 		u, err = tx.URLs().Get(qualifiedKey(ref, ref.Qualifier))
 		return orMissing(err, noSuchResource())
 	})
@@ -103,7 +103,7 @@ func (r *Registry) ListURLs(ctx context.Context, ref pinfold.FunctionRef, p Page
 
 // URLs returns every function URL there is, for the gateway to open doors.
 func (r *Registry) URLs(ctx context.Context) (urls []pinfold.URL, err error) {
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		records, err := tx.URLs().List(r.scopeKey(), nil, 0)
 		for _, record := range records {
 			urls = append(urls, record.Value)

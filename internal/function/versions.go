@@ -108,7 +108,7 @@ func listOf[T any](ctx context.Context, r *Registry, ref pinfold.FunctionRef, p 
 	if err := r.mine(ref); err != nil {
 		return nil, "", err
 	}
-	err = r.Store.View(ctx, func(tx store.Tx) error {
+	err = r.o.Store.View(ctx, func(tx store.Tx) error {
 		if _, err := tx.Functions().Get(functionKey(ref)); err != nil {
 			return orMissing(err, functionNotFound(ref.With("")))
 		}

@@ -9,7 +9,9 @@ import (
 )
 
 // Store keeps blobs by key. Keys are slash-separated names of lower-case
-// letters, digits, dots and dashes.
+// letters, digits, dots and dashes, none of which begins with a dot; any other
+// key is an error with code Invalid. No key may continue another one after a
+// slash.
 type Store interface {
 	// Put stores r's content under key, replacing what was there, all or
 	// nothing. When it returns nil the content is on disk. A full disk is an
