@@ -247,8 +247,7 @@ func TestLaunchNobodyWaitsForBecomesIdle(t *testing.T) {
 }
 
 func TestLaunchesAreBounded(t *testing.T) {
-	f := &fleet{boot: time.Second, run: time.Hour}
-	f.run = 20 * time.Second
+	f := &fleet{boot: time.Second, run: 20 * time.Second}
 	inTime(t, f, Config{MaxLaunches: 3}, func(t *testing.T, p *Pool) {
 		calls(t, p, version("a", "1"), 12, "")
 		if f.mostAt != 3 {
