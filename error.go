@@ -33,17 +33,14 @@ type Error struct {
 	// ("ReservedFunctionConcurrentInvocationLimitExceeded").
 	Reason  string
 	Message string
-	Err     error // the cause, if it adds something
+	Err     error // the cause; Message has its text already
 }
 
 func (e *Error) Error() string {
-	switch {
-	case e.Err == nil:
-		return e.Message
-	case e.Message == "":
+	if e.Message == "" && e.Err != nil {
 		return e.Err.Error()
 	}
-	return e.Message + ": " + e.Err.Error()
+	return e.Message
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -51,7 +48,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Errorf returns an Error with a formatted message. A %w verb keeps the cause.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Code: code, Message: err.Error(), Err: quiet(errors.Unwrap(err))}
+	return &Error{Code: code, Message: err.Error(), Err: errors.Unwrap(err)}
 }
 
 // WithReason returns the error under a finer name; see [Error.Reason].
@@ -79,16 +76,3 @@ func ReasonOf(err error) string {
 	}
 	return ""
 }
-
-// quiet keeps a cause in the chain whose text the message already has.
-func quiet(err error) error {
-	if err == nil {
-		return nil
-	}
-	return silent{err}
-}
-
-type silent struct{ error }
-
-func (silent) Error() string   { return "" }
-func (s silent) Unwrap() error { return s.error }

@@ -21,10 +21,10 @@ import (
 
 // Deployer takes applications; internal/deploy is one.
 type Deployer interface {
-	Plan(ctx context.Context, who pinfold.Principal, a *app.Application) (*app.Plan, error)
-	Apply(ctx context.Context, who pinfold.Principal, a *app.Application, base string) (*app.Deployed, error)
-	Remove(ctx context.Context, who pinfold.Principal, name, stage string) error
-	List(ctx context.Context, who pinfold.Principal) ([]app.Deployed, error)
+	Plan(ctx context.Context, a *app.Application) (*app.Plan, error)
+	Apply(ctx context.Context, a *app.Application, base string) (*app.Deployed, error)
+	Remove(ctx context.Context, name, stage string) error
+	List(ctx context.Context) ([]app.Deployed, error)
 }
 
 // Packages keeps code packages.
@@ -86,14 +86,13 @@ func New(o Options) http.Handler {
 type handler struct{ Options }
 
 // call wraps an operation that answers with one JSON value.
-func (h *handler) call(action string, op func(*http.Request, pinfold.Principal) (any, error)) http.HandlerFunc {
+func (h *handler) call(action string, op func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		who, err := h.authorize(r, action)
-		if err != nil {
+		if err := h.authorize(r, action); err != nil {
 			writeError(w, err)
 			return
 		}
-		answer, err := op(r, who)
+		answer, err := op(r)
 		if err != nil {
 			writeError(w, err)
 			return
@@ -103,38 +102,37 @@ func (h *handler) call(action string, op func(*http.Request, pinfold.Principal) 
 	}
 }
 
-func (h *handler) authorize(r *http.Request, action string) (pinfold.Principal, error) {
-	who := h.Principal(r.Context())
-	return who, h.Authorizer.Authorize(r.Context(), who, pinfold.Action{Name: action, Resource: h.ARN("*")})
+func (h *handler) authorize(r *http.Request, action string) error {
+	return h.Authorizer.Authorize(r.Context(), h.Principal(r.Context()), pinfold.Action{Name: action, Resource: h.ARN("*")})
 }
 
-func (h *handler) info(*http.Request, pinfold.Principal) (any, error) { return h.Info, nil }
+func (h *handler) info(*http.Request) (any, error) { return h.Info, nil }
 
-func (h *handler) plan(r *http.Request, who pinfold.Principal) (any, error) {
+func (h *handler) plan(r *http.Request) (any, error) {
 	a, err := readApplication(r)
 	if err != nil {
 		return nil, err
 	}
-	return h.Deployer.Plan(r.Context(), who, a)
+	return h.Deployer.Plan(r.Context(), a)
 }
 
-func (h *handler) deploy(r *http.Request, who pinfold.Principal) (any, error) {
+func (h *handler) deploy(r *http.Request) (any, error) {
 	a, err := readApplication(r)
 	if err != nil {
 		return nil, err
 	}
-	return h.Deployer.Apply(r.Context(), who, a, r.URL.Query().Get("base"))
+	return h.Deployer.Apply(r.Context(), a, r.URL.Query().Get("base"))
 }
 
-func (h *handler) apps(r *http.Request, who pinfold.Principal) (any, error) {
-	return h.Deployer.List(r.Context(), who)
+func (h *handler) apps(r *http.Request) (any, error) {
+	return h.Deployer.List(r.Context())
 }
 
-func (h *handler) remove(r *http.Request, who pinfold.Principal) (any, error) {
-	return struct{}{}, h.Deployer.Remove(r.Context(), who, r.PathValue("name"), r.PathValue("stage"))
+func (h *handler) remove(r *http.Request) (any, error) {
+	return struct{}{}, h.Deployer.Remove(r.Context(), r.PathValue("name"), r.PathValue("stage"))
 }
 
-func (h *handler) functions(r *http.Request, _ pinfold.Principal) (any, error) {
+func (h *handler) functions(r *http.Request) (any, error) {
 	return h.Functions(r.Context())
 }
 
@@ -143,7 +141,7 @@ func (h *handler) functions(r *http.Request, _ pinfold.Principal) (any, error) {
 // there, for which this upload stands in, up to the limit on unpacked code.
 const MaxPackage = 262144000
 
-func (h *handler) putPackage(r *http.Request, _ pinfold.Principal) (any, error) {
+func (h *handler) putPackage(r *http.Request) (any, error) {
 	pkg, err := h.Packages.Add(r.Context(), r.Body, MaxPackage)
 	if err != nil {
 		return nil, err
@@ -156,7 +154,7 @@ func (h *handler) putPackage(r *http.Request, _ pinfold.Principal) (any, error) 
 
 // logs streams lines as JSON, one a line, each sent as soon as it is there.
 func (h *handler) logs(w http.ResponseWriter, r *http.Request) {
-	if _, err := h.authorize(r, "pinfold:ReadLogs"); err != nil {
+	if err := h.authorize(r, "pinfold:ReadLogs"); err != nil {
 		writeError(w, err)
 		return
 	}
@@ -213,7 +211,7 @@ func (h *handler) logQuery(r *http.Request) (LogQuery, error) {
 }
 
 func (h *handler) functionsOf(r *http.Request, name string) ([]string, error) {
-	apps, err := h.Deployer.List(r.Context(), h.Principal(r.Context()))
+	apps, err := h.Deployer.List(r.Context())
 	if err != nil {
 		return nil, err
 	}

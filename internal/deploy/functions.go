@@ -1,0 +1,178 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/app"
+	"pinfold.dev/pinfold/internal/function"
+)
+
+func (s *session) compareFunctions(ctx context.Context, seen func(any)) error {
+	for _, want := range s.want.Functions {
+		have, err := s.functions.Get(ctx, s.d.ref(want.Name))
+		switch {
+		case pinfold.CodeOf(err) == pinfold.NotFound:
+			err = s.addFunction(want)
+		case err == nil:
+			seen(have)
+			err = s.updateFunction(ctx, want, have, seen)
+		}
+		if err != nil {
+			return inFunction(want, err)
+		}
+	}
+	for _, old := range s.have.Functions {
+		if slices.ContainsFunc(s.want.Functions, func(f app.Function) bool { return f.Name == old.Name }) {
+			continue
+		}
+		if _, err := s.functions.Get(ctx, s.d.ref(old.Name)); pinfold.CodeOf(err) == pinfold.NotFound {
+			continue // somebody was quicker
+		} else if err != nil {
+			return err
+		}
+		s.change(app.Remove, "function", old.Name)
+		s.step(func(ctx context.Context) error { return s.functions.Delete(ctx, s.d.ref(old.Name)) })
+	}
+	return nil
+}
+
+// inFunction says which function an error is about, and where it stands.
+func inFunction(f app.Function, err error) error {
+	where := f.At.FileLine()
+	if where != "" {
+		where += ": "
+	}
+	return pinfold.Errorf(pinfold.CodeOf(err), "%sfunction %s: %w", where, f.Key, err).WithReason(pinfold.ReasonOf(err))
+}
+
+func (s *session) addFunction(want app.Function) error {
+	// Whether the layers exist is known before anything is changed.
+	if _, err := s.layers(want); err != nil {
+		return err
+	}
+	s.change(app.Add, "function", want.Name, want.Config.Runtime)
+	s.step(func(ctx context.Context) error {
+		config := want.Config
+		var err error
+		if config.Layers, err = s.layers(want); err != nil {
+			return inFunction(want, err)
+		}
+		ref := s.d.ref(want.Name)
+		_, err = s.functions.Create(ctx, function.NewFunction{Ref: ref, Config: config, Code: want.Code, Tags: want.Tags, Publish: want.Publish})
+		if err == nil && want.ReservedConcurrency != nil {
+			err = s.functions.SetConcurrency(ctx, ref, want.ReservedConcurrency)
+		}
+		if err != nil {
+			return inFunction(want, err)
+		}
+		return nil
+	})
+	if want.URL != nil {
+		s.change(app.Add, "url", want.Name)
+		s.step(func(ctx context.Context) error { return s.createURL(ctx, want) })
+	}
+	return nil
+}
+
+func (s *session) createURL(ctx context.Context, want app.Function) error {
+	_, err := s.functions.CreateURL(ctx, s.d.ref(want.Name), want.URL.AuthType, want.URL.InvokeMode, want.URL.CORS)
+	if err != nil {
+		return inFunction(want, err)
+	}
+	return nil
+}
+
+func (s *session) updateFunction(ctx context.Context, want app.Function, have *function.Description, seen func(any)) error {
+	if !slices.ContainsFunc(s.have.Functions, func(f app.Function) bool { return f.Name == want.Name }) {
+		return pinfold.Errorf(pinfold.Conflict, "a function named %s exists already and does not belong to %s (%s): remove it, or give this one another name",
+			want.Name, s.want.Name, s.want.Stage)
+	}
+	layers, err := s.layers(want)
+	if err != nil {
+		return err
+	}
+	config := want.Config
+	config.Layers = layers
+	config = function.Defaults(want.Name, config)
+	diffs := differences(have.Version, config, want.Code)
+	if len(diffs) > 0 {
+		s.step(func(ctx context.Context) error { return s.changeVersion(ctx, want, have) })
+	}
+	if d := mapDifferences(have.Tags, want.Tags); d != "" {
+		diffs = append(diffs, "tags "+d)
+		s.step(func(ctx context.Context) error { return s.functions.SetTags(ctx, have.Ref, maps.Clone(want.Tags)) })
+	}
+	if !equal(have.ReservedConcurrency, want.ReservedConcurrency) {
+		diffs = append(diffs, fmt.Sprintf("reserved concurrency %s -> %s", reserved(have.ReservedConcurrency), reserved(want.ReservedConcurrency)))
+		s.step(func(ctx context.Context) error {
+			return s.functions.SetConcurrency(ctx, have.Ref, want.ReservedConcurrency)
+		})
+	}
+	if len(diffs) > 0 {
+		s.change(app.Update, "function", want.Name, diffs...)
+	}
+	return s.updateURL(ctx, want, have.Ref, seen)
+}
+
+// changeVersion makes $LATEST what the application wants, and publishes it.
+func (s *session) changeVersion(ctx context.Context, want app.Function, have *function.Description) error {
+	ref := have.Ref
+	config := want.Config
+	layers, err := s.layers(want)
+	if err != nil {
+		return inFunction(want, err)
+	}
+	config.Layers = layers
+	config = function.Defaults(want.Name, config)
+	if have.Version.Code.SHA256 != want.Code.SHA256 || have.Version.Config.Architecture != config.Architecture {
+		if _, err := s.functions.UpdateCode(ctx, ref, function.CodeUpdate{Code: want.Code, Architecture: config.Architecture}); err != nil {
+			return inFunction(want, err)
+		}
+	}
+	if _, err := s.functions.UpdateConfig(ctx, ref, function.Replace(config), ""); err != nil {
+		return inFunction(want, err)
+	}
+	if want.Publish {
+		if _, err := s.functions.PublishVersion(ctx, ref, function.Publication{}); err != nil {
+			return inFunction(want, err)
+		}
+	}
+	return nil
+}
+
+func (s *session) updateURL(ctx context.Context, want app.Function, ref pinfold.FunctionRef, seen func(any)) error {
+	have, err := s.functions.GetURL(ctx, ref)
+	if err != nil && pinfold.CodeOf(err) != pinfold.NotFound {
+		return err
+	}
+	exists := err == nil
+	seen(have)
+	switch {
+	case !exists && want.URL != nil:
+		s.change(app.Add, "url", want.Name)
+		s.step(func(ctx context.Context) error { return s.createURL(ctx, want) })
+	case exists && want.URL == nil:
+		s.change(app.Remove, "url", want.Name)
+		s.step(func(ctx context.Context) error { return s.functions.DeleteURL(ctx, ref) })
+	case exists && (have.AuthType != want.URL.AuthType || have.InvokeMode != want.URL.InvokeMode || !sameCORS(have.CORS, want.URL.CORS)):
+		s.change(app.Update, "url", want.Name)
+		s.step(func(ctx context.Context) error {
+			_, err := s.functions.UpdateURL(ctx, ref, function.URLChange{AuthType: &want.URL.AuthType, InvokeMode: &want.URL.InvokeMode, CORS: &want.URL.CORS})
+			return err
+		})
+	}
+	return nil
+}
+
+func equal(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
+
+func reserved(n *int) string {
+	if n == nil {
+		return "(none)"
+	}
+	return fmt.Sprint(*n)
+}
