@@ -1,0 +1,41 @@
+package main
+
+// target is a package that gets generated code, and what Pinfold serves there.
+// Adding an operation to a service is adding its name here, running go generate,
+// and writing the method that the compiler then asks for.
+type target struct {
+	model      string // name of the description
+	dir        string // of the package, below the module
+	pkg        string
+	operations []string
+}
+
+var targets = []target{
+	{model: "lambda", dir: "internal/wire/lambda", pkg: "lambda", operations: []string{
+		"AddLayerVersionPermission", "AddPermission", "CreateAlias", "CreateFunction", "CreateFunctionUrlConfig",
+		"DeleteAlias", "DeleteFunction", "DeleteFunctionConcurrency", "DeleteFunctionUrlConfig", "DeleteLayerVersion",
+		"GetAccountSettings", "GetAlias", "GetFunction", "GetFunctionConcurrency", "GetFunctionConfiguration",
+		"GetFunctionUrlConfig", "GetLayerVersion", "GetLayerVersionByArn", "GetLayerVersionPolicy", "GetPolicy",
+		"Invoke", "ListAliases", "ListFunctionUrlConfigs", "ListFunctions", "ListLayerVersions", "ListLayers",
+		"ListTags", "ListVersionsByFunction", "PublishLayerVersion", "PublishVersion", "PutFunctionConcurrency",
+		"RemoveLayerVersionPermission", "RemovePermission", "TagResource", "UntagResource", "UpdateAlias",
+		"UpdateFunctionCode", "UpdateFunctionConfiguration", "UpdateFunctionUrlConfig",
+	}},
+	{model: "sts", dir: "internal/wire/sts", pkg: "sts", operations: []string{"GetCallerIdentity"}},
+
+	// The rest prove the protocols that no served service uses yet; only tests
+	// of internal/wire/protocol import them.
+	{model: "s3", dir: "internal/wire/protocol/internal/s3test", pkg: "s3test", operations: []string{
+		"CreateBucket", "DeleteObjects", "GetObject", "HeadObject", "ListObjectsV2", "ListObjects", "PutBucketTagging",
+		"GetBucketTagging", "PutObject", "UploadPart", "GetBucketAcl",
+	}},
+	{model: "sqs", dir: "internal/wire/protocol/internal/sqstest", pkg: "sqstest", operations: []string{
+		"CreateQueue", "GetQueueUrl", "SendMessage", "SendMessageBatch", "DeleteMessage",
+	}},
+	{model: "events", dir: "internal/wire/protocol/internal/eventstest", pkg: "eventstest", operations: []string{
+		"PutRule", "PutEvents", "DescribeArchive", "PutTargets",
+	}},
+	{model: "iam", dir: "internal/wire/protocol/internal/iamtest", pkg: "iamtest", operations: []string{
+		"CreateRole", "ListUsers", "SimulateCustomPolicy", "DeleteRole",
+	}},
+}

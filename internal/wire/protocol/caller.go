@@ -1,0 +1,29 @@
+package protocol
+
+import (
+	"context"
+
+	"pinfold.dev/pinfold"
+)
+
+// Caller is what the listener knows about a request before its service reads it.
+type Caller struct {
+	RequestID string // a UUID; goes back as x-amzn-RequestId
+	Principal pinfold.Principal
+}
+
+type callerKey struct{}
+
+// WithCaller returns a context that carries who calls.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// CallerFrom returns who calls. Without one it is an anonymous principal, who
+// may do nothing.
+func CallerFrom(ctx context.Context) Caller {
+	if c, ok := ctx.Value(callerKey{}).(Caller); ok {
+		return c
+	}
+	return Caller{Principal: pinfold.Principal{Kind: pinfold.Anonymous}}
+}
