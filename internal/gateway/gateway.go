@@ -1,0 +1,160 @@
+// Package gateway is the public HTTP door: it takes requests for APIs and
+// function URLs, turns each into an invocation in the form that AWS gives it,
+// and turns the function's answer into a response. It decides nothing about
+// functions (that is the Invoker behind it) and keeps no state of its own: what
+// can be reached is handed to it with Update.
+//
+// One request, in the order of the files:
+//
+//	table.go     which door (API or function URL) by host and path
+//	route.go     which route of it
+//	request.go   the body, within its limits; who asks
+//	event.go     the event for the function, written without reflection
+//	invoke.go    the invocation, and what its failures mean
+//	response.go  the function's answer, scanned once, as a response
+//	access.go    the access log, written by its own goroutine
+//
+// What AWS does that is not done here: response streaming (function URLs with
+// InvokeMode RESPONSE_STREAM are served buffered), authorizers, throttling by
+// route, custom domains, mutual TLS. Header names reach functions in Go's
+// canonical form (X-My-Header) where AWS keeps the sender's, in payload 1.0.
+package gateway
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pinfold.dev/pinfold"
+)
+
+// Options is what a Gateway needs. Only Invoker must be set.
+type Options struct {
+	// Invoker runs the functions. It gets a context that ends at the route's
+	// time limit but not when the client goes away: as on AWS, a function that
+	// has been called runs on.
+	Invoker pinfold.Invoker
+	// Authenticate says who signed a request to a function URL with AuthType
+	// AWS_IAM. The body has been read from the request; it is the second
+	// argument. An error, or no Authenticate, is answered with 403.
+	Authenticate func(r *http.Request, body []byte) (pinfold.Principal, error)
+	// Access is called after each request. It must not block and must not
+	// keep its argument's memory waiting for a disk: see [AccessLog].
+	Access func(Access)
+	// Log gets what the platform's owner should see and a client should not.
+	// The default is slog.Default.
+	Log *slog.Logger
+	// Endpoints is where the gateway is reached, for the page that lists what
+	// is there.
+	Endpoints pinfold.Endpoints
+	// BodyTimeout is how long a client may take to send a body. Default 30 s.
+	BodyTimeout time.Duration
+	// TrustForwarded takes the client's address and protocol from the
+	// X-Forwarded-For and X-Forwarded-Proto headers. Set it only behind a proxy
+	// that sets them.
+	TrustForwarded bool
+}
+
+// Gateway is an http.Handler for the public address. It is safe for concurrent
+// use and starts no goroutines.
+type Gateway struct {
+	o     Options
+	table atomic.Pointer[table]
+	pool  sync.Pool // of *exchange
+}
+
+// New returns a gateway that has nothing to serve until Update.
+func New(o Options) *Gateway {
+	o.Log = cmp.Or(o.Log, slog.Default())
+	o.BodyTimeout = cmp.Or(o.BodyTimeout, 30*time.Second)
+	if o.Access == nil {
+		o.Access = func(Access) {}
+	}
+	g := &Gateway{o: o, pool: sync.Pool{New: func() any { return new(exchange) }}}
+	g.Update(nil, nil)
+	return g
+}
+
+// Update replaces everything that can be reached. Requests that have begun go
+// on with what was there when they came.
+func (g *Gateway) Update(apis []pinfold.API, urls []pinfold.URL) {
+	g.table.Store(compile(apis, urls, g.o.Endpoints))
+}
+
+// exchange is one request and its response. Exchanges are reused.
+type exchange struct {
+	g *Gateway
+	w http.ResponseWriter
+	r *http.Request
+
+	door   *door
+	event  event
+	access Access
+	start  time.Time
+	trace  string // X-Amzn-Trace-Id
+}
+
+// ServeHTTP answers one request.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := g.pool.Get().(*exchange)
+	x.g, x.w, x.r, x.start = g, w, r, time.Now()
+	x.serve()
+	x.access.Duration = time.Since(x.start)
+	g.o.Access(x.access)
+	x.reset()
+	g.pool.Put(x)
+}
+
+// reset forgets the request but keeps the memory of its lists.
+func (x *exchange) reset() {
+	e := &x.event
+	clear(e.headers[:cap(e.headers)])
+	clear(e.query[:cap(e.query)])
+	clear(e.cookies[:cap(e.cookies)])
+	clear(e.values[:cap(e.values)])
+	*x = exchange{event: event{headers: e.headers[:0], query: e.query[:0], cookies: e.cookies[:0], values: e.values[:0]}}
+}
+
+func (x *exchange) serve() {
+	x.identify()
+	t := x.g.table.Load()
+	to, wrong := t.find(x.r)
+	if x.door = to.door; x.door == nil {
+		x.nobody(t.listing)
+		return
+	}
+	x.access.Door, x.access.Stage = x.door.id, x.door.stage
+	x.ownHeaders(x.w.Header())
+	if wrong != nil {
+		x.fail(wrong, "no such stage")
+		return
+	}
+	if x.answerPreflight() {
+		return
+	}
+	e := &x.event
+	e.door, e.path, e.domain, e.prefix = x.door, to.path, to.domain, to.prefix
+	if e.route, e.values = x.door.routes.match(x.r.Method, to.path, e.values[:0]); e.route == nil {
+		x.fail(x.door.failures().route, "no such route")
+		return
+	}
+	x.access.Route = e.route.key
+	if e.route.preflight != nil {
+		x.answerMock(e.route.preflight)
+		return
+	}
+	x.access.Function = e.route.target.Name
+	if x.admit() {
+		x.invoke()
+	}
+}
+
+// nobody answers a request that is for no door: it tells people what there is.
+func (x *exchange) nobody(listing string) {
+	x.access.Error = "no such API or function URL"
+	x.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	x.send(http.StatusNotFound, []byte(listing))
+}

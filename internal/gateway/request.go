@@ -1,0 +1,262 @@
+package gateway
+
+import (
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"pinfold.dev/pinfold"
+)
+
+// maxHeaders is the most that the request line and the headers of a request to
+// an API may have in all. Source: Amazon API Gateway quotas, "Total combined
+// size of request line and header values".
+const maxHeaders = 10240
+
+// identify notes who asks, and names the request.
+func (x *exchange) identify() {
+	e := &x.event
+	e.time = x.start
+	e.source, _, _ = net.SplitHostPort(x.r.RemoteAddr)
+	e.proto = "http"
+	if x.r.TLS != nil {
+		e.proto = "https"
+	}
+	e.forwarded = e.source
+	if first := strings.Join(x.r.Header["X-Forwarded-For"], ", "); first != "" {
+		e.forwarded = first + ", " + e.source
+		if client, _, _ := strings.Cut(first, ","); x.g.o.TrustForwarded {
+			e.source = strings.TrimSpace(client)
+		}
+	}
+	if proto := x.r.Header.Get("X-Forwarded-Proto"); proto != "" && x.g.o.TrustForwarded {
+		e.proto = proto
+	}
+	e.request = uuid()
+	e.extended = shortRequestID()
+	x.trace = traceID(x.r.Header.Get("X-Amzn-Trace-Id"), x.start)
+	x.access = Access{Time: x.start, Remote: e.source, Method: x.r.Method, URI: x.r.RequestURI, Proto: x.r.Proto, RequestID: e.request}
+}
+
+// admit checks everything that stands between a route and its function: API
+// key, sizes, body and signature. If it returns false it has answered.
+func (x *exchange) admit() bool {
+	f := x.door.failures()
+	if !x.checkKey() {
+		x.fail(f.forbidden, "no valid API key")
+		return false
+	}
+	if x.door.kind != urlDoor && headerSize(x.r) > maxHeaders {
+		x.fail(f.headers, "request line and headers are too long")
+		return false
+	}
+	body, err := x.readBody()
+	switch {
+	case err == nil:
+	case errors.Is(err, errTooLarge):
+		x.fail(f.tooLarge, "body is too large")
+		return false
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		x.fail(f.slow, "client took too long to send the body")
+		return false
+	default:
+		x.fail(f.cutOff, "body was cut off: "+err.Error())
+		return false
+	}
+	if x.door.iam && !x.authenticate(body) {
+		x.fail(f.forbidden, "signature missing or wrong")
+		return false
+	}
+	e := &x.event
+	e.body, e.base64 = body, x.isBinary(body)
+	return true
+}
+
+// checkKey compares the request's API key with all of the API's, in a time
+// that does not tell which of them came close.
+func (x *exchange) checkKey() bool {
+	if !x.event.route.keyRequired {
+		return true
+	}
+	given := []byte(x.r.Header.Get("X-Api-Key"))
+	for i := range x.door.keys {
+		if k := &x.door.keys[i]; subtle.ConstantTimeCompare(given, []byte(k.Value)) == 1 && k.Value != "" {
+			x.event.key = k
+		}
+	}
+	return x.event.key != nil
+}
+
+func (x *exchange) authenticate(body []byte) bool {
+	if x.g.o.Authenticate == nil {
+		return false
+	}
+	who, err := x.g.o.Authenticate(x.r, body)
+	if err != nil {
+		return false
+	}
+	x.event.caller = &who
+	return true
+}
+
+func headerSize(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len(r.Host)
+	for _, values := range r.Header {
+		for _, v := range values {
+			n += len(v)
+		}
+	}
+	return n
+}
+
+var errTooLarge = errors.New("too large")
+
+// readBody reads the body whole, within the door's size limit and the time a
+// client may take. A length that is announced as too large is refused without
+// reading, and so without the 100 Continue that some clients wait for.
+func (x *exchange) readBody() ([]byte, error) {
+	n, most := x.r.ContentLength, x.door.bodyMax
+	if n == 0 || x.r.Body == nil {
+		return nil, nil
+	}
+	if n > most {
+		return nil, errTooLarge
+	}
+	// Errors mean that the connection has no deadlines, which only tests lack.
+	control := http.NewResponseController(x.w)
+	if control.SetReadDeadline(time.Now().Add(x.g.o.BodyTimeout)) == nil {
+		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	}
+	if n > 0 {
+		body := make([]byte, n)
+		if _, err := io.ReadFull(x.r.Body, body); err != nil {
+			return nil, err
+		}
+		return body, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(x.r.Body, most+1))
+	if err == nil && int64(len(body)) > most {
+		return nil, errTooLarge
+	}
+	return body, err
+}
+
+// isBinary reports whether a body reaches the function as base64.
+//
+// A REST API decides by its binary media types. An HTTP API and a function URL
+// keep text/*, application/json, application/javascript and application/xml as
+// text and encode everything else, a missing content type and HTML forms
+// included: AWS documents only that there is such a list; this one was measured
+// in ministackorg/ministack pull request 766. What is not UTF-8 cannot be text
+// in an event, so it is encoded too.
+func (x *exchange) isBinary(body []byte) bool {
+	if len(body) == 0 {
+		return false
+	}
+	t := mediaType(x.r.Header.Get("Content-Type"))
+	if x.door.kind == restDoor {
+		return matchesMedia(x.door.binary, t)
+	}
+	switch {
+	case strings.HasPrefix(t, "text/"), t == "application/json", t == "application/javascript", t == "application/xml":
+		return !utf8.Valid(body)
+	}
+	return true
+}
+
+// mediaType returns the first media type of a header, in lower case and
+// without parameters.
+func mediaType(header string) string {
+	if i := strings.IndexAny(header, ",;"); i >= 0 {
+		header = header[:i]
+	}
+	return strings.ToLower(strings.TrimSpace(header))
+}
+
+// matchesMedia reports whether a media type is among those of a list, where
+// "image/*" and "*/*" stand for many.
+func matchesMedia(list []string, t string) bool {
+	for _, m := range list {
+		if m == "*/*" || strings.EqualFold(m, t) {
+			return true
+		}
+		if major, ok := strings.CutSuffix(m, "/*"); ok && len(t) > len(major) && strings.EqualFold(t[:len(major)], major) && t[len(major)] == '/' {
+			return true
+		}
+	}
+	return false
+}
+
+// uuid returns a random UUID. It names requests and guards nothing.
+func uuid() string {
+	var b [16]byte
+	random(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	var s [36]byte
+	hex.Encode(s[0:], b[0:4])
+	hex.Encode(s[9:], b[4:6])
+	hex.Encode(s[14:], b[6:8])
+	hex.Encode(s[19:], b[8:10])
+	hex.Encode(s[24:], b[10:16])
+	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
+	return string(s[:])
+}
+
+// shortRequestID returns a request ID in the form of API Gateway's
+// extendedRequestId: "JJbxmplHYosFVYQ=".
+func shortRequestID() string {
+	var b [16]byte
+	random(b[:])
+	var s [24]byte
+	base64.RawURLEncoding.Encode(s[:], b[:])
+	s[15] = '='
+	return string(s[:16])
+}
+
+// traceID returns the X-Amzn-Trace-Id header for a request: the client's if it
+// has one with a root, else a new one. Source: AWS X-Ray, "Tracing header".
+func traceID(given string, at time.Time) string {
+	if strings.Contains(given, "Root=1-") {
+		return given
+	}
+	var b [16]byte
+	random(b[:])
+	sec := uint32(at.Unix())
+	b[0], b[1], b[2], b[3] = byte(sec>>24), byte(sec>>16), byte(sec>>8), byte(sec)
+	s := append(make([]byte, 0, 64), "Root=1-"...)
+	s = hex.AppendEncode(s, b[:4])
+	s = append(s, '-')
+	return string(hex.AppendEncode(s, b[4:]))
+}
+
+func random(b []byte) {
+	for len(b) >= 8 {
+		v := rand.Uint64()
+		for i := range 8 {
+			b[i] = byte(v >> (8 * i))
+		}
+		b = b[8:]
+	}
+}
+
+// principal is who the invocation is made for: the signer of the request, or
+// the door itself, which is open to everybody.
+func (x *exchange) principal() pinfold.Principal {
+	if c := x.event.caller; c != nil {
+		return *c
+	}
+	service := "apigateway.amazonaws.com"
+	if x.door.kind == urlDoor {
+		service = "lambda.amazonaws.com"
+	}
+	return pinfold.Principal{Kind: pinfold.Service, Account: x.door.account, ARN: service}
+}
