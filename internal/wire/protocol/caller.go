@@ -10,6 +10,7 @@ import (
 type Caller struct {
 	RequestID string // a UUID; goes back as x-amzn-RequestId
 	Principal pinfold.Principal
+	TraceID   string // X-Amzn-Trace-Id, if the client sent one
 }
 
 type callerKey struct{}

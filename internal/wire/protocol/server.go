@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,6 +90,11 @@ func (s *Server) Claims(r *http.Request) bool {
 	}
 	route, _ := s.routes.match(r)
 	return route != nil
+}
+
+// Knows reports whether the service has an operation of that name, served or not.
+func (s *Server) Knows(operation string) bool {
+	return s.byName[operation] != nil || slices.ContainsFunc(s.model.Unserved, func(r Route) bool { return r.Name == operation })
 }
 
 // MaxBody returns the most bytes that this request's body may have.
@@ -246,10 +252,8 @@ func (s *Server) lookup(name, where string) (*operation, error) {
 	if op := s.byName[name]; op != nil {
 		return op, nil
 	}
-	for _, route := range s.model.Unserved {
-		if route.Name == name {
-			return nil, s.unserved(name)
-		}
+	if s.Knows(name) {
+		return nil, s.unserved(name)
 	}
 	code := "UnknownOperationException"
 	if !s.model.Protocol.json() {

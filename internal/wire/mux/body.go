@@ -1,0 +1,116 @@
+package mux
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/wire/protocol"
+)
+
+// A client has patience for its whole body, and more the longer the body is
+// allowed to be: it may be slow, but not hold a connection for ever.
+const (
+	patience = 30 * time.Second
+	minRate  = 64 << 10 // bytes a second
+)
+
+// maxForm bounds the body of a request in the query protocol. Source: AWS
+// documents no number; its services take a policy of 131,072 characters in
+// one parameter, three bytes each when encoded.
+const maxForm = 1 << 20
+
+// firstBuffer is how much memory a declared length alone is good for, in bytes.
+const firstBuffer = 1 << 20
+
+// readFor reads the body of a request for a service.
+func (m *Mux) readFor(w http.ResponseWriter, r *http.Request, server *protocol.Server) ([]byte, error) {
+	limit := server.MaxBody(r)
+	body, err := readBody(w, r, limit)
+	if pinfold.CodeOf(err) == pinfold.TooLarge {
+		return nil, server.TooLarge(r, limit)
+	}
+	return body, err
+}
+
+// readBody reads a body of at most limit bytes. It is never nil. The memory is
+// the reader's to keep: an invocation may hold it after the request has ended.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	size := r.ContentLength
+	if size == 0 {
+		return []byte{}, nil
+	}
+	if size > limit {
+		drain(w, r)
+		return nil, tooLarge(limit)
+	}
+	expected := size
+	if expected < 0 {
+		expected = limit
+	}
+	setDeadline(w, patience+time.Duration(expected/minRate)*time.Second)
+
+	var buf bytes.Buffer
+	if size > 0 {
+		buf.Grow(int(min(size, firstBuffer)) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// The deadline stays, or net/http would wait for the rest before it answers.
+		w.Header().Set("Connection", "close")
+		return nil, pinfold.Errorf(pinfold.Timeout,
+			"Your socket connection to the server was not read from or written to within the timeout period: %d bytes of the body came in time", n).WithReason("RequestTimeout")
+	case err != nil:
+		return nil, pinfold.Errorf(pinfold.Invalid, "the request's body was cut off after %d bytes (Content-Length says %d)", n, size).WithReason("IncompleteBody")
+	case n > limit:
+		drain(w, r)
+		return nil, tooLarge(limit)
+	}
+	clearDeadline(w)
+	if n == 0 {
+		return []byte{}, nil
+	}
+	return buf.Bytes(), nil
+}
+
+func tooLarge(limit int64) error {
+	return pinfold.Errorf(pinfold.TooLarge, "Request must be smaller than %d bytes", limit)
+}
+
+// maxDrain bounds what is read of a body that nobody wants, in bytes.
+const maxDrain = 128 << 20
+
+// drain reads what is left of a refused body, within reason: a client that
+// cannot send its body to the end does not read the answer either.
+func drain(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 || r.ContentLength > maxDrain {
+		return
+	}
+	setDeadline(w, patience)
+	if _, err := io.Copy(io.Discard, io.LimitReader(r.Body, maxDrain)); err != nil {
+		w.Header().Set("Connection", "close")
+		return
+	}
+	clearDeadline(w)
+}
+
+// setDeadline bounds reading. Not every ResponseWriter can: those of tests
+// cannot, and need not.
+func setDeadline(w http.ResponseWriter, d time.Duration) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
+}
+
+func clearDeadline(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+}
+
+// withBody returns a request whose body is bytes that were read already.
+func withBody(r *http.Request, body []byte) *http.Request {
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return r
+}
