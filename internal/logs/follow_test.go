@@ -1,0 +1,171 @@
+package logs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"pinfold.dev/pinfold"
+)
+
+func TestFollowHistoryThenLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(Config{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5 {
+			s.Write(line("a", i, fmt.Sprint("old ", i)))
+		}
+		s.Write(line("b", 9, "not asked for"))
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []string
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			got = texts(t, s.Follow(ctx, Query{Functions: []pinfold.FunctionRef{function("a")}, Limit: 2, Tail: true}))
+		})
+		synctest.Wait()
+		for i := range 3 {
+			s.Write(line("a", 10+i, fmt.Sprint("new ", i)))
+			s.Write(line("b", 10+i, "not asked for"))
+			synctest.Wait()
+		}
+		cancel()
+		wg.Wait()
+		expect(t, "followed", got, "old 3", "old 4", "new 0", "new 1", "new 2")
+		if len(s.followers) != 0 {
+			t.Error("the follower is still registered")
+		}
+		s.Close()
+	})
+}
+
+func TestFollowEndsWithTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(Config{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		var wg sync.WaitGroup
+		wg.Go(func() { got = texts(t, s.Follow(context.Background(), Query{})) })
+		synctest.Wait()
+		s.Write(line("a", 1, "last words"))
+		s.Close()
+		wg.Wait()
+		expect(t, "followed", got, "last words")
+	})
+}
+
+// TestFollowWithoutGapOrDuplicate starts followers in the middle of writing;
+// each must see every line, once and in order.
+func TestFollowWithoutGapOrDuplicate(t *testing.T) {
+	const lines = 3000
+	s := open(t, Config{Dir: t.TempDir(), SegmentBytes: 20_000, FollowLines: lines, BufferLines: 2 * lines})
+	var wg sync.WaitGroup
+	for i := range lines {
+		s.Write(line("a", i, fmt.Sprint(i)))
+		if i%300 != 0 {
+			continue
+		}
+		wg.Go(func() {
+			n := 0
+			for l, err := range s.Follow(t.Context(), Query{}) {
+				if err != nil || l.Text != fmt.Sprint(n) {
+					t.Errorf("follower of line %d: line %d is %q, %v", i, n, l.Text, err)
+					return
+				}
+				if n++; n == lines {
+					return
+				}
+			}
+			t.Errorf("follower of line %d: only %d lines", i, n)
+		})
+	}
+	wg.Wait()
+}
+
+func TestSlowFollowerIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(Config{Dir: t.TempDir(), FollowLines: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resume := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []string
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for l := range s.Follow(ctx, Query{}) {
+				got = append(got, l.Text)
+				if l.Text == "0" {
+					<-resume // it hangs
+				}
+			}
+		})
+		synctest.Wait()
+		for i := range 10 {
+			s.Write(line("a", i, fmt.Sprint(i)))
+			synctest.Wait()
+		}
+		close(resume)
+		synctest.Wait()
+		s.Write(line("a", 10, "10"))
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		expect(t, "followed", got, "0", "1", "2", "3", "4", "PINFOLD 5 log lines are missing here: this reader did not keep up", "10")
+		if kept := texts(t, s.Query(context.Background(), Query{})); strings.Join(kept, " ") != "0 1 2 3 4 5 6 7 8 9 10" {
+			t.Errorf("the log itself has %q", kept)
+		}
+		s.Close()
+	})
+}
+
+func FuzzReadLines(f *testing.F) {
+	f.Add([]byte(`{"time":"2026-11-21T12:00:00Z","function":"a","version":"1","instance":"i","text":"x"}`+"\n"), 7)
+	f.Add([]byte(`{"time":"2026-11-21T12:00:00Z","text":"torn`), 1)
+	f.Add([]byte("\n\n{}\nnull\n[]\n{\"time\":1}\n\x00\x00\x00"), 3)
+	f.Add([]byte(strings.Repeat("x", 70_000)+"\n"+`{"time":"2026-11-21T12:00:00Z","text":"y"}`+"\n"), 0)
+	f.Fuzz(func(t *testing.T, data []byte, cut int) {
+		read := func(data []byte) (lines []pinfold.LogLine) {
+			more, err := readLines(strings.NewReader(string(data)), func([]byte) bool { return true }, func(l pinfold.LogLine) bool {
+				lines = append(lines, l)
+				return true
+			})
+			if err != nil || !more {
+				t.Fatal(more, err)
+			}
+			return lines
+		}
+		// What a crash cuts off costs the line that is cut and no other.
+		whole := read(data)
+		if cut < 0 || cut > len(data) {
+			return
+		}
+		torn := read(data[:cut])
+		if len(torn) > len(whole)+1 {
+			t.Fatalf("%d lines, of which a part has %d", len(whole), len(torn))
+		}
+		for i := range torn[:max(0, len(torn)-1)] {
+			if torn[i] != whole[i] {
+				t.Fatalf("line %d: %+v became %+v", i, whole[i], torn[i])
+			}
+		}
+	})
+}
+
+func BenchmarkWrite(b *testing.B) {
+	s := open(b, Config{Dir: b.TempDir()})
+	l := line("a", 1, "2026-11-21T12:00:00.000Z\t6bc9e3a1\tINFO\tGET /users/42 200 12 ms")
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Write(l)
+	}
+	b.StopTimer()
+	s.flush(context.Background())
+}

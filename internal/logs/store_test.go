@@ -1,0 +1,299 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pinfold.dev/pinfold"
+)
+
+var begin = time.Date(2020, 11, 21, 12, 0, 0, 0, time.UTC)
+
+func function(name string) pinfold.FunctionRef {
+	return pinfold.FunctionRef{Account: "000000000000", Region: "us-east-1", Name: name}
+}
+
+func line(fn string, second int, text string) pinfold.LogLine {
+	return pinfold.LogLine{Time: begin.Add(time.Duration(second) * time.Second), Function: function(fn).With("$LATEST"), Instance: "i1", Text: text}
+}
+
+func open(t testing.TB, c Config) *Store {
+	t.Helper()
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// texts collects what a query gives.
+func texts(t testing.TB, seq iter.Seq2[pinfold.LogLine, error]) []string {
+	t.Helper()
+	all := []string{}
+	for l, err := range seq {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, l.Text)
+	}
+	return all
+}
+
+func expect(t *testing.T, name string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %q, want %q", name, got, want)
+	}
+}
+
+func TestQuery(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	for i, l := range []pinfold.LogLine{
+		line("a", 1, "a1"), line("b", 2, "b2"), line("a", 3, "a3 <&> \x00 ü"), line("b", 4, "b4"), line("a", 5, "a5"),
+	} {
+		l.RequestID = fmt.Sprint("request-", i)
+		l.System = i == 0
+		s.Write(l)
+	}
+	published := line("b", 6, "b6")
+	published.Function.Qualifier = "7"
+	s.Write(published)
+	ctx := t.Context()
+	a3 := "a3 <&> \x00 ü"
+	expect(t, "all", texts(t, s.Query(ctx, Query{})), "a1", "b2", a3, "b4", "a5", "b6")
+	expect(t, "one function", texts(t, s.Query(ctx, Query{Functions: []pinfold.FunctionRef{function("a")}})), "a1", a3, "a5")
+	expect(t, "two functions", texts(t, s.Query(ctx, Query{Functions: []pinfold.FunctionRef{function("a"), function("b").With("7")}})), "a1", a3, "a5", "b6")
+	expect(t, "one version", texts(t, s.Query(ctx, Query{Functions: []pinfold.FunctionRef{function("b").With("7")}})), "b6")
+	expect(t, "no such function", texts(t, s.Query(ctx, Query{Functions: []pinfold.FunctionRef{function("c")}})))
+	expect(t, "since", texts(t, s.Query(ctx, Query{Since: begin.Add(4 * time.Second)})), "b4", "a5", "b6")
+	expect(t, "until", texts(t, s.Query(ctx, Query{Until: begin.Add(3 * time.Second)})), "a1", "b2")
+	expect(t, "text", texts(t, s.Query(ctx, Query{Text: "<&>"})), a3)
+	expect(t, "request", texts(t, s.Query(ctx, Query{RequestID: "request-3"})), "b4")
+	expect(t, "first two", texts(t, s.Query(ctx, Query{Limit: 2})), "a1", "b2")
+	expect(t, "last two", texts(t, s.Query(ctx, Query{Limit: 2, Tail: true})), "a5", "b6")
+	expect(t, "last ten", texts(t, s.Query(ctx, Query{Limit: 10, Tail: true, Text: "b"})), "b2", "b4", "b6")
+	expect(t, "last five", texts(t, s.Query(ctx, Query{Limit: 5, Tail: true})), "b2", a3, "b4", "a5", "b6")
+	for l, err := range s.Query(ctx, Query{Limit: 1}) {
+		want := line("a", 1, "a1")
+		want.Name, want.Version, want.RequestID, want.System = "a", "$LATEST", "request-0", true
+		if err != nil || l != want {
+			t.Errorf("the line came back as %+v, %v", l, err)
+		}
+	}
+}
+
+func TestQueryStopsWithItsContext(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	for i := range 100 {
+		s.Write(line("a", i, "x"))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 0
+	var last error
+	for _, err := range s.Query(ctx, Query{}) {
+		last = err
+		if n++; n == 10 {
+			cancel()
+		}
+	}
+	if n != 11 || !errors.Is(last, context.Canceled) {
+		t.Errorf("%d lines, then %v", n, last)
+	}
+}
+
+func TestLogsOutliveTheStore(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	s.Write(line("a", 1, "one"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Write(line("a", 2, "after the end"))
+	expect(t, "closed", texts(t, s.Query(t.Context(), Query{})), "one")
+
+	// kill -9 in the middle of a line
+	path := filepath.Join(dir, "000000000000.us-east-1.a", "00000001.jsonl")
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.WriteString(`{"time":"2020-11-21T12:00:02Z","function":"a","text":"to`)
+	f.Close()
+	s = open(t, Config{Dir: dir})
+	expect(t, "torn", texts(t, s.Query(t.Context(), Query{})), "one")
+	s.Write(line("a", 3, "three"))
+	s.Write(line("b", 4, "four"))
+	expect(t, "after the torn line", texts(t, s.Query(t.Context(), Query{})), "one", "three", "four")
+	data, _ := os.ReadFile(path)
+	if strings.Count(string(data), "\n") != 2 || strings.Contains(string(data), `"to`) {
+		t.Errorf("the file holds %q", data)
+	}
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
+		t.Errorf("others can read the log: %v", info.Mode())
+	}
+}
+
+func TestSegmentsRotateAndAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir, SegmentBytes: 2000, KeepBytes: 10_000})
+	text := strings.Repeat("x", 80)
+	for i := range 1000 {
+		s.Write(line("a", i, fmt.Sprintf("%s%d", text, i)))
+		if i%5 == 0 { // write in batches of a few lines
+			texts(t, s.Query(t.Context(), Query{Limit: 1}))
+		}
+	}
+	got := texts(t, s.Query(t.Context(), Query{}))
+	if len(got) < 20 || len(got) > 60 || !strings.HasSuffix(got[len(got)-1], "x999") {
+		t.Errorf("%d lines are left, the last is %q", len(got), got[len(got)-1])
+	}
+	for i := 1; i < len(got); i++ { // what is left is the end, without a hole
+		if want := fmt.Sprintf("%s%d", text, 1000-len(got)+i); got[i] != want {
+			t.Fatalf("line %d is %q", i, got[i])
+		}
+	}
+	var total int64
+	files, _ := filepath.Glob(filepath.Join(dir, "*", "*.jsonl"))
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += info.Size()
+	}
+	if total > 10_000 || len(files) < 3 {
+		t.Errorf("%d bytes in %d segments", total, len(files))
+	}
+	for range 2 { // one query is under way while its oldest segment is deleted
+		for range s.Query(t.Context(), Query{}) {
+			if err := os.Remove(files[0]); err == nil {
+				os.Remove(files[1])
+			}
+		}
+	}
+	// Segments whose end was before Since are not even read.
+	if err := os.WriteFile(files[2], []byte(`{"time":"2030-01-01T00:00:00Z","text":"old file"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(files[2], begin, begin); err != nil {
+		t.Fatal(err)
+	}
+	if got := texts(t, s.Query(t.Context(), Query{Since: begin.Add(2 * time.Second), Text: "old file"})); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+	if got := texts(t, s.Query(t.Context(), Query{Text: "old file"})); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestWriteNeverWaits(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir(), BufferLines: 10})
+	s.files.Lock() // a disk that hangs
+	s.Write(line("a", 0, "in flight"))
+	for taken := false; !taken; runtime.Gosched() {
+		s.mu.Lock()
+		taken = len(s.waiting) == 0
+		s.mu.Unlock()
+	}
+	for i := range 25 { // hangs here if Write waits
+		s.Write(line("a", 1+i, fmt.Sprint("line ", i)))
+	}
+	s.Write(line("b", 0, "another function's"))
+	s.files.Unlock()
+	got := texts(t, s.Query(t.Context(), Query{Functions: []pinfold.FunctionRef{function("a")}}))
+	if len(got) != 12 || got[10] != "line 9" || !strings.HasPrefix(got[11], "PINFOLD 15 log lines are missing here: they came faster") {
+		t.Errorf("%q", got)
+	}
+	got = texts(t, s.Query(t.Context(), Query{Functions: []pinfold.FunctionRef{function("b")}}))
+	if len(got) != 1 || !strings.HasPrefix(got[0], "PINFOLD 1 log lines are missing here") {
+		t.Errorf("b: %q", got)
+	}
+}
+
+func TestDiskThatFailsAndRecovers(t *testing.T) {
+	dir := t.TempDir()
+	block := filepath.Join(dir, "000000000000.us-east-1.a")
+	if err := os.WriteFile(block, nil, 0o600); err != nil { // where the folder should be
+		t.Fatal(err)
+	}
+	s := open(t, Config{Dir: dir})
+	s.Write(line("a", 1, "lost"))
+	s.Write(line("b", 1, "kept"))
+	expect(t, "while it fails", texts(t, s.Query(t.Context(), Query{Functions: []pinfold.FunctionRef{function("b")}})), "kept")
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	s.Write(line("a", 2, "again"))
+	got := texts(t, s.Query(t.Context(), Query{Functions: []pinfold.FunctionRef{function("a")}}))
+	expect(t, "recovered", got, "PINFOLD 1 log lines are missing here: the disk did not take them", "again")
+
+	if err := os.RemoveAll(block); err != nil { // somebody tidies up under a running store
+		t.Fatal(err)
+	}
+	s.Write(line("a", 3, "after tidying"))
+	expect(t, "tidied", texts(t, s.Query(t.Context(), Query{Functions: []pinfold.FunctionRef{function("a")}})), "after tidying")
+}
+
+func TestFunctionNamesAreSafeAsFolders(t *testing.T) {
+	folders := map[string]string{}
+	for _, name := range []string{"hello", "Hello", "HELLO", "a.b", "..", ".", "a/b", `a\b`, "con", "a_b-c", "%41", "ü", "", "a\x00b", "a:b*?", strings.Repeat("A", 64)} {
+		folder := folderName(function(name))
+		if strings.ContainsAny(folder, `/\:*?`+"\x00") || len(folder) > 255 || folder != strings.ToLower(folder) {
+			t.Errorf("%q: folder %q", name, folder)
+		}
+		if other, taken := folders[folder]; taken {
+			t.Errorf("%q and %q share %q", name, other, folder)
+		}
+		folders[folder] = name
+		if ref, ok := folderFunction(folder); !ok || ref != function(name) {
+			t.Errorf("%q comes back as %+v, %v", name, ref, ok)
+		}
+	}
+	for _, folder := range []string{"", "a", "a.b", "a.b.c.d", "a.b.%zz", "a.b.C", "lost+found"} {
+		if ref, ok := folderFunction(folder); ok {
+			t.Errorf("%q is taken for %+v", folder, ref)
+		}
+	}
+}
+
+func TestLongLinesAreCut(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	s.Write(line("a", 1, strings.Repeat("ü", MaxText)))
+	s.Write(line("a", 2, strings.Repeat("\x01", MaxText))) // six bytes each on disk
+	got := texts(t, s.Query(t.Context(), Query{}))
+	if len(got) != 2 || !strings.HasSuffix(got[0], fmt.Sprintf(" [cut: the line has %d bytes]", 2*MaxText)) || len(got[0]) > MaxText+100 || len(got[1]) != MaxText {
+		t.Errorf("%d lines", len(got))
+	}
+}
+
+func TestConcurrentWriters(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir(), SegmentBytes: 50_000, BufferLines: 1 << 20})
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := range 500 {
+				s.Write(line([]string{"a", "b", "c"}[w%3], i, fmt.Sprintf("%d:%d", w, i)))
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[string]bool{}
+	for _, text := range texts(t, s.Query(t.Context(), Query{})) {
+		seen[text] = true
+	}
+	if len(seen) != 4000 {
+		t.Errorf("%d of 4000 lines are there", len(seen))
+	}
+}
