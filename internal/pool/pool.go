@@ -15,7 +15,9 @@ import (
 type Worker interface {
 	ID() string
 	// Invoke runs one invocation. It ends by itself: at the latest soon after
-	// the invocation's deadline, or when the worker is closed.
+	// the invocation's deadline, or when the worker is closed. An error with
+	// the reason InstanceGone means that the function has not run, so that
+	// another worker may run it.
 	Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold.Result, error)
 	// Done is closed when the process has ended, whatever the reason.
 	Done() <-chan struct{}
@@ -30,6 +32,13 @@ type Worker interface {
 // invocation. Its error goes to the invocation that waited longest. The context
 // ends when the pool closes, not when that invocation does.
 type Launch func(ctx context.Context, v *pinfold.Version) (Worker, error)
+
+// InstanceGone is the reason of a [Worker]'s error when its process turned out to
+// be gone before it got the invocation.
+const InstanceGone = "InstanceGone"
+
+// maxAttempts is how many instances an invocation tries that turn out to be gone.
+const maxAttempts = 3
 
 // key tells instances of different content apart. It is equal where
 // [pinfold.Version.Key] is, and costs no allocation.
@@ -107,13 +116,26 @@ func New(launch Launch, config Config) *Pool {
 // Timeout or Unavailable; a function that runs by then runs on to its end, as
 // on AWS, so the payload must not be reused.
 func (p *Pool) Invoke(ctx context.Context, v *pinfold.Version, inv *pinfold.Invocation) (*pinfold.Result, error) {
-	in, queued, err := p.acquire(ctx, v, inv.Deadline)
-	if err != nil {
-		return nil, err
+	deadline := inv.Deadline
+	var queued time.Duration
+	for attempt := 1; ; attempt++ {
+		in, wait, err := p.acquire(ctx, v, deadline)
+		if err != nil {
+			return nil, err
+		}
+		queued += wait
+		if timeout := v.Config.Timeout.Duration(); timeout > 0 {
+			inv.Deadline = time.Now().Add(timeout)
+		}
+		res, err := p.deliver(ctx, in, inv, queued)
+		if attempt == maxAttempts || pinfold.ReasonOf(err) != InstanceGone {
+			return res, err
+		}
 	}
-	if timeout := v.Config.Timeout.Duration(); timeout > 0 {
-		inv.Deadline = time.Now().Add(timeout)
-	}
+}
+
+// deliver has in run the invocation, and leaves it running if ctx ends.
+func (p *Pool) deliver(ctx context.Context, in *instance, inv *pinfold.Invocation, queued time.Duration) (*pinfold.Result, error) {
 	if ctx.Done() == nil {
 		return p.run(ctx, in, inv, queued)
 	}

@@ -18,6 +18,7 @@ type fleet struct {
 	boot  time.Duration // how long a launch takes
 	run   time.Duration // how long an invocation takes
 	fail  func(n int) error
+	gone  func(id string) bool // workers that are gone when they are called
 	close time.Duration // how long Close takes
 
 	mu       sync.Mutex
@@ -97,6 +98,10 @@ func (w *fakeWorker) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinf
 	}
 	defer w.busy.Add(-1)
 	w.served.Add(1)
+	if w.fleet.gone != nil && w.fleet.gone(w.id) {
+		w.spoiled.Store(true)
+		return nil, pinfold.Errorf(pinfold.Unavailable, "gone").WithReason(InstanceGone)
+	}
 	run := w.fleet.run
 	if d, err := time.ParseDuration(string(inv.Payload)); err == nil {
 		run = d
@@ -387,6 +392,22 @@ func TestCrashedAndSpoiledAreNeverUsedAgain(t *testing.T) {
 		synctest.Wait()
 		if s := p.Stats(); len(s) != 0 {
 			t.Errorf("a crashed instance is still counted: %+v", s)
+		}
+	})
+}
+
+func TestInstanceThatIsGoneFailsNoRequest(t *testing.T) {
+	f := &fleet{boot: time.Millisecond, run: time.Millisecond, gone: func(id string) bool { return id == "w2" }}
+	inTime(t, f, Config{}, func(t *testing.T, p *Pool) {
+		v := version("a", "1")
+		for i, want := range []string{"w1", "w3"} {
+			if id, err := call(p, v, "crash"); id != want || err != nil {
+				t.Errorf("invocation %d ran in %q, %v", i, id, err)
+			}
+		}
+		f.gone = func(string) bool { return true }
+		if _, err := call(p, v, ""); pinfold.ReasonOf(err) != InstanceGone || f.size() != 3+maxAttempts {
+			t.Errorf("after %d launches: %v", f.size()-3, err)
 		}
 	})
 }
