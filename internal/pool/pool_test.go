@@ -19,7 +19,7 @@ type fleet struct {
 	run   time.Duration // how long an invocation takes
 	fail  func(n int) error
 	gone  func(id string) bool // workers that are gone when they are called
-	close time.Duration // how long Close takes
+	close time.Duration        // how long Close takes
 
 	mu       sync.Mutex
 	workers  []*fakeWorker
