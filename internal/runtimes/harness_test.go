@@ -1,0 +1,179 @@
+package runtimes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/sandbox/process"
+)
+
+// lab is a launcher with everything that it needs, for functions that a test
+// writes down as files.
+type lab struct {
+	*testing.T
+	launcher *Launcher
+	logs     *logbook
+	packages map[string]string // folder by package hash
+	layers   string
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	l := &lab{T: t, logs: &logbook{}, packages: map[string]string{}}
+	driver, err := process.New(filepath.Join(t.TempDir(), "sandboxes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.launcher, err = NewLauncher(Options{
+		Driver: driver, Code: l, Logs: l.logs, RunDir: t.TempDir(), Endpoint: "http://127.0.0.1:4566",
+		Env: func(*pinfold.Version) map[string]string { return map[string]string{"AWS_ACCESS_KEY_ID": "ASIATEST"} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// Dir makes lab the Code of its launcher.
+func (l *lab) Dir(_ context.Context, p pinfold.Package) (string, error) {
+	dir, ok := l.packages[p.SHA256]
+	if !ok {
+		return "", pinfold.Errorf(pinfold.NotFound, "no package %s", p.SHA256)
+	}
+	return dir, nil
+}
+
+func (l *lab) Layers(context.Context, []pinfold.Package) (string, error) { return l.layers, nil }
+
+// files writes a folder; a name that ends in + is executable.
+func (l *lab) files(content map[string]string) string {
+	l.Helper()
+	dir := l.TempDir()
+	for name, text := range content {
+		mode := os.FileMode(0o644)
+		if trimmed, ok := strings.CutSuffix(name, "+"); ok {
+			name, mode = trimmed, 0o755
+		}
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			l.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			l.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// version makes a version of a function out of files.
+func (l *lab) version(runtime, handler string, files map[string]string, change ...func(*pinfold.Config)) *pinfold.Version {
+	l.Helper()
+	dir := l.files(files)
+	l.packages[dir] = dir
+	v := &pinfold.Version{
+		Ref:    pinfold.FunctionRef{Account: "123456789012", Region: "eu-west-1", Name: "under-test", Qualifier: "$LATEST"},
+		Config: pinfold.Config{Runtime: runtime, Handler: handler, MemoryMB: 128, Timeout: 30},
+		Code:   pinfold.Package{SHA256: dir},
+	}
+	for _, c := range change {
+		c(&v.Config)
+	}
+	return v
+}
+
+// launch launches an instance that the test closes.
+func (l *lab) launch(v *pinfold.Version) *Instance {
+	l.Helper()
+	in, err := l.launcher.Launch(l.Context(), v)
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() {
+		if err := in.Close(); err != nil {
+			l.Error(err)
+		}
+	})
+	return in
+}
+
+const testID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+
+// call invokes an instance and fails the test if the platform fails.
+func (l *lab) call(in *Instance, event string) *pinfold.Result {
+	l.Helper()
+	res, err := in.Invoke(l.Context(), &pinfold.Invocation{
+		ID: testID, Payload: []byte(event), WantLogTail: true, TraceID: "Root=1-5759e988-bd862e3fe1be46a994272793",
+		Function: in.version.Ref.With("live"),
+	})
+	if err != nil {
+		l.Fatal(err)
+	}
+	return res
+}
+
+// once launches a function and calls it.
+func (l *lab) once(v *pinfold.Version, event string) *pinfold.Result {
+	l.Helper()
+	return l.call(l.launch(v), event)
+}
+
+// errorOf decodes an error envelope.
+func (l *lab) errorOf(res *pinfold.Result) (e struct {
+	ErrorType, ErrorMessage string
+	Trace, StackTrace       []string
+	RequestID               *string
+}) {
+	l.Helper()
+	if res.FunctionError != "Unhandled" {
+		l.Fatalf("the function did not fail; it answered %s", res.Payload)
+	}
+	if err := json.Unmarshal(res.Payload, &e); err != nil {
+		l.Fatalf("the error envelope is %q: %v", res.Payload, err)
+	}
+	return e
+}
+
+// logbook keeps log lines.
+type logbook struct {
+	mu    sync.Mutex
+	lines []pinfold.LogLine
+}
+
+func (b *logbook) Write(line pinfold.LogLine) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lines = append(b.lines, line)
+}
+
+func (b *logbook) all() []pinfold.LogLine {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.lines)
+}
+
+// find returns the first line that holds text.
+func (b *logbook) find(text string) (pinfold.LogLine, error) {
+	all := b.all()
+	for _, line := range all {
+		if strings.Contains(line.Text, text) {
+			return line, nil
+		}
+	}
+	return pinfold.LogLine{}, fmt.Errorf("no line holds %q; the log is:\n%v", text, texts(all))
+}
+
+func texts(lines []pinfold.LogLine) string {
+	var b strings.Builder
+	for _, line := range lines {
+		fmt.Fprintf(&b, "%q\n", line.Text)
+	}
+	return b.String()
+}

@@ -1,0 +1,174 @@
+package runtimes
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"pinfold.dev/pinfold"
+)
+
+// journal writes the platform's own lines about an instance's life, as text or
+// as JSON, whichever the function's log format says.
+//
+// Sources: "Viewing logs for Lambda functions" (START, END, REPORT),
+// "Failures during the invoke phase" (Status, Error Type), "Lambda Telemetry API
+// Event schema reference" (the JSON records) and "System log level event
+// mapping" in the Lambda developer guide.
+type journal struct {
+	out     *output
+	version *pinfold.Version
+	json    bool
+	level   int // the least that is written
+}
+
+const (
+	levelDebug = iota
+	levelInfo
+	levelWarn
+)
+
+func newJournal(out *output, v *pinfold.Version) *journal {
+	j := &journal{out: out, version: v, json: v.Config.LogFormat == "JSON", level: levelInfo}
+	switch {
+	case !j.json:
+		j.level = levelDebug // text has no levels
+	case v.Config.SystemLevel == "DEBUG":
+		j.level = levelDebug
+	case v.Config.SystemLevel == "WARN":
+		j.level = levelWarn
+	}
+	return j
+}
+
+// platformEvent is a system log line in JSON.
+type platformEvent struct {
+	Time   string `json:"time"`
+	Type   string `json:"type"`
+	Record any    `json:"record"`
+}
+
+func (j *journal) write(level int, at time.Time, text, kind string, record any) {
+	if level < j.level {
+		return
+	}
+	if j.json {
+		b, err := json.Marshal(platformEvent{stamp(at), kind, record})
+		if err != nil {
+			panic("runtimes: a system log record cannot fail to be JSON: " + err.Error())
+		}
+		text = string(b)
+	}
+	if text != "" {
+		j.out.system(at, text)
+	}
+}
+
+// stamp formats a time as Lambda's logs have it.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// initStart tells that the runtime is there and loads the function.
+func (j *journal) initStart(at time.Time, runtime string) {
+	j.write(levelInfo, at, "INIT_START Runtime Version: "+runtime, "platform.initStart", struct {
+		InitializationType string `json:"initializationType"`
+		Phase              string `json:"phase"`
+		RuntimeVersion     string `json:"runtimeVersion"`
+		FunctionName       string `json:"functionName"`
+		FunctionVersion    string `json:"functionVersion"`
+	}{"on-demand", "init", runtime, j.version.Ref.Name, j.version.Ref.Qualifier})
+}
+
+// initFailed tells that the function could not be loaded.
+func (j *journal) initFailed(at time.Time, took time.Duration, status, errorType string) {
+	text := fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: init\tStatus: %s", ms(took), status)
+	if errorType != "" {
+		text += "\tError Type: " + errorType
+	}
+	j.write(levelWarn, at, text, "platform.initReport", struct {
+		InitializationType string `json:"initializationType"`
+		Phase              string `json:"phase"`
+		Status             string `json:"status"`
+		ErrorType          string `json:"errorType,omitempty"`
+		Metrics            struct {
+			DurationMS float64 `json:"durationMs"`
+		} `json:"metrics"`
+	}{"on-demand", "init", status, errorType, struct {
+		DurationMS float64 `json:"durationMs"`
+	}{round(ms(took), 3)}})
+}
+
+func (j *journal) start(at time.Time, requestID, functionARN string) {
+	j.write(levelInfo, at, "START RequestId: "+requestID+" Version: "+j.version.Ref.Qualifier, "platform.start", struct {
+		RequestID   string `json:"requestId"`
+		FunctionARN string `json:"functionArn,omitempty"`
+		Version     string `json:"version"`
+	}{requestID, functionARN, j.version.Ref.Qualifier})
+}
+
+// report is how an invocation went.
+type report struct {
+	requestID string
+	duration  time.Duration
+	init      time.Duration // 0 in a warm instance
+	peakMB    int
+	status    string // "" for success; "timeout", "error"
+	errorType string // with "error"
+	message   string // the failure, as the log tells it; or ""
+}
+
+// end writes what ends an invocation: the failure, END and REPORT.
+func (j *journal) end(at time.Time, r report) {
+	if r.message != "" {
+		j.out.system(at, r.message)
+	}
+	level := levelInfo
+	if r.status != "" {
+		level = levelWarn
+	}
+	if !j.json {
+		j.out.system(at, "END RequestId: "+r.requestID)
+	}
+	memory := j.version.Config.MemoryMB
+	// INIT is billed since 2025-08-01.
+	billed := math.Ceil(ms(r.duration + r.init))
+	text := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB\tMax Memory Used: %d MB\t",
+		r.requestID, ms(r.duration), billed, memory, r.peakMB)
+	if r.init > 0 {
+		text += fmt.Sprintf("Init Duration: %.2f ms\t", ms(r.init))
+	}
+	if r.status != "" {
+		text += "Status: " + r.status
+	}
+	if r.errorType != "" {
+		text += "\tError Type: " + r.errorType
+	}
+	type metrics struct {
+		DurationMS       float64 `json:"durationMs"`
+		BilledDurationMS float64 `json:"billedDurationMs"`
+		MemorySizeMB     int     `json:"memorySizeMB"`
+		MaxMemoryUsedMB  int     `json:"maxMemoryUsedMB"`
+		InitDurationMS   float64 `json:"initDurationMs,omitempty"`
+	}
+	status := r.status
+	if status == "" {
+		status = "success"
+	}
+	j.write(level, at, text, "platform.report", struct {
+		RequestID string  `json:"requestId"`
+		Metrics   metrics `json:"metrics"`
+		Status    string  `json:"status"`
+		ErrorType string  `json:"errorType,omitempty"`
+	}{
+		r.requestID,
+		metrics{round(ms(r.duration), 3), billed, memory, r.peakMB, round(ms(r.init), 3)},
+		status, r.errorType,
+	})
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func round(x float64, digits int) float64 {
+	scale := math.Pow10(digits)
+	return math.Round(x*scale) / scale
+}
