@@ -94,6 +94,27 @@ func TestDoors(t *testing.T) {
 	}
 }
 
+// TestDomain is what functions are told about the host they were called by.
+func TestDomain(t *testing.T) {
+	for host, want := range map[string]string{
+		"127.0.0.1:8080": "web.execute-api.localhost web", "[::1]:8080": "web.execute-api.localhost web", "localhost": "web.execute-api.localhost web",
+		"api.example.com": "api.example.com api", "web.execute-api.localhost:8080": "web.execute-api.localhost web", "WEB.execute-api.localhost.": "web.execute-api.localhost web",
+	} {
+		h := open(t, Options{})
+		h.g.Update([]pinfold.API{httpAPI("web", "$default")}, nil)
+		h.do(ask{host: host})
+		context := dig(h.event(), "requestContext")
+		if got := fmt.Sprint(dig(context, "domainName"), " ", dig(context, "domainPrefix")); got != want {
+			t.Errorf("%s: %s, want %s", host, got, want)
+		}
+	}
+	h := open(t, Options{})
+	h.g.Update([]pinfold.API{httpAPI("web", "$default")}, nil)
+	if response, _ := h.raw("GET / HTTP/1.0\r\n\r\n"); response.StatusCode != 200 || dig(h.event(), "requestContext", "domainPrefix") != "web" {
+		t.Errorf("without a host: %d, %v", response.StatusCode, h.event())
+	}
+}
+
 func TestListingTellsHowToReachWhatIsThere(t *testing.T) {
 	h := open(t, Options{})
 	h.g.Update([]pinfold.API{httpAPI("webapi"), restAPI("restapi")}, []pinfold.URL{urlOf("fnurl", "NONE")})
@@ -333,5 +354,37 @@ func TestSignedFunctionURLWithoutAuthenticator(t *testing.T) {
 	h.g.Update(nil, []pinfold.URL{urlOf("fnurl", "AWS_IAM")})
 	if response, _ := h.do(ask{host: "fnurl.lambda-url.localhost"}); response.StatusCode != 403 || h.invoked() != 0 {
 		t.Errorf("%d, %d invocations", response.StatusCode, h.invoked())
+	}
+}
+
+// discard is a ResponseWriter that keeps nothing.
+type discard struct{ h http.Header }
+
+func (d discard) Header() http.Header         { return d.h }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
+
+type answering struct{ result *pinfold.Result }
+
+func (a answering) Invoke(context.Context, *pinfold.Invocation) (*pinfold.Result, error) {
+	return a.result, nil
+}
+
+// BenchmarkServe is everything that the gateway does for a request, without
+// the server in front and the function behind.
+func BenchmarkServe(b *testing.B) {
+	g := New(Options{Invoker: answering{&pinfold.Result{Payload: []byte(`{"statusCode":200,"headers":{"Content-Type":"application/json"},"body":"{\"message\":\"hello\"}"}`)}}})
+	g.Update([]pinfold.API{httpAPI("web", "GET /hello", "GET /users/{id}", "ANY /{proxy+}"), restAPI("rest", "GET /hello", "GET /users/{id}")}, nil)
+	for name, r := range map[string]*http.Request{
+		"http": request(b, "GET /users/1?a=1&b=2"+fmt.Sprintf(browser, "web.execute-api")),
+		"rest": request(b, "GET /dev/users/1?a=1&b=2"+fmt.Sprintf(browser, "rest.execute-api")),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			w := discard{http.Header{}}
+			for b.Loop() {
+				g.ServeHTTP(w, r)
+			}
+		})
 	}
 }

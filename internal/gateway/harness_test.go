@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -56,6 +57,9 @@ func open(t *testing.T, o Options) *house {
 	h := &house{fake: &fake{}, t: t}
 	h.says(`{"statusCode":200,"body":"ok"}`)
 	o.Invoker = h.fake
+	if o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
 	o.Endpoints = pinfold.Endpoints{HTTP: "http://127.0.0.1:8080"}
 	o.Access = func(a Access) {
 		h.mu.Lock()

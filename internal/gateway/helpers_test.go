@@ -40,7 +40,7 @@ func restAPI(id string, keys ...string) pinfold.API {
 }
 
 // described returns an API with one route, to be validated.
-func (route) described(method, path string) pinfold.API {
+func described(method, path string) pinfold.API {
 	api := httpAPI("abc")
 	api.Routes = []pinfold.Route{{Method: method, Path: path, Target: ref("f")}}
 	return api

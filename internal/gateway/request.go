@@ -22,6 +22,12 @@ import (
 // size of request line and header values".
 const maxHeaders = 10240
 
+// What is read of a body that is too large, before it is refused.
+const (
+	drainBytes = 64 << 20
+	drainTime  = 5 * time.Second
+)
+
 // identify notes who asks, and names the request.
 func (x *exchange) identify() {
 	e := &x.event
@@ -63,6 +69,7 @@ func (x *exchange) admit() bool {
 	switch {
 	case err == nil:
 	case errors.Is(err, errTooLarge):
+		x.drain()
 		x.fail(f.tooLarge, "body is too large")
 		return false
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -150,9 +157,23 @@ func (x *exchange) readBody() ([]byte, error) {
 	return body, err
 }
 
+// drain takes some of a body that nobody wants, because a client that is still
+// sending when its connection is closed does not see the answer.
+func (x *exchange) drain() {
+	if x.r.Header.Get("Expect") != "" {
+		return // it has not begun to send
+	}
+	control := http.NewResponseController(x.w)
+	if control.SetReadDeadline(time.Now().Add(drainTime)) == nil {
+		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	}
+	_, _ = io.CopyN(io.Discard, x.r.Body, drainBytes)
+}
+
 // isBinary reports whether a body reaches the function as base64.
 //
-// A REST API decides by its binary media types. An HTTP API and a function URL
+// A REST API decides by its binary media types; what it takes for text and is
+// not UTF-8 arrives damaged, as on AWS. An HTTP API and a function URL
 // keep text/*, application/json, application/javascript and application/xml as
 // text and encode everything else, a missing content type and HTML forms
 // included: AWS documents only that there is such a list; this one was measured

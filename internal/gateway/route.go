@@ -146,7 +146,6 @@ func (t *tree) add(method, path string, r *route) bool {
 // (recorded on AWS) for REST; aws/aws-lambda-dotnet LambdaTestTool-v2 for HTTP.
 func (t *tree) match(method, path string, values []string) (*route, []string) {
 	m := finder{method: methodIndex(method), values: values, from: len(values), rest: t.rest}
-	m.bestValues = m.few[:0]
 	if t.rest {
 		path = strings.TrimRight(path, "/")
 	}
@@ -176,8 +175,7 @@ type finder struct {
 
 	best           *route
 	bestValues     []string
-	few            [4]string // room for bestValues
-	literals, deep int       // of best
+	literals, deep int // of best
 }
 
 // whole finds a route whose path matches all of path, which is empty or begins

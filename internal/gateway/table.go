@@ -223,7 +223,7 @@ func (t *table) find(r *http.Request) (to target, wrong *failure) {
 		to = target{t.apis[strings.ToLower(id)], rest, id + ".execute-api.localhost", id}
 		if to.door != nil && to.door.stage == httpapi.DefaultStage {
 			// $ may come escaped; the stage may be left out.
-			if stage, rest := cut("/" + strings.TrimPrefix(to.path, "/")); unescape(stage, false) == httpapi.DefaultStage {
+			if stage, rest := cut(cmp.Or(to.path, "/")); unescape(stage, false) == httpapi.DefaultStage {
 				to.path = rest
 			}
 		}
@@ -237,7 +237,7 @@ func (t *table) find(r *http.Request) (to target, wrong *failure) {
 		return to, nil
 	}
 	if to.door.stage != httpapi.DefaultStage {
-		stage, rest := cut("/" + strings.TrimPrefix(to.path, "/"))
+		stage, rest := cut(cmp.Or(to.path, "/"))
 		if stage != to.door.stage {
 			return to, to.door.failures().stage
 		}
@@ -260,7 +260,7 @@ func (t *table) atRoot(path, host, label string) target {
 	if d == nil {
 		return target{}
 	}
-	if host == "localhost" || net.ParseIP(host) != nil {
+	if host == "" || host == "localhost" || net.ParseIP(host) != nil {
 		host, label = d.id+".execute-api.localhost", d.id
 	}
 	return target{d, path, host, label}

@@ -100,3 +100,30 @@ func TestValidate(t *testing.T) {
 		})
 	}
 }
+
+// FuzzPath looks for paths that pass and must not, or that cannot be checked.
+func FuzzPath(f *testing.F) {
+	for _, path := range []string{"/", "/a/{id}/{proxy+}", "/{}", "/{+}", "/{a+}/b", "/a//b", "a", "/a/", "/{a}{b}", "/{a", "/%2f", "$default"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		if httpapi.Validate(api("abc", route("GET", path, "f"))) != nil || path == "/" {
+			return
+		}
+		seen := map[string]bool{}
+		for i, segment := range strings.Split(path, "/") {
+			name, greedy, variable := httpapi.Variable(segment)
+			switch {
+			case i == 0 && segment != "", i > 0 && segment == "":
+				t.Errorf("%q has an odd slash", path)
+			case variable && (name == "" || seen[name]):
+				t.Errorf("%q has variable %q without a name, or twice", path, name)
+			case !variable && strings.ContainsAny(segment, "{}%?# \t\n"):
+				t.Errorf("%q has literal %q", path, segment)
+			case greedy && !strings.HasSuffix(path, segment):
+				t.Errorf("%q goes on after %s", path, segment)
+			}
+			seen[name] = variable
+		}
+	})
+}
