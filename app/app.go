@@ -36,6 +36,8 @@ type Application struct {
 	Unserved []Unserved `json:"unserved,omitempty"`
 	// Warnings are for the person who deploys; they stop nothing.
 	Warnings []Warning `json:"-"`
+	// Manifest are the files that this was read from, for whoever watches them.
+	Manifest []string `json:"-"`
 }
 
 // Function is one function of an application.
@@ -49,6 +51,9 @@ type Function struct {
 	Code                pinfold.Package   `json:"code"` // set by Build
 	Tags                map[string]string `json:"tags,omitempty"`
 	ReservedConcurrency *int              `json:"reservedConcurrency,omitempty"`
+	// RoleStatements are IAM statements of this function alone, as JSON; kept
+	// for the identity service.
+	RoleStatements []byte `json:"roleStatements,omitempty"`
 	// Publish makes a numbered version whenever code or settings change.
 	Publish bool         `json:"publish,omitempty"`
 	URL     *FunctionURL `json:"url,omitempty"`

@@ -1,0 +1,330 @@
+package serverless
+
+import (
+	"regexp"
+	"strings"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/app"
+	"pinfold.dev/pinfold/app/doc"
+)
+
+// Keys of a function. Source: lib/plugins/aws/provider.js; the last ones are
+// those of wide-spread plugins.
+var functionKeys = []string{
+	"handler", "name", "runtime", "memorySize", "timeout", "ephemeralStorageSize", "environment", "events", "package", "layers", "url", "architecture",
+	"reservedConcurrency", "provisionedConcurrency", "description", "tags", "condition", "role", "versionFunction", "httpApi", "logs", "image", "destinations",
+	"maximumRetryAttempts", "maximumEventAge", "onError", "vpc", "fileSystemConfig", "kmsKeyArn", "awsKmsKeyArn", "tracing", "snapStart", "runtimeManagement",
+	"dependsOn", "disableLogs", "logRetentionInDays", "logDataProtectionPolicy", "recursiveLoop", "build",
+	"iamRoleStatements", "iamRoleStatementsInherit", "iamRoleStatementsName", "warmup", "prune", "module", "dotenv", "documentation",
+}
+
+// function is one function while it is being read.
+type function struct {
+	section
+	key   string
+	keyAt app.Position
+	name  string
+	app   app.Function
+	// left is why the function cannot be deployed; its routes are left out too.
+	left string
+}
+
+var functionName = regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)
+
+// readFunctions finds the functions and their names, which others refer to.
+func (r *reader) readFunctions() {
+	all, ok := r.section(r.root.maps("functions"), "functions")
+	if !ok {
+		return
+	}
+	names := map[string]*function{}
+	for _, k := range all.keys() {
+		n, err := r.vars.head(all.m.Get(k.Name))
+		if err != nil {
+			r.fail(k.At, err)
+			continue
+		}
+		if n.IsNull() {
+			if sibling := strayFunctionKey(all.m); sibling != "" {
+				r.problem(k.At, "the function %s is empty, and %q stands beside it: indent the settings of the function below its name", k.Name, sibling)
+				return
+			}
+			r.warn(k.At, "the function %s is empty and left out", k.Name)
+			continue
+		}
+		s, ok := r.section(n, "function "+k.Name)
+		if !ok {
+			continue
+		}
+		f := &function{section: s, key: k.Name, keyAt: k.At, name: s.text("name")}
+		if f.name == "" {
+			f.name = r.app.Name + "-" + r.app.Stage + "-" + k.Name
+		}
+		switch other := names[f.name]; {
+		case other != nil:
+			r.problem(k.At, "the functions %s (line %d) and %s (line %d) have the same name %s: give one of them another \"name\"", other.key, other.keyAt.Line, f.key, f.keyAt.Line, f.name)
+		case !functionName.MatchString(f.name):
+			r.problem(k.At, "the name %q of function %s may hold letters, digits, - and _ only", f.name, f.key)
+		case len(f.name) > 64:
+			r.problem(k.At, "the name %s of function %s has %d characters, and Lambda allows 64: give the function a shorter \"name\"", f.name, f.key, len(f.name))
+		}
+		names[f.name] = f
+		r.functions = append(r.functions, f)
+	}
+}
+
+// strayFunctionKey returns a setting of a function that stands where functions
+// do: somebody forgot to indent.
+func strayFunctionKey(m *doc.Map) string {
+	for _, k := range []string{"handler", "events", "runtime"} {
+		if m.Get(k) != nil {
+			return k
+		}
+	}
+	return ""
+}
+
+// configureFunctions reads all settings.
+func (r *reader) configureFunctions() {
+	kept := r.functions[:0]
+	for _, f := range r.functions {
+		if f.m.Get("condition") != nil {
+			yes, err := r.scope.Condition(f.m.Get("condition"), f.text("condition"))
+			if err != nil {
+				r.fail(f.keyAt, err)
+			}
+			if !yes {
+				continue
+			}
+		}
+		r.configure(f)
+		kept = append(kept, f)
+		if f.left == "" {
+			r.app.Functions = append(r.app.Functions, f.app)
+		}
+	}
+	r.functions = kept
+}
+
+func (r *reader) configure(f *function) {
+	p := r.provider()
+	f.known(functionKeys...)
+	r.checkUnserved(f)
+	f.app = app.Function{Key: f.key, Name: f.name, At: f.keyAt}
+	c := &f.app.Config
+	*c = pinfold.Config{
+		Runtime: r.runtime(f), Handler: f.text("handler"), Role: r.role(f), Description: f.text("description"),
+		Architecture: either(f.section, p, "architecture").oneOf("architecture", "", "x86_64", "arm64"),
+		MemoryMB:     either(f.section, p, "memorySize").whole("memorySize", 128, 10240, 1024),
+		Timeout:      pinfold.Seconds(either(f.section, p, "timeout").whole("timeout", 1, 900, 6)),
+		EphemeralMB:  f.whole("ephemeralStorageSize", 512, 10240, 512),
+		Environment:  r.environment(f),
+		TracingMode:  r.tracing(f),
+	}
+	if len(c.Description) > 256 {
+		r.problem(f.m.Get("description").At, "%s has %d characters, and Lambda allows 256", f.label("description"), len(c.Description))
+	}
+	r.logging(f)
+	f.app.Layers = r.layersOf(f)
+	f.app.Tags = merge(p.textMap("stackTags"), p.textMap("tags"), f.textMap("tags"))
+	f.app.Publish = f.flag("versionFunction", p.flag("versionFunctions", true))
+	if n := f.value("reservedConcurrency"); n != nil {
+		reserved := f.whole("reservedConcurrency", 0, 1_000_000, 0)
+		f.app.ReservedConcurrency = &reserved
+	}
+	f.app.RoleStatements = r.statements(f.get("iamRoleStatements"))
+	f.app.URL = r.url(f)
+	if f.left == "" {
+		f.app.Source = r.source(f)
+		r.checkHandler(f)
+	}
+}
+
+// either returns the function if it has the setting, or else the provider.
+func either(f, p section, key string) section {
+	if f.get(key) != nil {
+		return f
+	}
+	return p
+}
+
+func merge(all ...map[string]string) map[string]string {
+	merged := map[string]string{}
+	for _, m := range all {
+		for k, v := range m {
+			merged[k] = v
+		}
+	}
+	if len(merged) == 0 {
+		return nil
+	}
+	return merged
+}
+
+func (r *reader) runtime(f *function) string {
+	s := either(f.section, r.provider(), "runtime")
+	runtime, at := s.text("runtime"), s.m.KeyAt("runtime")
+	if runtime == "" {
+		if f.m.Get("image") == nil {
+			r.warn(r.provider().at, "no runtime is named: %s is used, as Serverless Framework does; write provider.runtime", DefaultRuntime)
+		}
+		runtime, at = DefaultRuntime, r.provider().at
+	}
+	if r.opts.RuntimeNote != nil {
+		if note := r.opts.RuntimeNote(runtime); note != "" {
+			r.warn(at, "%s", note)
+		}
+	}
+	return runtime
+}
+
+// role returns the ARN of a function's role: its own, the provider's, or the
+// one that Serverless Framework would make.
+func (r *reader) role(f *function) string {
+	p := r.provider()
+	s, key := f.section, "role"
+	if f.get("role") == nil {
+		if n := p.sub("iam").get("role"); n != nil && (n.Map() == nil || isCall(n)) {
+			s = p.sub("iam")
+		} else {
+			s = p
+		}
+	}
+	role := s.text(key)
+	if role == "" {
+		role = "IamRoleLambdaExecution"
+	}
+	if strings.HasPrefix(role, "arn:") {
+		return role
+	}
+	at := doc.New(f.keyAt, doc.List{doc.New(f.keyAt, role), doc.New(f.keyAt, "Arn")})
+	call := doc.NewMap()
+	call.Set(doc.Key{Name: "Fn::GetAtt", At: f.keyAt}, at)
+	arn, err := r.scope.Eval(doc.New(f.keyAt, call))
+	if err != nil {
+		r.fail(f.keyAt, err)
+		return ""
+	}
+	text, _ := arn.Text()
+	return text
+}
+
+var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// environment lays the function's variables over the provider's. A null takes
+// a variable away. Source: lib/plugins/aws/package/compile/functions.js and
+// deleteNullEnvVars.
+func (r *reader) environment(f *function) map[string]string {
+	env := map[string]string{}
+	for _, s := range []section{r.provider(), f.section} {
+		n := s.get("environment")
+		if n == nil {
+			continue
+		}
+		label := s.label("environment")
+		m, ok := r.section(n, label)
+		if !ok {
+			continue
+		}
+		for _, k := range m.keys() {
+			if !environmentName.MatchString(k.Name) {
+				r.problem(k.At, "%q in %s is no name of an environment variable: letters, digits and _ only, no digit first", k.Name, label)
+				continue
+			}
+			value := r.evaluate(m.m.Get(k.Name))
+			if value.IsNull() {
+				delete(env, k.Name)
+				continue
+			}
+			text, ok := value.Text()
+			if !ok {
+				r.problem(value.At, "%s in %s must be a text, a number or a boolean, not %s", k.Name, label, value.What())
+				continue
+			}
+			if r.isLayer(text) {
+				r.problem(value.At, "%s in %s is the ARN of a layer, which is known only after it is deployed", k.Name, label)
+				continue
+			}
+			env[k.Name] = r.ownURLs(text)
+		}
+	}
+	if len(env) == 0 {
+		return nil
+	}
+	return env
+}
+
+func (r *reader) logging(f *function) {
+	s := f.sub("logs")
+	if s.m == nil {
+		s = r.provider().sub("logs").sub("lambda")
+	}
+	if s.m == nil {
+		return
+	}
+	c := &f.app.Config
+	c.LogFormat = s.oneOf("logFormat", "", "Text", "JSON")
+	c.ApplicationLevel = s.oneOf("applicationLogLevel", "", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+	c.SystemLevel = s.oneOf("systemLogLevel", "", "DEBUG", "INFO", "WARN")
+	c.LogGroup = s.text("logGroup")
+}
+
+// checkUnserved tells of a function's settings that are not followed: as
+// unserved where that changes what the function does, as a warning elsewhere.
+func (r *reader) checkUnserved(f *function) {
+	for _, key := range []string{"destinations", "onError", "fileSystemConfig", "maximumRetryAttempts", "maximumEventAge"} {
+		if n := f.get(key); n != nil {
+			r.unserved(f.m.KeyAt(key), "%s of function %s", key, f.key)
+		}
+	}
+	if f.get("image") != nil {
+		r.unserved(f.m.KeyAt("image"), "image of function %s", f.key)
+		f.left = "it runs a container image"
+		r.warn(f.m.KeyAt("image"), "the function %s is left out: container images are not served yet", f.key)
+		if f.get("handler") != nil {
+			r.problem(f.m.KeyAt("image"), "the function %s has an image and a handler: it can have one of them", f.key)
+		}
+	} else if f.get("handler") == nil {
+		hint := ""
+		if close := doc.Closest("handler", f.m.Names()); close != "" {
+			hint = "; did you mean that by " + close + "?"
+		}
+		r.problem(f.keyAt, "the function %s has no handler: write \"handler: FILE.EXPORT\", such as src/hello.handler%s", f.key, hint)
+	}
+	for _, s := range []struct{ key, why string }{
+		{"provisionedConcurrency", "instances are started when they are needed"},
+		{"vpc", "functions use this machine's network"},
+		{"kmsKeyArn", "environment variables are kept in Pinfold's data folder as they are"},
+		{"awsKmsKeyArn", "environment variables are kept in Pinfold's data folder as they are"},
+		{"tracing", "traces are not sent anywhere, the trace header is passed on"},
+		{"snapStart", "instances start in milliseconds without it"},
+		{"runtimeManagement", "runtimes are those that this machine has"},
+		{"logRetentionInDays", "Pinfold keeps as much of a log as its setting logMB says"},
+		{"disableLogs", "logs are kept, as much as Pinfold's setting logMB says"},
+		{"logDataProtectionPolicy", "logs are kept as they are written"},
+		{"recursiveLoop", "loops of invocations are not looked for"},
+	} {
+		if f.has(s.key) {
+			r.warn(f.m.KeyAt(s.key), "%s is ignored: %s", f.label(s.key), s.why)
+		}
+	}
+}
+
+// tracing returns the mode of X-Ray tracing, which is kept with the function.
+func (r *reader) tracing(f *function) string {
+	s := f.section
+	if f.get("tracing") == nil {
+		s = section{r: r, name: "provider.tracing", m: doc.NewMap()}
+		if n := r.provider().sub("tracing").get("lambda"); n != nil {
+			s.m.Set(doc.Key{Name: "tracing", At: n.At}, n)
+		}
+	}
+	switch n := s.value("tracing"); {
+	case n == nil || n.Value == false:
+		return ""
+	case n.Value == true:
+		return "Active"
+	}
+	return s.oneOf("tracing", "", "Active", "PassThrough")
+}

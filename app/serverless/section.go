@@ -1,0 +1,295 @@
+package serverless
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pinfold.dev/pinfold/app"
+	"pinfold.dev/pinfold/app/cfn"
+	"pinfold.dev/pinfold/app/doc"
+)
+
+// section is a map of the manifest. Its methods return what a key holds, with
+// variables resolved, and tell the reader of what is wrong with it. A value of
+// another type is taken where its meaning is plain ("512" for 512), as the
+// framework's schema does (coerceTypes in lib/classes/config-schema-handler).
+type section struct {
+	r    *reader
+	name string // "provider", "function hello"; empty for the whole manifest
+	m    *doc.Map
+	at   app.Position
+}
+
+// section makes one of a node; ok is false if it is no map.
+func (r *reader) section(n *doc.Node, name string) (s section, ok bool) {
+	n, err := r.vars.head(n)
+	if err != nil {
+		r.fail(app.Position{}, err)
+		return section{r: r, name: name}, false
+	}
+	if n.IsNull() {
+		return section{r: r, name: name}, false
+	}
+	if n.Map() == nil {
+		r.problem(n.At, "%s must be a map of settings, not %s", name, n.What())
+		return section{r: r, name: name}, false
+	}
+	return section{r: r, name: name, m: n.Map(), at: n.At}, true
+}
+
+// sub returns a section of the section; it is empty if there is none.
+func (s section) sub(key string) section {
+	sub, _ := s.r.section(s.m.Get(key), s.label(key))
+	return sub
+}
+
+// label names a key for a message: "timeout of function hello".
+func (s section) label(key string) string {
+	if s.name == "" {
+		return key
+	}
+	return key + " of " + s.name
+}
+
+// get returns the value of a key with its own variables resolved, or nil.
+func (s section) get(key string) *doc.Node {
+	n, err := s.r.vars.head(s.m.Get(key))
+	if err != nil {
+		s.r.fail(s.m.KeyAt(key), err)
+		return nil
+	}
+	if n.IsNull() {
+		return nil
+	}
+	return n
+}
+
+// has reports whether a key holds something other than null or false.
+func (s section) has(key string) bool {
+	n := s.get(key)
+	return n != nil && n.Value != false
+}
+
+// value returns the value of a key with everything in it resolved and
+// evaluated, or nil.
+func (s section) value(key string) *doc.Node {
+	n := s.r.evaluate(s.m.Get(key))
+	if n.IsNull() {
+		return nil
+	}
+	return n
+}
+
+// evaluate resolves variables and intrinsic functions. A mistake is told, and nil.
+func (r *reader) evaluate(n *doc.Node) *doc.Node {
+	if n == nil {
+		return nil
+	}
+	at := n.At
+	n, err := r.vars.deep(n)
+	if err == nil && r.scope != nil {
+		n, err = r.scope.Eval(n)
+	}
+	if err != nil {
+		r.fail(at, err)
+		return nil
+	}
+	return n
+}
+
+func (s section) text(key string) string {
+	n := s.value(key)
+	if n == nil {
+		return ""
+	}
+	text, ok := n.Text()
+	if !ok {
+		s.r.problem(n.At, "%s must be a text, not %s", s.label(key), n.What())
+	}
+	return text
+}
+
+// whole returns a whole number between low and high, or missing if there is none.
+func (s section) whole(key string, low, high, missing int) int {
+	n := s.value(key)
+	if n == nil {
+		return missing
+	}
+	text, _ := n.Text()
+	f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil || f != math.Trunc(f) {
+		s.r.problem(n.At, "%s must be a whole number, not %s", s.label(key), n.What())
+		return missing
+	}
+	if f < float64(low) || f > float64(high) {
+		s.r.problem(n.At, "%s must be a number from %d to %d, not %s", s.label(key), low, high, text)
+		return missing
+	}
+	return int(f)
+}
+
+func (s section) flag(key string, missing bool) bool {
+	n := s.value(key)
+	if n == nil {
+		return missing
+	}
+	if b, ok := n.Value.(bool); ok {
+		return b
+	}
+	text, _ := n.Text()
+	b, err := strconv.ParseBool(text)
+	if err != nil {
+		s.r.problem(n.At, "%s must be true or false, not %s", s.label(key), n.What())
+		return missing
+	}
+	return b
+}
+
+// texts returns a list of texts; one text alone is a list of one.
+func (s section) texts(key string) []string {
+	n := s.value(key)
+	if n == nil {
+		return nil
+	}
+	list := n.List()
+	if list == nil {
+		list = doc.List{n}
+	}
+	texts := []string{}
+	for _, item := range list {
+		text, ok := item.Text()
+		if !ok {
+			s.r.problem(item.At, "%s must be a list of texts, not of %s", s.label(key), item.What())
+			continue
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// textMap returns a map of texts, such as tags. Null values are left out.
+func (s section) textMap(key string) map[string]string {
+	n := s.value(key)
+	if n == nil {
+		return nil
+	}
+	if n.Map() == nil {
+		s.r.problem(n.At, "%s must be a map, not %s", s.label(key), n.What())
+		return nil
+	}
+	return s.r.texts(n.Map(), s.label(key))
+}
+
+func (r *reader) texts(m *doc.Map, label string) map[string]string {
+	texts := map[string]string{}
+	for _, k := range m.Keys {
+		n := m.Get(k.Name)
+		if n.IsNull() {
+			continue
+		}
+		text, ok := n.Text()
+		if !ok {
+			r.problem(n.At, "%s in %s must be a text, a number or a boolean, not %s", k.Name, label, n.What())
+			continue
+		}
+		texts[k.Name] = text
+	}
+	return texts
+}
+
+// oneOf returns a text that must be one of some words, in the spelling of the
+// word that it is, or missing.
+func (s section) oneOf(key, missing string, words ...string) string {
+	text := s.text(key)
+	if text == "" {
+		return missing
+	}
+	for _, w := range words {
+		if strings.EqualFold(w, text) {
+			return w
+		}
+	}
+	s.r.problem(s.m.Get(key).At, "%s must be one of %s, not %q%s", s.label(key), strings.Join(words, ", "), text, doc.DidYouMean(text, words))
+	return missing
+}
+
+// known warns of keys that nobody reads, as the framework does.
+func (s section) known(keys ...string) {
+	for _, k := range s.unknown(keys...) {
+		s.r.warn(k.At, "%s is not known and has no effect%s", s.label(k.Name), doc.DidYouMean(k.Name, keys))
+	}
+}
+
+func (s section) unknown(keys ...string) []doc.Key {
+	if s.m == nil {
+		return nil
+	}
+	var unknown []doc.Key
+	for _, k := range s.m.Keys {
+		if !slices.Contains(keys, k.Name) && !strings.HasPrefix(k.Name, "x-") {
+			unknown = append(unknown, k)
+		}
+	}
+	return unknown
+}
+
+// maps returns a map that may be written as a list of maps, which are merged.
+// Source: mergeArrays in lib/classes/service.js.
+func (s section) maps(key string) *doc.Node {
+	n := s.get(key)
+	list := n.List()
+	if list == nil {
+		if n != nil && n.Map() == nil {
+			s.r.problem(n.At, "%s must be a map or a list of maps, not %s", s.label(key), n.What())
+			return nil
+		}
+		return n
+	}
+	merged := doc.New(n.At, doc.NewMap())
+	for _, item := range list {
+		item, err := s.r.vars.head(item)
+		if err != nil {
+			s.r.fail(app.Position{}, err)
+			continue
+		}
+		if item.IsNull() {
+			continue
+		}
+		if item.Map() == nil {
+			s.r.problem(item.At, "%s must be a list of maps, not of %s", s.label(key), item.What())
+			continue
+		}
+		merged = doc.Merge(merged, s.r.headed(item))
+	}
+	return merged
+}
+
+// headed resolves the values of a map themselves, so that maps that variables
+// stand for are merged as maps.
+func (r *reader) headed(n *doc.Node) *doc.Node {
+	m := doc.NewMap()
+	for _, k := range n.Map().Keys {
+		value, err := r.vars.head(n.Map().Get(k.Name))
+		if err != nil {
+			value = n.Map().Get(k.Name) // told when it is read
+		}
+		m.Set(k, value)
+	}
+	return doc.New(n.At, m)
+}
+
+// isCall reports whether a node is an intrinsic function.
+func isCall(n *doc.Node) bool {
+	_, ok := cfn.IsCall(n)
+	return ok
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return fmt.Sprintf(many, n)
+}
