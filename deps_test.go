@@ -29,8 +29,9 @@ var house = []room{
 	{"", nil, "the ground knows nothing: every package stands on it"},
 	{"app", nil, "the model of an application knows neither who reads it nor who deploys it"},
 	{"app/doc", []string{"app"}, "documents are read before anyone knows what they say"},
+	{"app/files", []string{"app"}, "what belongs into a package is found before anyone builds it"},
 	{"app/cfn", []string{"app", "app/doc"}, "intrinsic functions are the same in every kind of manifest"},
-	{"app/*", []string{"app", "app/doc", "app/cfn"}, "a reader turns files into the model; it meets no server and no other reader"},
+	{"app/*", []string{"app", "app/doc", "app/cfn", "app/files"}, "a reader turns files into the model; it meets no server and no other reader"},
 	{"client", []string{"app"}, "the client knows the server by its protocol alone"},
 
 	{"internal/store", nil, "a contract names no engine"},

@@ -1,0 +1,10 @@
+import json
+
+
+def handler(event, context):
+    name = (event.get("queryStringParameters") or {}).get("name", "world")
+    return {
+        "statusCode": 200,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps({"message": f"Hello, {name}!"}),
+    }

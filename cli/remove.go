@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/app"
+)
+
+func (sh *shell) remove() *cobra.Command {
+	var yes bool
+	var stage string
+	cmd := &cobra.Command{
+		Use:     "rm APP",
+		Aliases: []string{"remove"},
+		Short:   "Remove an application with everything that it made",
+		Example: "  pinfold rm hello --stage prod",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := sh.connect()
+			if err != nil {
+				return err
+			}
+			apps, err := c.Apps(cmd.Context())
+			if err != nil {
+				return err
+			}
+			found, err := pick(apps, args[0], stage)
+			if err != nil {
+				return err
+			}
+			if !yes {
+				fmt.Fprintf(sh.err, "%s (%s): %d functions, %d routes\n", found.App, found.Stage, len(found.Functions), len(found.Routes))
+				if err := sh.confirm("Remove it?"); err != nil {
+					return err
+				}
+			}
+			if err := c.Remove(cmd.Context(), found.App, found.Stage); err != nil {
+				return err
+			}
+			if sh.json {
+				return sh.printJSON(found)
+			}
+			fmt.Fprintf(sh.out, "%s %s (%s)\n", green("removed"), found.App, found.Stage)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().StringVarP(&stage, "stage", "s", "", "stage to remove, where there are several")
+	return sh.withServer(cmd)
+}
+
+// pick finds the one deployed application that a name, and perhaps a stage, means.
+func pick(apps []app.Deployed, name, stage string) (*app.Deployed, error) {
+	var found []*app.Deployed
+	var stages []string
+	for i := range apps {
+		if apps[i].App == name && (stage == "" || apps[i].Stage == stage) {
+			found = append(found, &apps[i])
+			stages = append(stages, apps[i].Stage)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, pinfold.Errorf(pinfold.NotFound, "no application %s%s is deployed: `pinfold ls` shows what is", name, map[bool]string{true: " in stage " + stage}[stage != ""])
+	case 1:
+		return found[0], nil
+	}
+	return nil, pinfold.Errorf(pinfold.Invalid, "%s is deployed in the stages %s: say which with --stage", name, strings.Join(stages, ", "))
+}

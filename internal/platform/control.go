@@ -1,0 +1,98 @@
+package platform
+
+import (
+	"context"
+	"iter"
+	"os"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/client"
+	"pinfold.dev/pinfold/internal/function"
+	"pinfold.dev/pinfold/internal/logs"
+	"pinfold.dev/pinfold/internal/wire/control"
+	"pinfold.dev/pinfold/internal/wire/mux"
+)
+
+// controlRoutes puts the control API onto the listener.
+func (p *Platform) controlRoutes() mux.Route {
+	handler := control.New(control.Options{
+		Deployer: p.deployer, Packages: p.packages, Logs: logReader{p}, Authorizer: p.identity,
+		Info: client.Info{
+			Target: p.facts.Target, Version: Version(), Sandbox: p.facts.Sandbox, Dev: p.facts.Dev, PID: os.Getpid(), Data: p.facts.Data,
+		},
+		Functions: func(ctx context.Context) (any, error) { return p.functionStatus(ctx) },
+		Principal: mux.Principal,
+		ARN: func(resource string) string {
+			return pinfold.ARN{Partition: "aws", Service: "pinfold", Region: p.config.Region, Account: p.config.Account, Resource: resource}.String()
+		},
+	})
+	return mux.Route{Prefix: "/_pinfold/v1/", Handler: handler, MaxBody: control.MaxPackage}
+}
+
+// logReader reads the log store in the control API's terms. What follows ends
+// when the platform stops.
+type logReader struct{ p *Platform }
+
+func (l logReader) Lines(ctx context.Context, q control.LogQuery) iter.Seq2[pinfold.LogLine, error] {
+	query := logs.Query{Since: q.Since, Text: q.Filter, RequestID: q.RequestID, Limit: q.Tail, Tail: q.Tail > 0}
+	for _, name := range q.Functions {
+		query.Functions = append(query.Functions, pinfold.FunctionRef{Account: l.p.config.Account, Region: l.p.config.Region, Name: name})
+	}
+	if !q.Follow {
+		return l.p.logs.Query(ctx, query)
+	}
+	return func(yield func(pinfold.LogLine, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(l.p.stopping, cancel)()
+		for line, err := range l.p.logs.Follow(ctx, query) {
+			if l.p.stopping.Err() != nil || !yield(line, err) {
+				return
+			}
+		}
+	}
+}
+
+// functionStatus tells every function with its instances and its application.
+func (p *Platform) functionStatus(ctx context.Context) ([]client.FunctionStatus, error) {
+	owners := map[string]string{}
+	apps, err := p.deployer.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range apps {
+		for _, f := range a.Functions {
+			owners[f.Name] = a.App + "/" + a.Stage
+		}
+	}
+	instances := map[string]map[string]int{}
+	for _, s := range p.pool.Stats() {
+		m := instances[s.Function.Name]
+		if m == nil {
+			m = map[string]int{}
+			instances[s.Function.Name] = m
+		}
+		for state, n := range map[string]int{"starting": s.Starting, "ready": s.Ready, "busy": s.Busy, "draining": s.Draining} {
+			if n > 0 {
+				m[state] += n
+			}
+		}
+	}
+	all := []client.FunctionStatus{}
+	for page := (function.Page{}); ; {
+		versions, next, err := p.functions.List(ctx, false, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range versions {
+			all = append(all, client.FunctionStatus{
+				Name: v.Ref.Name, Runtime: v.Config.Runtime, MemoryMB: v.Config.MemoryMB, App: owners[v.Ref.Name],
+				Modified: v.LastModified, CodeSize: v.Code.Size, Instances: instances[v.Ref.Name],
+			})
+		}
+		if next == "" {
+			return all, nil
+		}
+		page.Marker = next
+	}
+}

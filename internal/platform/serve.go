@@ -1,0 +1,148 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/gateway"
+)
+
+// openListeners takes the two addresses before anything else is opened, so that
+// one that is in use is found out at once.
+func (p *Platform) openListeners(ctx context.Context) error {
+	listen := func(what, addr, flag string) (string, error) {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return "", pinfold.Errorf(pinfold.Unavailable, "the address %s for %s is in use: another Pinfold may be running; choose another with %s", addr, what, flag)
+		}
+		if err != nil {
+			return "", pinfold.Errorf(pinfold.Unavailable, "listening for %s: %w", what, err)
+		}
+		p.closing(func() error {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			return nil
+		})
+		p.listeners = append(p.listeners, served{Listener: l})
+		return "http://" + reachable(l.Addr()), nil
+	}
+	var err error
+	if p.facts.Endpoints.API, err = listen("the API", p.config.API, "--api"); err != nil {
+		return err
+	}
+	p.facts.Endpoints.HTTP, err = listen("the public door", p.config.HTTP, "--http")
+	p.facts.Account, p.facts.Region = p.config.Account, p.config.Region
+	return err
+}
+
+// reachable is the address under which this machine reaches a listener.
+func reachable(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// openDoors puts handlers behind the listeners.
+func (p *Platform) openDoors(ctx context.Context) error {
+	p.access = gateway.NewAccessLog(1024, p.writeAccess)
+	p.closing(func() error { p.access.Close(); return nil })
+	p.gateway = gateway.New(gateway.Options{
+		Invoker: p.invoker, Authenticate: p.auth.Authenticate, Access: p.access.Record, Log: p.log, Endpoints: p.facts.Endpoints,
+	})
+	p.apis.OnChange(func() { p.logged("routes", p.loadAPIs(p.stopping)) })
+	p.functions.OnChange(func(pinfold.FunctionRef) { p.logged("function URLs", p.loadURLs(p.stopping)) })
+	if err := errors.Join(p.loadAPIs(ctx), p.loadURLs(ctx)); err != nil {
+		return err
+	}
+	api, err := p.apiHandler()
+	if err != nil {
+		return err
+	}
+	for i, handler := range []http.Handler{api, p.gateway} {
+		p.listeners[i].server = &http.Server{
+			Handler:           handler,
+			ReadHeaderTimeout: 10 * time.Second,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    64 << 10,
+			ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		}
+	}
+	return nil
+}
+
+func (p *Platform) writeAccess(a gateway.Access) {
+	if p.log.Enabled(context.Background(), slog.LevelDebug) || a.Status >= 500 {
+		gateway.SlogAccess(p.log)(a)
+	}
+}
+
+func (p *Platform) logged(what string, err error) {
+	if err != nil && p.stopping.Err() == nil {
+		p.log.Error("could not reload "+what+": the door serves the old ones", "error", err)
+	}
+}
+
+func (p *Platform) loadAPIs(ctx context.Context) error {
+	p.doors.Lock()
+	defer p.doors.Unlock()
+	apis, err := p.apis.List(ctx, p.scope())
+	if err != nil {
+		return err
+	}
+	p.doors.apis = apis
+	p.gateway.Update(apis, p.doors.urls)
+	return nil
+}
+
+func (p *Platform) loadURLs(ctx context.Context) error {
+	p.doors.Lock()
+	defer p.doors.Unlock()
+	urls, err := p.functions.URLs(ctx)
+	if err != nil {
+		return err
+	}
+	p.doors.urls = urls
+	p.gateway.Update(p.doors.apis, urls)
+	return nil
+}
+
+// Run serves until ctx ends, then stops taking requests, lets what runs finish
+// for Config.DrainTimeout, and closes everything. It is called once.
+func (p *Platform) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range p.listeners {
+		group.Go(func() error {
+			if err := s.server.Serve(s.Listener); !errors.Is(err, http.ErrServerClosed) {
+				return pinfold.Errorf(pinfold.Unavailable, "serving on %s: %w", s.Addr(), err)
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			p.stop() // what has no end by itself, such as a followed log, ends now
+			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.DrainTimeout)
+			defer cancel()
+			if err := s.server.Shutdown(drain); err != nil {
+				return s.server.Close() // the time is up
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	p.stop()
+	return errors.Join(err, p.close())
+}
