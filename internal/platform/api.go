@@ -1,21 +1,42 @@
 package platform
 
 import (
+	"context"
 	"net/http"
 
+	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/runtimes"
+	"pinfold.dev/pinfold/internal/wire/lambda"
 	"pinfold.dev/pinfold/internal/wire/mux"
 	"pinfold.dev/pinfold/internal/wire/protocol"
+	"pinfold.dev/pinfold/internal/wire/sts"
 )
 
 // apiHandler is the visible list of what answers on the API listener.
 func (p *Platform) apiHandler() (http.Handler, error) {
-	services := []*protocol.Server{}
+	endpoints := func() pinfold.Endpoints { return p.facts.Endpoints }
+	links := lambda.NewLinks(func(ctx context.Context, pkg pinfold.Package) (lambda.Zip, error) {
+		return p.packages.Open(ctx, pkg)
+	}, endpoints)
+	lambdaServer, err := lambda.New(lambda.Options{
+		Registry: p.functions, Invoker: p.invoker, Packages: p.packages, Authorizer: p.identity,
+		Scope: p.scope(), Endpoints: endpoints, Links: links, Log: p.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	stsServer, err := sts.New(sts.Options{Authorizer: p.identity, Log: p.log})
+	if err != nil {
+		return nil, err
+	}
 	return mux.New(mux.Options{
 		Authenticator: p.auth,
-		Services:      services,
-		Routes:        []mux.Route{p.controlRoutes()},
-		Log:           p.log,
+		Services:      []*protocol.Server{lambdaServer, stsServer},
+		Routes: []mux.Route{
+			p.controlRoutes(),
+			{Prefix: lambda.CodePath, Handler: links, Open: true},
+		},
+		Log: p.log,
 	}), nil
 }
 
