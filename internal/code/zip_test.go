@@ -164,15 +164,15 @@ func TestInspectRefuses(t *testing.T) {
 }
 
 func TestInspectRefusesABombsRatio(t *testing.T) {
-	zeros := strings.Repeat("\x00", bombFloor+1)
-	bomb := zipOf(t, item{name: "zeros", content: zeros})
-	_, err := inspect(bytes.NewReader(bomb), int64(len(bomb)), DefaultLimits, false)
-	if err == nil || !strings.Contains(err.Error(), "times its size, which is what a zip bomb does") {
-		t.Errorf("a file of zeros: %v", err)
-	}
-	fine := zipOf(t, item{name: "zeros", content: zeros[:bombFloor]}) // a small one of the same ratio is harmless
-	if _, err := inspect(bytes.NewReader(fine), int64(len(fine)), DefaultLimits, false); err != nil {
-		t.Errorf("a smaller file of zeros: %v", err)
+	plain := zipOf(t, item{name: "zeros", content: strings.Repeat("\x00", 1000)})
+	for declared, want := range map[uint32]string{
+		bombFloor + 1: "times its size, which is what a zip bomb does",
+		bombFloor:     "", // of the same ratio, but harmless
+	} {
+		file := patch(t, plain, central, 24, u32(declared))
+		if _, err := inspect(bytes.NewReader(file), int64(len(file)), DefaultLimits, false); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("a file that unpacks to %d bytes: %v; want %q", declared, err, want)
+		}
 	}
 }
 

@@ -99,7 +99,7 @@ func set[T any](field *T, value *T) {
 
 // check holds a complete configuration against AWS's rules.
 func (r *Registry) check(c pinfold.Config) error {
-	if c.Runtime == "" || c.Handler == "" {
+	if c.Runtime == "" || c.Handler == "" && !strings.HasPrefix(c.Runtime, "provided") {
 		return invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
 	}
 	if r.o.SupportedRuntime != nil {

@@ -46,7 +46,7 @@ func revised(given, current string) error {
 	if given == "" || given == current {
 		return nil
 	}
-	return pinfold.Errorf(pinfold.Conflict, "The RevisionId provided does not match the latest RevisionId. Call the GetFunction/GetAlias API to retrieve the latest RevisionId").WithReason(preconditionFailed)
+	return pinfold.Errorf(pinfold.Conflict, "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id").WithReason(preconditionFailed)
 }
 
 // orMissing replaces an error with code NotFound by a better one.

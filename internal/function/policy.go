@@ -113,13 +113,7 @@ func (r *Registry) AddPermission(ctx context.Context, ref pinfold.FunctionRef, p
 	if err != nil {
 		return "", err
 	}
-	err = r.changePolicy(ctx, ref, p.RevisionID, func(doc *policy) error {
-		if doc.index(s.Sid) >= 0 {
-			return conflict("The statement id (%s) provided already exists. Please provide a new statement id, or remove the existing statement.", s.Sid)
-		}
-		doc.Statement = append(doc.Statement, s)
-		return nil
-	})
+	err = r.changePolicy(ctx, ref, p.RevisionID, func(doc *policy) error { return doc.add(s) })
 	if err != nil {
 		return "", err
 	}
@@ -132,17 +126,7 @@ func (r *Registry) RemovePermission(ctx context.Context, ref pinfold.FunctionRef
 	if err := r.mine(ref); err != nil {
 		return err
 	}
-	return r.changePolicy(ctx, ref, revision, func(doc *policy) error {
-		if len(doc.Statement) == 0 {
-			return notFound("No policy is associated with the given resource.")
-		}
-		i := doc.index(statementID)
-		if i < 0 {
-			return notFound("Statement %s is not found in resource policy.", statementID)
-		}
-		doc.Statement = slices.Delete(doc.Statement, i, i+1)
-		return nil
-	})
+	return r.changePolicy(ctx, ref, revision, func(doc *policy) error { return doc.remove(statementID) })
 }
 
 // Policy returns the resource policy of a function, version or alias.
@@ -238,4 +222,28 @@ func compact(v any) string {
 	enc.SetEscapeHTML(false)
 	enc.Encode(v)
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func noPolicy() error { return notFound("No policy is associated with the given resource.") }
+
+// add appends a statement whose id must be new.
+func (d *policy) add(s statement) error {
+	if d.index(s.Sid) >= 0 {
+		return conflict("The statement id (%s) provided already exists. Please provide a new statement id, or remove the existing statement.", s.Sid)
+	}
+	d.Statement = append(d.Statement, s)
+	return nil
+}
+
+// remove takes a statement out.
+func (d *policy) remove(sid string) error {
+	if len(d.Statement) == 0 {
+		return noPolicy()
+	}
+	i := d.index(sid)
+	if i < 0 {
+		return notFound("Statement %s is not found in resource policy.", sid)
+	}
+	d.Statement = slices.Delete(d.Statement, i, i+1)
+	return nil
 }

@@ -38,12 +38,12 @@ var (
 // fixture is a registry over a new store, with a clock that a test moves.
 type fixture struct {
 	*function.Registry
-	t     *testing.T
+	t     testing.TB
 	store store.Control
 	now   time.Time
 }
 
-func newRegistry(t *testing.T, limits ...function.Limits) *fixture {
+func newRegistry(t testing.TB, limits ...function.Limits) *fixture {
 	t.Helper()
 	db, err := sql.Open(t.Context(), filepath.Join(t.TempDir(), "pinfold.db"))
 	if err != nil {
