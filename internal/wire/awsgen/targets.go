@@ -8,6 +8,8 @@ type target struct {
 	dir        string // of the package, below the module
 	pkg        string
 	operations []string
+	// open are shapes whose enum is not held against requests, each with the reason.
+	open map[string]string
 }
 
 var targets = []target{
@@ -20,6 +22,8 @@ var targets = []target{
 		"ListTags", "ListVersionsByFunction", "PublishLayerVersion", "PublishVersion", "PutFunctionConcurrency",
 		"RemoveLayerVersionPermission", "RemovePermission", "TagResource", "UntagResource", "UpdateAlias",
 		"UpdateFunctionCode", "UpdateFunctionConfiguration", "UpdateFunctionUrlConfig",
+	}, open: map[string]string{
+		"Runtime": "the registry knows which runtimes this machine has, among them newer ones than the description; AWS checks it apart from the shapes, too",
 	}},
 	{model: "sts", dir: "internal/wire/sts", pkg: "sts", operations: []string{"GetCallerIdentity"}},
 

@@ -132,7 +132,8 @@ func (g *generator) shapeCode(name string) string {
 	}
 	add(least+most != "", "Limits: %q", least+".."+most)
 	add(s.Pattern != "", "Pattern: %s", quote(s.Pattern))
-	add(len(s.Enum) > 0, "Enum: %#v", s.Enum)
+	_, open := g.target.open[name]
+	add(len(s.Enum) > 0 && !open, "Enum: %#v", s.Enum)
 	add(s.Sensitive, "Sensitive: true")
 	add(s.TimestampFormat != "", "Time: %q", s.TimestampFormat)
 	if s.Key != nil {

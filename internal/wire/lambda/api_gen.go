@@ -171,7 +171,7 @@ var Model = protocol.Service{
 		"CapacityProviderArn":                    {Limits: "1..140", Pattern: `arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:capacity-provider:[a-zA-Z0-9-_]+`},
 		"CodeSigningConfigArn":                   {Limits: "0..200", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:code-signing-config:csc-[a-z0-9]{17}`},
 		"CompatibleArchitectures":                {Limits: "0..2", Item: "Architecture"},
-		"CompatibleRuntimes":                     {Limits: "0..15", Item: "Runtime"},
+		"CompatibleRuntimes":                     {Limits: "0..15"},
 		"Description":                            {Limits: "0..256"},
 		"DurableExecutionArn":                    {Limits: "1..1024", Pattern: `arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\d{12}):function:([a-zA-Z0-9_-]+):(\$LATEST(?:\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)`},
 		"DurableExecutionName":                   {Limits: "1..64", Pattern: `[a-zA-Z0-9-_]+`},
@@ -232,7 +232,6 @@ var Model = protocol.Service{
 		"ResourceArn":                            {Limits: "0..10000", Pattern: `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`},
 		"RetentionPeriodInDays":                  {Limits: "1..90"},
 		"RoleArn":                                {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`},
-		"Runtime":                                {Enum: []string{"nodejs", "nodejs4.3", "nodejs6.10", "nodejs8.10", "nodejs10.x", "nodejs12.x", "nodejs14.x", "nodejs16.x", "nodejs18.x", "nodejs20.x", "nodejs22.x", "nodejs24.x", "java8", "java8.al2", "java11", "java17", "java21", "java25", "python2.7", "python3.6", "python3.7", "python3.8", "python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14", "dotnetcore1.0", "dotnetcore2.0", "dotnetcore2.1", "dotnetcore3.1", "dotnet6", "dotnet8", "dotnet10", "nodejs4.3-edge", "go1.x", "ruby2.5", "ruby2.7", "ruby3.2", "ruby3.3", "ruby3.4", "ruby4.0", "provided", "provided.al2", "provided.al2023", "nodejs26.x", "python3.15", "java8.al2023", "java11.al2023", "java17.al2023"}},
 		"RuntimeVersionArn":                      {Limits: "26..2048", Pattern: `arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}::runtime:.+`},
 		"S3Bucket":                               {Limits: "3..63", Pattern: `[0-9A-Za-z\.\-_]*(?<!\.)`},
 		"S3Key":                                  {Limits: "1..1024", Pattern: `.*`},
@@ -422,7 +421,7 @@ type CreateFunctionRequest struct {
 	Publish                *bool                   `aws:"Publish"`
 	PublishTo              *string                 `aws:"PublishTo,shape=FunctionVersionLatestPublished"`
 	Role                   *string                 `aws:"Role,required,shape=RoleArn"`
-	Runtime                *string                 `aws:"Runtime,shape=Runtime"`
+	Runtime                *string                 `aws:"Runtime"`
 	SnapStart              *SnapStart              `aws:"SnapStart"`
 	Tags                   map[string]string       `aws:"Tags,shape=Tags"`
 	TenancyConfig          *TenancyConfig          `aws:"TenancyConfig"`
@@ -562,7 +561,7 @@ type FunctionConfiguration struct {
 	PackageType                *string                 `aws:"PackageType,shape=PackageType"`
 	RevisionId                 *string                 `aws:"RevisionId"`
 	Role                       *string                 `aws:"Role,shape=RoleArn"`
-	Runtime                    *string                 `aws:"Runtime,shape=Runtime"`
+	Runtime                    *string                 `aws:"Runtime"`
 	RuntimeVersionConfig       *RuntimeVersionConfig   `aws:"RuntimeVersionConfig"`
 	SigningJobArn              *string                 `aws:"SigningJobArn,shape=Arn"`
 	SigningProfileVersionArn   *string                 `aws:"SigningProfileVersionArn,shape=Arn"`
@@ -801,7 +800,7 @@ type ListFunctionsResponse struct {
 
 type ListLayerVersionsRequest struct {
 	CompatibleArchitecture *string `aws:"CompatibleArchitecture,query,shape=Architecture"`
-	CompatibleRuntime      *string `aws:"CompatibleRuntime,query,shape=Runtime"`
+	CompatibleRuntime      *string `aws:"CompatibleRuntime,query"`
 	LayerName              *string `aws:"LayerName,uri,required,shape=LayerName"`
 	Marker                 *string `aws:"Marker,query"`
 	MaxItems               *int64  `aws:"MaxItems,query,shape=MaxLayerListItems"`
@@ -814,7 +813,7 @@ type ListLayerVersionsResponse struct {
 
 type ListLayersRequest struct {
 	CompatibleArchitecture *string `aws:"CompatibleArchitecture,query,shape=Architecture"`
-	CompatibleRuntime      *string `aws:"CompatibleRuntime,query,shape=Runtime"`
+	CompatibleRuntime      *string `aws:"CompatibleRuntime,query"`
 	Marker                 *string `aws:"Marker,query"`
 	MaxItems               *int64  `aws:"MaxItems,query,shape=MaxLayerListItems"`
 }
@@ -992,7 +991,7 @@ type UpdateFunctionConfigurationRequest struct {
 	MemorySize             *int64                  `aws:"MemorySize,shape=MemorySize"`
 	RevisionId             *string                 `aws:"RevisionId"`
 	Role                   *string                 `aws:"Role,shape=RoleArn"`
-	Runtime                *string                 `aws:"Runtime,shape=Runtime"`
+	Runtime                *string                 `aws:"Runtime"`
 	SnapStart              *SnapStart              `aws:"SnapStart"`
 	Timeout                *int64                  `aws:"Timeout,shape=Timeout"`
 	TracingConfig          *TracingConfig          `aws:"TracingConfig"`
