@@ -11,7 +11,9 @@ import (
 	"pinfold.dev/pinfold/internal/wire/sigv4"
 )
 
-//go:generate go run ../awsgen
+// Known returns the descriptions of the services that Pinfold knows by name,
+// served or not.
+func Known() []protocol.Service { return known }
 
 // identify finds the service that a request is for by all but its body: first
 // by what its sender signed, then by what names a service outright, last by a
