@@ -191,3 +191,10 @@ resources:
 		t.Errorf("the layer holds %q", got)
 	}
 }
+
+func write(t testing.TB, dir, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -84,7 +84,11 @@ func (r *reader) readProvider() {
 	p := r.provider()
 	name := p.text("name")
 	if n := r.root.get("provider"); n != nil && n.Map() == nil {
-		name, _ = n.Text()
+		var isText bool
+		if name, isText = n.Text(); !isText {
+			r.problem(n.At, "provider must be a map of settings, not %s", n.What())
+			return
+		}
 	}
 	switch {
 	case r.root.m.Get("provider") == nil:
