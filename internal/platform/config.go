@@ -48,6 +48,10 @@ type Config struct {
 	IdleTimeout time.Duration `yaml:"idleTimeout" env:"PINFOLD_IDLE_TIMEOUT"`
 	// DrainTimeout is how long a stopping platform waits for running invocations.
 	DrainTimeout time.Duration `yaml:"drainTimeout" env:"PINFOLD_DRAIN_TIMEOUT"`
+	// TrustForwarded takes the client's address and protocol from the
+	// X-Forwarded-For and X-Forwarded-Proto headers. Set it only behind a proxy
+	// that sets them.
+	TrustForwarded bool `yaml:"trustForwarded" env:"PINFOLD_TRUST_FORWARDED"`
 	// LogMB is how many megabytes of log are kept per function.
 	LogMB int `yaml:"logMB" env:"PINFOLD_LOG_MB"`
 

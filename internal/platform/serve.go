@@ -62,6 +62,7 @@ func (p *Platform) openDoors(ctx context.Context) error {
 	p.closing(func() error { p.access.Close(); return nil })
 	p.gateway = gateway.New(gateway.Options{
 		Invoker: p.invoker, Authenticate: p.auth.Authenticate, Access: p.access.Record, Log: p.log, Endpoints: p.facts.Endpoints,
+		TrustForwarded: p.config.TrustForwarded,
 	})
 	p.apis.OnChange(func() { p.logged("routes", p.loadAPIs(p.stopping)) })
 	p.functions.OnChange(func(pinfold.FunctionRef) { p.logged("function URLs", p.loadURLs(p.stopping)) })
@@ -142,7 +143,31 @@ func (p *Platform) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	group.Go(func() error { p.keepHouse(ctx); return nil })
 	err := group.Wait()
 	p.stop()
 	return errors.Join(err, p.close())
+}
+
+// keepHouse drops, now and then, the code packages that nothing refers to any
+// more, until ctx ends.
+func (p *Platform) keepHouse(ctx context.Context) {
+	for tick := time.NewTicker(time.Hour); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+		inUse, err := p.functions.Packages(ctx)
+		if err == nil {
+			var dropped int
+			if dropped, err = p.packages.Collect(ctx, inUse); dropped > 0 {
+				p.log.Info("dropped code packages that nothing uses", "packages", dropped)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			p.log.Error("could not look for unused code packages", "error", err)
+		}
+	}
 }
