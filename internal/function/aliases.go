@@ -113,7 +113,7 @@ func (r *Registry) checkAlias(ref pinfold.FunctionRef) error {
 	if err := r.mine(ref); err != nil {
 		return err
 	}
-	if !isAlias(ref.Qualifier) || !aliasPattern.MatchString(ref.Qualifier) {
+	if !isAlias(ref.Qualifier) || !isName(ref.Qualifier) {
 		return constraint(ref.Qualifier, "name", "Member must satisfy regular expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)")
 	}
 	return checkLength(ref.Qualifier, "name", 128)

@@ -124,6 +124,7 @@ func (r *Registry) check(c pinfold.Config) error {
 }
 
 var (
+	rolePattern     = regexp.MustCompile(`^arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+$`)
 	handlerPattern  = regexp.MustCompile(`^[^\s]+$`)
 	logGroupPattern = regexp.MustCompile(`^[\.\-_/#A-Za-z0-9]+$`)
 	variablePattern = regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9_])+$`)

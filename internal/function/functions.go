@@ -170,26 +170,41 @@ func pointers[T any](values []T) []*T {
 // CodeUpdate is new code for a function.
 type CodeUpdate struct {
 	Code         pinfold.Package
-	Architecture string // "" leaves it
-	Publish      bool   // make a version of it at once
-	DryRun       bool   // check only
-	RevisionID   string // of $LATEST, if not ""
+	Architecture string      // "" leaves it
+	Config       ConfigPatch // settings to change together with the code
+	Publish      bool        // make a version of it at once
+	DryRun       bool        // check only
+	RevisionID   string      // of $LATEST, if not ""
 }
 
-// UpdateCode replaces the code of $LATEST. It returns $LATEST, or the
-// published version.
+// UpdateCode replaces the code of $LATEST, and settings with it. It returns
+// $LATEST, or the published version.
 func (r *Registry) UpdateCode(ctx context.Context, ref pinfold.FunctionRef, u CodeUpdate) (*pinfold.Version, error) {
+	configure, err := r.configure(ctx, ref, u.Config)
+	if err != nil {
+		return nil, err
+	}
 	return r.modify(ctx, ref, u.RevisionID, u.DryRun, u.Publish, func(v *pinfold.Version) error {
 		v.Code = u.Code
-		fill(&u.Architecture, v.Config.Architecture)
-		v.Config.Architecture = u.Architecture
-		return r.check(v.Config)
+		if u.Architecture != "" {
+			v.Config.Architecture = u.Architecture
+		}
+		return configure(v)
 	})
 }
 
 // UpdateConfig changes settings of $LATEST and returns it. revision, if not
 // "", is what $LATEST must have.
 func (r *Registry) UpdateConfig(ctx context.Context, ref pinfold.FunctionRef, patch ConfigPatch, revision string) (*pinfold.Version, error) {
+	configure, err := r.configure(ctx, ref, patch)
+	if err != nil {
+		return nil, err
+	}
+	return r.modify(ctx, ref, revision, false, false, configure)
+}
+
+// configure returns the change that a patch makes, its layers found already.
+func (r *Registry) configure(ctx context.Context, ref pinfold.FunctionRef, patch ConfigPatch) (func(*pinfold.Version) error, error) {
 	var layers []pinfold.LayerRef
 	if patch.Layers != nil {
 		var err error
@@ -197,10 +212,10 @@ func (r *Registry) UpdateConfig(ctx context.Context, ref pinfold.FunctionRef, pa
 			return nil, err
 		}
 	}
-	return r.modify(ctx, ref, revision, false, false, func(v *pinfold.Version) error {
+	return func(v *pinfold.Version) error {
 		v.Config = Defaults(ref.Name, patch.apply(v.Config, layers))
 		return r.check(v.Config)
-	})
+	}, nil
 }
 
 // modify changes $LATEST. The change is tried on a copy first, so that the

@@ -1,18 +1,10 @@
 package function
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	"pinfold.dev/pinfold"
-)
-
-var (
-	namePattern  = regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)
-	aliasPattern = regexp.MustCompile(`^[a-zA-Z0-9-_]+$`) // and not only digits
-	digits       = regexp.MustCompile(`^[0-9]+$`)
-	rolePattern  = regexp.MustCompile(`^arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+$`)
 )
 
 // maxName is the longest function name. Source: "Lambda quotas".
@@ -42,7 +34,7 @@ func (r *Registry) mine(ref pinfold.FunctionRef) error {
 	if ref.Account != r.o.Scope.Account {
 		return pinfold.Errorf(pinfold.Denied, "%s belongs to account %s, not to %s", ref.ARN(), ref.Account, r.o.Scope.Account).WithReason(accessDenied)
 	}
-	if !namePattern.MatchString(ref.Name) {
+	if !isName(ref.Name) {
 		return constraint(ref.Name, "functionName", "Member must satisfy regular expression pattern: [a-zA-Z0-9-_]+")
 	}
 	if len(ref.Name) > maxName {
@@ -51,8 +43,22 @@ func (r *Registry) mine(ref pinfold.FunctionRef) error {
 	return nil
 }
 
+// isName reports whether s could name a function, alias or layer:
+// [a-zA-Z0-9-_]+ without the cost of a regular expression, which every
+// invocation would pay.
+func isName(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // isNumber reports whether a qualifier names a published version.
-func isNumber(qualifier string) bool { return digits.MatchString(qualifier) }
+func isNumber(qualifier string) bool {
+	return qualifier != "" && strings.Trim(qualifier, "0123456789") == ""
+}
 
 // isAlias reports whether a qualifier can only be an alias.
 func isAlias(qualifier string) bool {
@@ -98,7 +104,7 @@ func (r *Registry) Layer(name string) (LayerName, error) {
 			l.Version = n
 		}
 	}
-	if !namePattern.MatchString(l.Name) {
+	if !isName(l.Name) {
 		return l, constraint(l.Name, "layerName", "Member must satisfy regular expression pattern: [a-zA-Z0-9-_]+")
 	}
 	if len(l.Name) > 140 {

@@ -117,7 +117,7 @@ func (r *Registry) checkURL(ref pinfold.FunctionRef) error {
 	if err := r.mine(ref); err != nil {
 		return err
 	}
-	if ref.Qualifier != "" && (!isAlias(ref.Qualifier) || !aliasPattern.MatchString(ref.Qualifier)) {
+	if ref.Qualifier != "" && (!isAlias(ref.Qualifier) || !isName(ref.Qualifier)) {
 		return constraint(ref.Qualifier, "qualifier", `Member must satisfy regular expression pattern: ((?!^\d+$)^[0-9a-zA-Z-_]+$)`)
 	}
 	return nil

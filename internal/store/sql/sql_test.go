@@ -135,6 +135,15 @@ func TestAcknowledgedUpdateSurvivesKill(t *testing.T) {
 	}
 }
 
+// A crash right after the file was made leaves one with our mark and no tables.
+func TestOpenHalfMadeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pinfold.db")
+	execute(t, path, fmt.Sprintf("PRAGMA application_id = %d", 0x50696e46))
+	if err := put(open(t, path), 1); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -143,10 +152,10 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"a newer Pinfold's file", func(t *testing.T, path string) {
 			open(t, path)
-			exec3(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9000, 1)")
+			execute(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9000, 1)")
 		}, "written by a newer Pinfold (its data has version 9000, this one knows 1)"},
 		{"another program's database", func(t *testing.T, path string) {
-			exec3(t, path, "CREATE TABLE theirs (x)")
+			execute(t, path, "CREATE TABLE theirs (x)")
 		}, "the database of another program"},
 		{"something else", func(t *testing.T, path string) {
 			if err := os.WriteFile(path, []byte(strings.Repeat("not a database\n", 100)), 0o644); err != nil {
@@ -177,8 +186,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// exec3 runs a statement on a file behind the engine's back.
-func exec3(t *testing.T, path, statement string) {
+// execute runs a statement on a file behind the engine's back.
+func execute(t *testing.T, path, statement string) {
 	t.Helper()
 	db, err := gosql.Open("sqlite", "file:"+path)
 	if err == nil {
