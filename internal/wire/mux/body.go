@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"pinfold.dev/pinfold"
-	"pinfold.dev/pinfold/internal/wire/protocol"
 )
 
 // A client has patience for its whole body, and more the longer the body is
@@ -27,14 +26,28 @@ const maxForm = 1 << 20
 // firstBuffer is how much memory a declared length alone is good for, in bytes.
 const firstBuffer = 1 << 20
 
-// readFor reads the body of a request for a service.
-func (m *Mux) readFor(w http.ResponseWriter, r *http.Request, server *protocol.Server) ([]byte, error) {
-	limit := server.MaxBody(r)
-	body, err := readBody(w, r, limit)
-	if pinfold.CodeOf(err) == pinfold.TooLarge {
-		return nil, server.TooLarge(r, limit)
+// maxBodies is how many bytes the bodies of all requests together may take
+// whose senders are not known yet, those under smallBody not counted. Who comes
+// when it is taken waits.
+const (
+	maxBodies = 512 << 20
+	smallBody = 1 << 20
+)
+
+// reserve takes what a body may need of the memory for bodies, and returns what
+// gives it back.
+func (m *Mux) reserve(r *http.Request, limit int64) (release func(), err error) {
+	need := r.ContentLength
+	if need < 0 {
+		need = limit
 	}
-	return body, err
+	if need = min(need, limit, maxBodies); need <= smallBody {
+		return func() {}, nil
+	}
+	if err := m.bodies.Acquire(r.Context(), need); err != nil {
+		return func() {}, pinfold.Errorf(pinfold.Unavailable, "too many large requests at a time: %w", err)
+	}
+	return func() { m.bodies.Release(need) }, nil
 }
 
 // readBody reads a body of at most limit bytes. It is never nil. The memory is
@@ -88,7 +101,7 @@ const maxDrain = 128 << 20
 // drain reads what is left of a refused body, within reason: a client that
 // cannot send its body to the end does not read the answer either.
 func drain(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength == 0 || r.ContentLength > maxDrain {
+	if r.ContentLength == 0 || r.ContentLength > maxDrain || w.Header().Get("Connection") == "close" {
 		return
 	}
 	setDeadline(w, patience)

@@ -118,6 +118,17 @@ func targetOperation(r *http.Request) string {
 	return name
 }
 
+// spoken returns a service as a request speaks to it: some have a second
+// protocol, which a target header gives away.
+func spoken(r *http.Request, service *protocol.Service) *protocol.Service {
+	if service.Protocol != protocol.Query || targetOperation(r) == "" {
+		return service
+	}
+	second := *service
+	second.Protocol = guess(r).Protocol
+	return &second
+}
+
 // guess returns a description in whose protocol a client most likely speaks
 // that sent a request which is no known service's.
 func guess(r *http.Request) *protocol.Service {

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/wire/protocol"
@@ -53,11 +54,14 @@ type Options struct {
 type Mux struct {
 	options Options
 	served  map[string]*protocol.Server // by name
+	// bodies is the memory that large bodies share: what is signed must be read
+	// before it is known whether its sender may send anything at all.
+	bodies *semaphore.Weighted
 }
 
 // New returns the handler of a listener.
 func New(o Options) *Mux {
-	m := &Mux{options: o, served: map[string]*protocol.Server{}}
+	m := &Mux{options: o, served: map[string]*protocol.Server{}, bodies: semaphore.NewWeighted(maxBodies)}
 	for _, s := range o.Services {
 		m.served[s.Model().Name] = s
 	}
@@ -112,10 +116,7 @@ func (m *Mux) serveRoute(w http.ResponseWriter, r *http.Request, route Route, ca
 		if limit == 0 {
 			limit = 1 << 20
 		}
-		body, err := readBody(w, r, limit)
-		if err == nil {
-			caller.Principal, err = m.options.Authenticator.Authenticate(r, body)
-		}
+		body, err := m.admit(w, r, &caller, nil, limit)
 		if err != nil {
 			m.fail(w, r, form, err)
 			return
@@ -133,32 +134,46 @@ func (m *Mux) serveService(w http.ResponseWriter, r *http.Request, caller protoc
 			service, err = m.identifyForm(r, body)
 		}
 	}
-	if err != nil {
-		m.fail(w, r, guess(r), err)
-		return
+	if err == nil && service == nil {
+		err = unknown(r)
 	}
-	if service == nil {
+	if err != nil {
 		drain(w, r)
-		m.fail(w, r, guess(r), unknown(r))
+		m.fail(w, r, guess(r), err)
 		return
 	}
 	server := m.served[service.Name]
 	if server == nil {
 		drain(w, r)
-		m.fail(w, r, service, protocol.Unserved(service, targetOperation(r)))
+		m.fail(w, r, spoken(r, service), protocol.Unserved(service, targetOperation(r)))
 		return
 	}
-	if body == nil {
-		if body, err = m.readFor(w, r, server); err != nil {
-			server.Fail(w, r, err)
-			return
+	limit := server.MaxBody(r)
+	if body, err = m.admit(w, r, &caller, body, limit); err != nil {
+		if pinfold.CodeOf(err) == pinfold.TooLarge {
+			err = server.TooLarge(r, limit)
 		}
-	}
-	if caller.Principal, err = m.options.Authenticator.Authenticate(r, body); err != nil {
 		server.Fail(w, r, rename(service, err))
 		return
 	}
 	server.Serve(w, r.WithContext(protocol.WithCaller(r.Context(), caller)), body)
+}
+
+// admit reads the body of a request, if it is not read yet, and finds out who
+// sent it. Until that is known the body counts against the memory for bodies.
+func (m *Mux) admit(w http.ResponseWriter, r *http.Request, caller *protocol.Caller, body []byte, limit int64) ([]byte, error) {
+	release, err := m.reserve(r, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if body == nil {
+		if body, err = readBody(w, r, limit); err != nil {
+			return nil, err
+		}
+	}
+	caller.Principal, err = m.options.Authenticator.Authenticate(r, body)
+	return body, err
 }
 
 // fail answers with an error in a protocol that need not be a served service's.

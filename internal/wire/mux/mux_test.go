@@ -145,6 +145,7 @@ func TestServicesAreToldApart(t *testing.T) {
 		"by action and version":      {"POST / HTTP/1.1\nHost: localhost\n" + form + "Action=GetCallerIdentity&Version=2011-06-15&Body=y", 200, "<Body>y</Body>"},
 		"by action in the query":     {"GET /?Action=GetCallerIdentity&Version=2011-06-15&Body=z HTTP/1.1\nHost: localhost\n\n", 200, "<Body>z</Body>"},
 		"by target, not served":      {"POST / HTTP/1.1\nHost: localhost\nX-Amz-Target: DynamoDB_20120810.PutItem\n\n{}", 501, `{"__type":"NotImplementedException","message":"Pinfold does not serve PutItem of Amazon DynamoDB yet: docs/served.md lists what it serves"}`},
+		"in its second protocol":     {"POST / HTTP/1.1\nHost: localhost\nX-Amz-Target: GraniteServiceVersion20100801.ListMetrics\n\n{}", 501, `"message":"Pinfold does not serve ListMetrics of Amazon CloudWatch yet`},
 		"shared signing name":        {"POST / HTTP/1.1\nHost: localhost\nSign: AKROOT/dynamodb\nX-Amz-Target: DynamoDBStreams_20120810.GetRecords\n\n{}", 501, "GetRecords of Amazon DynamoDB Streams"},
 		"not served, in its XML":     {"GET /bucket/key HTTP/1.1\nHost: localhost\nSign: AKROOT/s3\n\n", 501, "<Error><Code>NotImplemented</Code><Message>Pinfold does not serve Amazon Simple Storage Service (s3) yet"},
 		"not served, by its version": {"POST / HTTP/1.1\nHost: localhost\n" + form + "Action=ListTopics&Version=2010-03-31", 501, "<Code>NotImplemented</Code><Message>Pinfold does not serve Amazon Simple Notification Service (sns) yet"},
@@ -290,6 +291,47 @@ func TestCutOffBody(t *testing.T) {
 	if resp.StatusCode != 400 || resp.Header.Get("X-Amzn-Errortype") != "IncompleteBody" || !strings.Contains(body, "cut off after 4 bytes (Content-Length says 500)") {
 		t.Errorf("got %d %s %s", resp.StatusCode, resp.Header, body)
 	}
+}
+
+// Large bodies share a bounded memory: one that does not fit waits for it.
+func TestLargeBodiesWaitForMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := testMux(t)
+		r := httptest.NewRequest("POST", "/", nil)
+		r.ContentLength = -1
+		release, err := m.reserve(r, maxBodies)
+		if err != nil {
+			t.Fatal(err)
+		}
+		small, err := m.reserve(r, smallBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		small()
+		got := make(chan error, 1)
+		go func() {
+			release, err := m.reserve(r, smallBody+1)
+			release()
+			got <- err
+		}()
+		synctest.Wait()
+		select {
+		case err := <-got:
+			t.Errorf("did not wait: %v", err)
+		default:
+		}
+		release()
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		release, _ = m.reserve(r, maxBodies)
+		defer release()
+		if _, err := m.reserve(r.WithContext(ctx), maxBodies); pinfold.CodeOf(err) != pinfold.Unavailable {
+			t.Errorf("error is %v", err)
+		}
+	})
 }
 
 // A client that is still sending must be able to read why it is refused.
