@@ -167,11 +167,7 @@ func (a *api) serveResponse(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
 			fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", pinfold.MaxPayload))
 	default:
-		ans := answer{payload: body, size: int64(len(body))}
-		if mode == "streaming" {
-			ans = streamed(r, body)
-		}
-		if !a.answer(id, ans) {
+		if !a.answer(id, collected(r, body)) {
 			refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
 			return
 		}
@@ -179,9 +175,9 @@ func (a *api) serveResponse(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// streamed makes an answer of a stream that has been collected. Its trailers may
-// say that it failed midway.
-func streamed(r *http.Request, body []byte) answer {
+// collected makes an answer of a body that has come as a whole. If it was
+// streamed, trailers may say that it failed midway.
+func collected(r *http.Request, body []byte) answer {
 	if kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); kind != "" {
 		envelope, err := base64.StdEncoding.DecodeString(r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))
 		if err != nil || len(envelope) == 0 {

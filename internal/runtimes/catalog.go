@@ -100,9 +100,7 @@ func Detect(ctx context.Context) []Detected {
 		d := Detected{Name: display(family), Family: family, Advice: advice(family)}
 		if path, err := new(finder).find(identifier{family: family}); err == nil {
 			d.Path = path
-			d.Version, _ = ask(ctx, path, evalFlag(family), map[Family]string{
-				Node: "process.versions.node", Python: "import platform; print(platform.python_version())",
-			}[family])
+			d.Version, _ = askVersion(ctx, family, path)
 		}
 		found = append(found, d)
 	}
@@ -193,6 +191,12 @@ func program(family Family, candidate string) (string, error) {
 		err = errors.New("the interpreter does not know where it is")
 	}
 	return path, err
+}
+
+func askVersion(ctx context.Context, family Family, path string) (string, error) {
+	return ask(ctx, path, evalFlag(family), map[Family]string{
+		Node: "process.versions.node", Python: "import platform; print(platform.python_version())",
+	}[family])
 }
 
 // ask runs an interpreter for a moment and returns its first line.

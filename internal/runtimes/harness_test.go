@@ -18,17 +18,18 @@ import (
 // lab is a launcher with everything that it needs, for functions that a test
 // writes down as files.
 type lab struct {
-	*testing.T
-	launcher *Launcher
-	logs     *logbook
-	packages map[string]string // folder by package hash
-	layers   string
+	testing.TB
+	launcher  *Launcher
+	logs      *logbook
+	packages  map[string]string // folder by package hash
+	layers    string
+	sandboxes string
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
-	l := &lab{T: t, logs: &logbook{}, packages: map[string]string{}}
-	driver, err := process.New(filepath.Join(t.TempDir(), "sandboxes"))
+	l := &lab{TB: t, logs: &logbook{}, packages: map[string]string{}, sandboxes: t.TempDir()}
+	driver, err := process.New(l.sandboxes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,8 @@ func (l *lab) once(v *pinfold.Version, event string) *pinfold.Result {
 // errorOf decodes an error envelope.
 func (l *lab) errorOf(res *pinfold.Result) (e struct {
 	ErrorType, ErrorMessage string
-	Trace, StackTrace       []string
+	Trace                   []string
+	StackTrace              json.RawMessage // Go's has objects in it
 	RequestID               *string
 }) {
 	l.Helper()

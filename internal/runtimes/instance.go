@@ -94,9 +94,9 @@ func (in *Instance) watch() {
 
 // awaitInit waits until the function is loaded, has failed to be, or has taken
 // longer than it may.
-func (in *Instance) awaitInit(ctx context.Context) error {
+func (in *Instance) awaitInit(ctx context.Context, within time.Duration) error {
 	began := time.Now()
-	limit := time.NewTimer(initLimit)
+	limit := time.NewTimer(within)
 	defer limit.Stop()
 	select {
 	case result := <-in.worker.ready():

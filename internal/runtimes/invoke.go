@@ -212,6 +212,8 @@ func (in *Instance) settle(r *run, o outcome) []byte {
 	switch {
 	case o.status == "timeout":
 		_ = in.box.Close() // Close reports what it cannot remove
+	case in.failed.Load() != nil:
+		_ = in.box.Close()
 	case o.fatal:
 		in.awaitEnd()
 	default:

@@ -47,6 +47,7 @@ type Launcher struct {
 	options    Options
 	bootstraps string
 	find       finder
+	initLimit  time.Duration
 }
 
 // NewLauncher returns a launcher. It writes the bootstraps if they are not
@@ -56,7 +57,7 @@ func NewLauncher(o Options) (*Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Launcher{options: o, bootstraps: dir}, nil
+	return &Launcher{options: o, bootstraps: dir, initLimit: initLimit}, nil
 }
 
 // Launch returns an instance of v that is ready for its first invocation. A
@@ -175,7 +176,7 @@ func (l *Launcher) launchOurs(ctx context.Context, in *Instance, paths sandbox.P
 	if err != nil {
 		return pinfold.Errorf(pinfold.Internal, "giving the instance its function: %w", err)
 	}
-	return in.awaitInit(ctx)
+	return in.awaitInit(ctx, l.initLimit)
 }
 
 // launchCustom starts the function's own program and serves it the Runtime API.
@@ -206,7 +207,7 @@ func (l *Launcher) launchCustom(ctx context.Context, in *Instance, a sandbox.Ass
 	}
 	in.phases.Boot = time.Since(began)
 	in.log.initStart(time.Now(), in.version.Config.Runtime)
-	return in.awaitInit(ctx)
+	return in.awaitInit(ctx, l.initLimit)
 }
 
 // entrypoint finds the program of a custom runtime. Source: "Building a custom

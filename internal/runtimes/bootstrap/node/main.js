@@ -69,9 +69,11 @@ async function init({ task, handler: name, env }) {
   if (env.NODE_PATH) require('node:module').Module._initPaths(); // read NODE_PATH again
   log.patch();
   try {
-    handler = await require('./loader.js').load(task, name);
+    const loaded = await require('./loader.js').load(task, name);
+    await new Promise(setImmediate); // a rejection that the module did not handle shows by now
+    handler = loaded;
   } catch (error) {
-    log.failure('Uncaught Exception', error);
+    log.failure('Uncaught Exception', asError(error));
     return send(INIT_ERROR, 0, envelope(error), () => process.exit(1));
   }
   send(READY, 0, '');

@@ -1,0 +1,96 @@
+package runtimes
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pinfold.dev/pinfold"
+)
+
+func TestSupported(t *testing.T) {
+	for _, id := range []string{
+		"nodejs", "nodejs4.3", "nodejs6.10", "nodejs8.10", "nodejs12.x", "nodejs18.x", "nodejs22.x", "nodejs26.x",
+		"python2.7", "python3.6", "python3.9", "python3.14", "provided", "provided.al2", "provided.al2023", "go1.x",
+	} {
+		if err := Supported(id); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	for _, id := range []string{"", "node20", "nodejsx", "python", "python3", "python4.0", "ruby3.3", "java21", "dotnet8", "provided.al1", "nodejs20.x.y"} {
+		err := Supported(id)
+		if pinfold.CodeOf(err) != pinfold.Unserved || !strings.Contains(err.Error(), "python3.*") {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}
+
+// fakes puts programs onto an otherwise empty PATH.
+func fakes(t *testing.T, programs map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range programs {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir)
+	return dir
+}
+
+func TestFindInterpreter(t *testing.T) {
+	real := "\x7fELF"
+	dir := fakes(t, map[string]string{
+		"node": real, "node22": real, "python3.9": "#!/bin/sh\nexit 1\n", "python3": "#!/bin/sh\necho /opt/real/python3.12\n",
+	})
+	for id, want := range map[string]string{
+		"nodejs22.x": dir + "/node22", "nodejs20.x": dir + "/node", "nodejs4.3": dir + "/node", "nodejs": dir + "/node",
+		"python3.12": "/opt/real/python3.12", // what the version manager's script says
+		"python3.9":  "/opt/real/python3.12", // whose script for 3.9 has nothing behind it
+		"python2.7":  "/opt/real/python3.12",
+	} {
+		parsed, _ := parse(id)
+		if got, err := new(finder).find(parsed); err != nil || got != want {
+			t.Errorf("%s runs on %q, %v; want %q", id, got, err, want)
+		}
+	}
+	fakes(t, nil)
+	if _, err := new(finder).find(identifier{family: Python}); pinfold.CodeOf(err) != pinfold.Unavailable || !strings.Contains(err.Error(), "install Python") {
+		t.Errorf("without any: %v", err)
+	}
+}
+
+func TestWarning(t *testing.T) {
+	fakes(t, map[string]string{"node": "\x7fELF", "python3.12": "\x7fELF"})
+	for id, want := range map[string]string{
+		"nodejs4.3":       "runtime nodejs4.3 is retired; the function runs on the installed Node.js",
+		"python2.7":       "runtime python2.7 is retired; the function runs on the installed Python",
+		"nodejs22.x":      "runtime nodejs22.x: the function runs on the installed Node.js, whichever version that is",
+		"python3.12":      "",
+		"provided.al2023": "",
+		"ruby3.3":         "",
+	} {
+		if got := Warning(id); got != want {
+			t.Errorf("%s: %q", id, got)
+		}
+	}
+}
+
+func TestDetect(t *testing.T) {
+	found := Detect(t.Context())
+	if len(found) != 2 || found[0].Family != Node || found[1].Family != Python {
+		t.Fatalf("%+v", found)
+	}
+	for _, d := range found {
+		if !filepath.IsAbs(d.Path) || !strings.Contains(d.Version, ".") || d.Name == "" {
+			t.Errorf("%+v", d)
+		}
+	}
+	fakes(t, nil)
+	for _, d := range Detect(t.Context()) {
+		if d.Path != "" || !strings.HasPrefix(d.Advice, "install "+d.Name) {
+			t.Errorf("without interpreters: %+v", d)
+		}
+	}
+}
