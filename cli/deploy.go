@@ -127,7 +127,7 @@ func (d *deployment) prepare(ctx context.Context) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := readApplication(ctx, d.flags, info.Target)
+	a, err := readApplication(ctx, d.flags, info)
 	if err != nil {
 		return nil, err
 	}
@@ -235,9 +235,9 @@ func (sh *shell) confirm(question string) error {
 }
 
 // readApplication reads whatever manifest is in the folder.
-func readApplication(ctx context.Context, m manifestFlags, target app.Target) (*app.Application, error) {
+func readApplication(ctx context.Context, m manifestFlags, server client.Info) (*app.Application, error) {
 	return serverless.Read(ctx, m.dir, serverless.Options{
-		Stage: m.stage, Params: m.params, Target: target, Env: os.LookupEnv, RuntimeNote: platform.RuntimeNote,
+		Stage: m.stage, Params: m.params, Target: server.Target, Env: os.LookupEnv, RuntimeNote: platform.RuntimeNotes(server.Runtimes),
 	})
 }
 

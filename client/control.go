@@ -24,6 +24,16 @@ type Info struct {
 	Dev     bool   `json:"dev"`
 	PID     int    `json:"pid"`
 	Data    string `json:"data"` // path of the data folder on the server's machine
+	// Runtimes are the interpreters that the server's machine has. The first of
+	// a name runs the functions that ask for a version that is not there.
+	Runtimes []Runtime `json:"runtimes"`
+}
+
+// Runtime is an interpreter that functions run on.
+type Runtime struct {
+	Name    string `json:"name"`    // "Node.js", "Python"
+	Version string `json:"version"` // "20.20.2"
+	Path    string `json:"path"`    // on the server's machine
 }
 
 // Info asks the server what it is.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"pinfold.dev/pinfold"
-	"pinfold.dev/pinfold/internal/runtimes"
 	"pinfold.dev/pinfold/internal/wire/lambda"
 	"pinfold.dev/pinfold/internal/wire/mux"
 	"pinfold.dev/pinfold/internal/wire/protocol"
@@ -39,7 +38,3 @@ func (p *Platform) apiHandler() (http.Handler, error) {
 		Log: p.log,
 	}), nil
 }
-
-// RuntimeNote returns what a person who deploys a function with this runtime
-// should know, or "".
-func RuntimeNote(id string) string { return runtimes.Warning(id) }

@@ -4,29 +4,78 @@ import (
 	"context"
 	"iter"
 	"os"
+	"sync"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/function"
 	"pinfold.dev/pinfold/internal/logs"
+	"pinfold.dev/pinfold/internal/runtimes"
 	"pinfold.dev/pinfold/internal/wire/control"
 	"pinfold.dev/pinfold/internal/wire/mux"
 )
 
 // controlRoutes puts the control API onto the listener.
 func (p *Platform) controlRoutes() mux.Route {
+	// Finding out which interpreters there are takes longer than starting the
+	// platform, so it waits until somebody asks.
+	installed := sync.OnceValue(func() []client.Runtime { return installedRuntimes(p.stopping) })
 	handler := control.New(control.Options{
 		Deployer: p.deployer, Packages: p.packages, Logs: logReader{p}, Authorizer: p.identity,
-		Info: client.Info{
-			Target: p.facts.Target, Version: Version(), Sandbox: p.facts.Sandbox, Dev: p.facts.Dev, PID: os.Getpid(), Data: p.facts.Data,
+		Info: func(context.Context) any {
+			return client.Info{
+				Target: p.facts.Target, Version: Version(), Sandbox: p.facts.Sandbox, Dev: p.facts.Dev, PID: os.Getpid(), Data: p.facts.Data,
+				Runtimes: installed(),
+			}
 		},
-		Functions: func(ctx context.Context) (any, error) { return p.functionStatus(ctx) },
-		Principal: mux.Principal,
+		Functions:    func(ctx context.Context) (any, error) { return p.functionStatus(ctx) },
+		FunctionName: p.functionName,
+		Principal:    mux.Principal,
 		ARN: func(resource string) string {
 			return pinfold.ARN{Partition: "aws", Service: "pinfold", Region: p.config.Region, Account: p.config.Account, Resource: resource}.String()
 		},
 	})
 	return mux.Route{Prefix: "/_pinfold/v1/", Handler: handler, MaxBody: control.MaxPackage}
+}
+
+// installedRuntimes tells which interpreters this machine has.
+func installedRuntimes(ctx context.Context) []client.Runtime {
+	list := []client.Runtime{}
+	for _, d := range runtimes.Installed(ctx) {
+		list = append(list, client.Runtime{Name: d.Name, Version: d.Version, Path: d.Path})
+	}
+	return list
+}
+
+// RuntimeNotes tells what a person who deploys functions to a server with these
+// interpreters should know about a runtime identifier, or "".
+func RuntimeNotes(installed []client.Runtime) func(id string) string {
+	var found []runtimes.Detected
+	for _, r := range installed {
+		found = append(found, runtimes.Detected{Name: r.Name, Family: runtimes.FamilyOf(r.Name), Version: r.Version, Path: r.Path})
+	}
+	return func(id string) string { return runtimes.Note(id, found) }
+}
+
+// functionName returns the name of the function that a person means, who may
+// have written an ARN. It need not exist any more if it has left a log.
+func (p *Platform) functionName(ctx context.Context, name string) (string, error) {
+	ref, err := pinfold.ParseFunctionRef(name, p.scope())
+	if err != nil {
+		return "", err
+	}
+	ref = ref.With("")
+	_, err = p.functions.Resolve(ctx, ref)
+	if err == nil {
+		return ref.Name, nil
+	}
+	if pinfold.CodeOf(err) != pinfold.NotFound {
+		return "", err
+	}
+	for _, err := range p.logs.Query(ctx, logs.Query{Functions: []pinfold.FunctionRef{ref}, Limit: 1}) {
+		return ref.Name, err
+	}
+	return "", pinfold.Errorf(pinfold.NotFound, "there is no function %s, and none of that name has left a log", ref.Name)
 }
 
 // logReader reads the log store in the control API's terms. What follows ends

@@ -54,9 +54,13 @@ type Options struct {
 	Packages   Packages
 	Logs       Logs
 	Authorizer pinfold.Authorizer
-	Info       any // what GET info answers: client.Info
+	// Info is what GET info answers: client.Info.
+	Info func(ctx context.Context) any
 	// Functions tells every function with its instances: []client.FunctionStatus.
 	Functions func(ctx context.Context) (any, error)
+	// FunctionName returns the name of the function that a person means by a
+	// name or an ARN. It is NotFound if that neither exists nor has left a log.
+	FunctionName func(ctx context.Context, name string) (string, error)
 	// Principal finds who the listener says has signed the request.
 	Principal func(context.Context) pinfold.Principal
 	ARN       func(resource string) string // ARN of a resource of the platform itself
@@ -106,7 +110,7 @@ func (h *handler) authorize(r *http.Request, action string) error {
 	return h.Authorizer.Authorize(r.Context(), h.Principal(r.Context()), pinfold.Action{Name: action, Resource: h.ARN("*")})
 }
 
-func (h *handler) info(*http.Request) (any, error) { return h.Info, nil }
+func (h *handler) info(r *http.Request) (any, error) { return h.Info(r.Context()), nil }
 
 func (h *handler) plan(r *http.Request) (any, error) {
 	a, err := readApplication(r)
@@ -188,10 +192,13 @@ func (h *handler) logs(w http.ResponseWriter, r *http.Request) {
 func (h *handler) logQuery(r *http.Request) (LogQuery, error) {
 	values := r.URL.Query()
 	q := LogQuery{Filter: values.Get("filter"), RequestID: values.Get("request"), Follow: values.Get("follow") == "true"}
+	var err error
 	if name := values.Get("function"); name != "" {
+		if name, err = h.FunctionName(r.Context(), name); err != nil {
+			return q, err
+		}
 		q.Functions = []string{name}
 	}
-	var err error
 	if s := values.Get("since"); s != "" {
 		if q.Since, err = time.Parse(time.RFC3339Nano, s); err != nil {
 			return q, pinfold.Errorf(pinfold.Invalid, "since=%q is not an RFC 3339 time", s)
