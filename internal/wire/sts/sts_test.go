@@ -3,9 +3,11 @@ package sts_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -81,6 +83,24 @@ func TestRefused(t *testing.T) {
 				t.Errorf("error is %v, want %s", api, tt.code)
 			}
 		})
+	}
+}
+
+// TestPresigned is how clusters and vaults have a caller prove who it is.
+func TestPresigned(t *testing.T) {
+	url, root := start(t)
+	r, err := awssts.NewPresignClient(client(url, root.AccessKeyID, root.SecretAccessKey)).PresignGetCallerIdentity(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get(r.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "<Arn>arn:aws:iam::123456789012:root</Arn>") {
+		t.Errorf("%s %s: %d %s %v", r.Method, r.URL, resp.StatusCode, body, err)
 	}
 }
 
