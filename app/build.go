@@ -52,7 +52,7 @@ func Build(ctx context.Context, a *Application, opts BuildOptions) (map[string]s
 	}
 	paths, built := map[string]string{}, map[*Source]pinfold.Package{}
 	var problems Problems
-	make := func(s *Source, at Position) pinfold.Package {
+	build := func(s *Source, at Position) pinfold.Package {
 		if s == nil || ctx.Err() != nil {
 			return pinfold.Package{}
 		}
@@ -70,10 +70,10 @@ func Build(ctx context.Context, a *Application, opts BuildOptions) (map[string]s
 		return p
 	}
 	for i := range a.Functions {
-		a.Functions[i].Code = make(a.Functions[i].Source, a.Functions[i].At)
+		a.Functions[i].Code = build(a.Functions[i].Source, a.Functions[i].At)
 	}
 	for i := range a.Layers {
-		a.Layers[i].Code = make(a.Layers[i].Source, a.Layers[i].At)
+		a.Layers[i].Code = build(a.Layers[i].Source, a.Layers[i].At)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -97,7 +97,6 @@ func buildOne(ctx context.Context, s *Source, opts BuildOptions) (pinfold.Packag
 		return pinfold.Package{}, "", err
 	}
 	cache := openCache(s, opts)
-	defer cache.close()
 	if path, ok := cache.unchanged(files); ok {
 		if opts.Progress != nil {
 			opts.Progress(s.Name, len(files), len(files))

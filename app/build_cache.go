@@ -3,6 +3,7 @@ package app
 import (
 	"archive/zip"
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -116,7 +117,6 @@ type cache struct {
 	pkg        pinfold.Package
 	stamps     map[string]uint64
 	entries    map[string]*zip.File
-	zip        *zip.ReadCloser
 }
 
 func openCache(s *Source, opts BuildOptions) *cache {
@@ -177,22 +177,20 @@ func (c *cache) entry(f file) *zip.File {
 	}
 	if c.entries == nil {
 		c.entries = map[string]*zip.File{}
-		z, err := zip.OpenReader(c.path())
+		// Read as a whole: tens of thousands of small reads would take longer.
+		b, err := os.ReadFile(c.path())
 		if err != nil {
 			return nil
 		}
-		c.zip = z
+		z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return nil
+		}
 		for _, e := range z.File {
 			c.entries[e.Name] = e
 		}
 	}
 	return c.entries[f.name]
-}
-
-func (c *cache) close() {
-	if c.zip != nil {
-		_ = c.zip.Close()
-	}
 }
 
 // save remembers a new package in place of the last one.

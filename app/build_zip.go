@@ -64,11 +64,11 @@ func write(ctx context.Context, out io.Writer, s *Source, files []file, c *cache
 	if opts.Fast {
 		p.level = flate.BestSpeed
 	}
-	done, step := 0, max(1, len(files)/100)
+	done, step, scratch := 0, max(1, len(files)/100), make([]byte, 256<<10)
 	err = p.each(ctx, files, c, func(e packed) error {
 		w, err := z.CreateRaw(&e.header)
 		if err == nil {
-			_, err = io.Copy(w, e.data)
+			_, err = io.CopyBuffer(w, e.data, scratch)
 		}
 		if done++; opts.Progress != nil && (done%step == 0 || done == len(files)) {
 			opts.Progress(s.Name, done, len(files))

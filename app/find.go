@@ -28,16 +28,14 @@ var manifests = []struct {
 	{Serverless, "serverless.json"},
 }
 
+const program = "it is a program, which Pinfold does not run: print it with `npx serverless print --format yaml > serverless.yml`, or write it as serverless.yml"
+const sam = "AWS SAM templates are not read yet, serverless.yml is"
+
 // elsewhere are manifests that people have and Pinfold does not read, with
 // what to do about it.
-var elsewhere = map[string]string{
-	"serverless.js":  "it is a program, which Pinfold does not run: print it with `npx serverless print --format yaml > serverless.yml`, or write it as serverless.yml",
-	"serverless.cjs": "it is a program, which Pinfold does not run: print it with `npx serverless print --format yaml > serverless.yml`, or write it as serverless.yml",
-	"serverless.mjs": "it is a program, which Pinfold does not run: print it with `npx serverless print --format yaml > serverless.yml`, or write it as serverless.yml",
-	"serverless.ts":  "it is a program, which Pinfold does not run: print it with `npx serverless print --format yaml > serverless.yml`, or write it as serverless.yml",
-	"template.yaml":  "AWS SAM templates are not read yet, serverless.yml is",
-	"template.yml":   "AWS SAM templates are not read yet, serverless.yml is",
-	"template.json":  "AWS SAM templates are not read yet, serverless.yml is",
+var elsewhere = []struct{ name, what string }{
+	{"serverless.js", program}, {"serverless.cjs", program}, {"serverless.mjs", program}, {"serverless.ts", program},
+	{"template.yaml", sam}, {"template.yml", sam}, {"template.json", sam},
 }
 
 // Find looks for the manifest of the application in a folder and returns its
@@ -61,9 +59,9 @@ func Find(dir string) (Format, string, error) {
 			return m.format, filepath.Join(dir, m.name), nil
 		}
 	}
-	for name, what := range elsewhere {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return "", "", pinfold.Errorf(pinfold.Unserved, "%s cannot be deployed: %s", filepath.Join(dir, name), what)
+	for _, e := range elsewhere {
+		if _, err := os.Stat(filepath.Join(dir, e.name)); err == nil {
+			return findFile(filepath.Join(dir, e.name))
 		}
 	}
 	return "", "", pinfold.Errorf(pinfold.NotFound, "%s holds no application: looked for %s. Name the folder of one, or write a serverless.yml there (examples/hello shows how)",
@@ -74,8 +72,10 @@ func Find(dir string) (Format, string, error) {
 // serverless.yml too.
 func findFile(file string) (Format, string, error) {
 	base := filepath.Base(file)
-	if what, ok := elsewhere[base]; ok {
-		return "", "", pinfold.Errorf(pinfold.Unserved, "%s cannot be deployed: %s", file, what)
+	for _, e := range elsewhere {
+		if e.name == base {
+			return "", "", pinfold.Errorf(pinfold.Unserved, "%s cannot be deployed: %s", file, e.what)
+		}
 	}
 	switch strings.ToLower(filepath.Ext(base)) {
 	case ".yml", ".yaml", ".json":

@@ -33,6 +33,8 @@ type Scope struct {
 	// Resolve makes a value of the template ready, for a reader whose language
 	// has variables of its own. It may be nil.
 	Resolve func(*doc.Node) (*doc.Node, error)
+	// Import answers Fn::ImportValue. It may be nil.
+	Import func(name string) (value string, ok bool)
 	// Warn takes what is worth telling and stops nothing. It may be nil.
 	Warn func(at app.Position, message string)
 
@@ -197,7 +199,7 @@ func (s *Scope) call(n *doc.Node, name string, arg *doc.Node) (*doc.Node, error)
 		}
 		return doc.New(n.At, int64(len(value.List()))), nil
 	case "Fn::ImportValue":
-		return nil, problem(n, "Fn::ImportValue takes a value that another stack exports, and Pinfold has no other stacks: write the value here, or ${param:NAME} and give it with --param NAME=VALUE")
+		return text(s.importValue(n, arg))
 	}
 	return nil, problem(n, "%s cannot be evaluated: Pinfold serves Ref, Fn::GetAtt, Fn::Sub, Fn::Join, Fn::Select, Fn::Split, Fn::If with conditions, Fn::FindInMap, Fn::Base64, Fn::GetAZs, Fn::Length and Fn::ToJsonString", name)
 }

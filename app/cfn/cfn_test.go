@@ -133,7 +133,7 @@ func TestEvalProblems(t *testing.T) {
 		"!If [Nope, 1, 2]":                 "no condition Nope",
 		"!If [Loop, 1, 2]":                 "depends on itself: Loop -> Loop",
 		"!FindInMap [Sizes, big, mb]":      "no big in Mappings",
-		"!ImportValue x":                   "--param NAME=VALUE",
+		"!ImportValue x":                   "--param 'import:x=VALUE'",
 		"!Cidr [a, b, c]":                  "cannot be evaluated",
 	} {
 		n, err := doc.ParseYAML("x.yml", []byte("v: "+expression))

@@ -262,3 +262,16 @@ func (s *Scope) base64(arg *doc.Node) (string, error) {
 	text, err := s.text(arg, "Fn::Base64")
 	return base64.StdEncoding.EncodeToString([]byte(text)), err
 }
+
+func (s *Scope) importValue(n, arg *doc.Node) (string, error) {
+	name, err := s.text(arg, "Fn::ImportValue")
+	if err != nil {
+		return "", err
+	}
+	if s.Import != nil {
+		if value, ok := s.Import(name); ok {
+			return value, nil
+		}
+	}
+	return "", problem(n, "Fn::ImportValue takes what another stack exports as %s, and Pinfold has no other stacks: give the value with --param 'import:%s=VALUE'", name, name)
+}

@@ -11,6 +11,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"pinfold.dev/pinfold/app"
 )
@@ -142,8 +143,8 @@ func (n *Node) What() string {
 // be told, or the place of the whole value.
 func (n *Node) Offset(i int) app.Position {
 	at := n.At
-	if n.quote >= 0 && at.Column > 0 {
-		at.Column += n.quote + i
+	if text, ok := n.Value.(string); ok && n.quote >= 0 && at.Column > 0 {
+		at.Column += n.quote + utf8.RuneCountInString(text[:min(i, len(text))])
 	}
 	return at
 }

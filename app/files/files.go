@@ -7,7 +7,6 @@ package files
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -41,17 +40,20 @@ type link struct {
 // Scan lists a folder without following links. It does not enter folders that
 // skip (which may be nil) reports true for.
 func Scan(ctx context.Context, root string, skip func(dir string) bool) (*Tree, error) {
-	root, err := filepath.Abs(root)
+	real, err := filepath.Abs(root)
 	if err == nil {
-		root, err = filepath.EvalSymlinks(root)
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, pinfold.Errorf(pinfold.NotFound, "there is no folder %s", root)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the folder %s: %w", root, err)
+		return nil, pinfold.Errorf(pinfold.Invalid, "cannot read the folder %s: %w", root, err)
 	}
 	if skip == nil {
 		skip = func(string) bool { return false }
 	}
-	t := &Tree{Root: root, skip: skip}
+	t := &Tree{Root: real, skip: skip}
 	if err := t.walk(ctx, "", func(name string, d fs.DirEntry) error {
 		switch {
 		case d.Type().IsRegular():

@@ -1,6 +1,7 @@
 package serverless
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -223,6 +224,6 @@ func (r *reader) authorizer(d *draft, s section) {
 			}
 		}
 	}
-	r.unserved(s.m.KeyAt("authorizer"), "authorizer %s of %s (function %s)", cmpOr(name, "without a name"), d, d.f.key)
+	r.unserved(s.m.KeyAt("authorizer"), "authorizer %s of %s (function %s)", cmp.Or(name, "without a name"), d, d.f.key)
 	d.left = "it asks for an authorizer, which is not served yet, and must not be open to everybody"
 }

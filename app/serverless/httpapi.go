@@ -92,11 +92,7 @@ func (r *reader) httpAPI(drafts []draft) {
 	if len(drafts) == 0 {
 		return
 	}
-	for key, what := range map[string]string{"id": "the existing HTTP API of provider.httpApi.id", "disableDefaultEndpoint": "disableDefaultEndpoint of provider.httpApi"} {
-		if s.has(key) {
-			r.unserved(s.m.KeyAt(key), "%s", what)
-		}
-	}
+	s.unservedKeys([][2]string{{"id", "the existing HTTP API of provider.httpApi.id"}, {"disableDefaultEndpoint", "disableDefaultEndpoint of provider.httpApi"}})
 	api := r.api(pinfold.HTTPAPI, "$default", s)
 	if name := s.text("name"); name != "" {
 		api.Name = name

@@ -3,6 +3,7 @@ package serverless
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"path/filepath"
 	"slices"
@@ -188,9 +189,9 @@ func (p *packer) source(ctx context.Context, root, name string, rules rules) (*a
 		return nil, err
 	}
 	if len(outside) > 0 {
-		more := plural(len(outside)-1, "", " (and %d more)")
-		if len(outside) == 2 {
-			more = " (and one more)"
+		more := ""
+		if n := len(outside) - 1; n > 0 {
+			more = fmt.Sprintf(" (and %d more links)", n)
 		}
 		first := outside[0].Name
 		return nil, app.Problem{Message: "the link " + first + " leads out of the folder, to " + outside[0].Target + more +

@@ -138,7 +138,7 @@ func TestPackageProblems(t *testing.T) {
 		"package: {patterns: ['!**']}":              "the package of service is empty",
 		"package: {artifact: gone.zip}":             "cannot read the package",
 		"layers: {l: {}}":                           "the layer l has no content",
-		"layers: {l: {path: gone}}":                 "cannot read the folder",
+		"layers: {l: {path: gone}}":                 "there is no folder",
 		"layers: {l: {path: ../x}}":                 "outside of the application's folder",
 		"layers: {l: {path: /tmp}}":                 "outside of the application's folder",
 		"layers: {l: {package: {artifact: g.zip}}}": "cannot read the package",

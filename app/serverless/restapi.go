@@ -1,6 +1,7 @@
 package serverless
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -68,16 +69,26 @@ func (r *reader) restSettings(d *draft, s section) {
 		r.unserved(s.m.KeyAt("async"), "async of %s (function %s)", d, d.f.key)
 		d.left = "asynchronous routes are not served yet"
 	}
-	if request := s.sub("request"); request.m != nil {
-		parameters := request.sub("parameters")
-		if request.get("schemas") != nil || request.get("schema") != nil || parameters.get("querystrings") != nil || parameters.get("headers") != nil {
-			r.unserved(s.m.KeyAt("request"), "validation of the request of %s (function %s)", d, d.f.key)
-		}
+	if validates(s.sub("request")) {
+		r.unserved(s.m.KeyAt("request"), "validation of the request of %s (function %s)", d, d.f.key)
 	}
 	if strings.EqualFold(s.sub("response").text("transferMode"), "STREAM") {
 		r.unserved(s.m.KeyAt("response"), "streamed response of %s (function %s)", d, d.f.key)
 	}
 	r.authorizer(d, s)
+}
+
+// validates reports whether API Gateway would refuse some requests by itself.
+func validates(request section) bool {
+	parameters := request.sub("parameters")
+	for _, kind := range []string{"querystrings", "headers"} {
+		for _, k := range parameters.sub(kind).keys() {
+			if n := parameters.sub(kind).value(k.Name); n != nil && (n.Value == true || n.Map().Get("required") != nil && n.Map().Get("required").Value == true) {
+				return true
+			}
+		}
+	}
+	return request.get("schemas") != nil || request.get("schema") != nil
 }
 
 // restCORS reads the CORS setting of one event. Source: getCors in validate.js.
@@ -89,7 +100,7 @@ func (r *reader) restCORS(method string, s section) *pinfold.CORS {
 	c.known("origin", "origins", "headers", "methods", "allowCredentials", "maxAge", "cacheControl")
 	origins := c.texts("origins")
 	if len(origins) == 0 {
-		for o := range strings.SplitSeq(cmpOr(c.text("origin"), "*"), ",") {
+		for o := range strings.SplitSeq(cmp.Or(c.text("origin"), "*"), ",") {
 			origins = append(origins, strings.TrimSpace(o))
 		}
 	}
@@ -163,14 +174,10 @@ func (r *reader) restAPI(drafts []draft) {
 	if len(drafts) == 0 {
 		return
 	}
-	for key, what := range map[string]string{
-		"restApiId": "the existing REST API of apiGateway.restApiId", "disableDefaultEndpoint": "disableDefaultEndpoint of apiGateway",
-		"usagePlan": "usagePlan of apiGateway (quotas and rates)", "resourcePolicy": "resourcePolicy of apiGateway",
-	} {
-		if s.has(key) {
-			r.unserved(s.m.KeyAt(key), "%s", what)
-		}
-	}
+	s.unservedKeys([][2]string{
+		{"restApiId", "the existing REST API of apiGateway.restApiId"}, {"disableDefaultEndpoint", "disableDefaultEndpoint of apiGateway"},
+		{"usagePlan", "usagePlan of apiGateway (quotas and rates)"}, {"resourcePolicy", "resourcePolicy of apiGateway"},
+	})
 	if s.has("minimumCompressionSize") {
 		r.warn(s.m.KeyAt("minimumCompressionSize"), "minimumCompressionSize is ignored: responses are passed on as functions give them")
 	}

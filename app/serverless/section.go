@@ -1,7 +1,6 @@
 package serverless
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -287,9 +286,11 @@ func isCall(n *doc.Node) bool {
 	return ok
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
+// unservedKeys keeps the keys that are there by the names they have for people.
+func (s section) unservedKeys(keys [][2]string) {
+	for _, k := range keys {
+		if s.has(k[0]) {
+			s.r.unserved(s.m.KeyAt(k[0]), "%s", k[1])
+		}
 	}
-	return fmt.Sprintf(many, n)
 }

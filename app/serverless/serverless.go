@@ -11,6 +11,7 @@
 package serverless
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,8 @@ type Options struct {
 	Target app.Target
 	// Stage is --stage; empty takes the manifest's, or "dev".
 	Stage string
-	// Params are --param NAME=VALUE, for ${param:NAME}.
+	// Params are --param NAME=VALUE, for ${param:NAME}. A name such as
+	// "ssm:/path" or "import:EXPORT" stands in for a value that is elsewhere.
 	Params map[string]string
 	// Opts are further options of the command line, for ${opt:NAME}.
 	Opts map[string]string
@@ -94,9 +96,11 @@ func Read(ctx context.Context, dir string, opts Options) (*app.Application, erro
 		return nil, err
 	}
 	if len(r.problems) > 0 {
-		sortProblems(r.problems)
+		inOrder(r.problems, func(p app.Problem) app.Position { return p.At })
 		return nil, r.problems
 	}
+	inOrder(r.app.Warnings, func(w app.Warning) app.Position { return w.At })
+	inOrder(r.app.Unserved, func(u app.Unserved) app.Position { return u.At })
 	r.app.Manifest = append([]string{file}, r.vars.sources.read...)
 	return r.app, nil
 }
@@ -220,12 +224,9 @@ func (r *reader) unserved(at app.Position, format string, args ...any) {
 	}
 }
 
-// sortProblems puts them in the order of the file, the manifest's first.
-func sortProblems(p app.Problems) {
-	slices.SortStableFunc(p, func(a, b app.Problem) int {
-		if a.At.File != b.At.File {
-			return 0
-		}
-		return a.At.Line - b.At.Line
+// inOrder sorts what is told by the order of the files it is about.
+func inOrder[T any](all []T, at func(T) app.Position) {
+	slices.SortStableFunc(all, func(a, b T) int {
+		return cmp.Or(strings.Compare(at(a).File, at(b).File), cmp.Compare(at(a).Line, at(b).Line), cmp.Compare(at(a).Column, at(b).Column))
 	})
 }

@@ -241,7 +241,8 @@ func (r *reader) makeScope() {
 func (r *reader) readResources() {
 	r.scope = &cfn.Scope{
 		Target: r.opts.Target, Stack: r.stackName(), Resources: map[string]cfn.Resource{}, Resolve: r.vars.head,
-		Warn: func(at app.Position, message string) { r.warn(at, "%s", message) },
+		Import: func(name string) (string, bool) { value, ok := r.opts.Params["import:"+name]; return value, ok },
+		Warn:   func(at app.Position, message string) { r.warn(at, "%s", message) },
 	}
 	s, ok := r.section(r.root.maps("resources"), "resources")
 	if !ok {

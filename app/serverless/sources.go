@@ -2,6 +2,7 @@ package serverless
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -48,10 +49,14 @@ var served = []string{"self", "opt", "env", "file", "sls", "aws", "param", "strT
 // ask returns the value of a source, or nil and the reason why there is none.
 // It returns an error where no default can help.
 func (s *sources) ask(v *resolver, kind string, q question) (*doc.Node, string, error) {
+	name := kind + ":" + q.address
+	if value, ok := s.opts.Params[name]; ok && !slices.Contains(served, kind) {
+		return doc.New(q.node.At, value), "", nil
+	}
 	base, _, _ := strings.Cut(kind, ".") // cf.us-east-1:...
 	if what, ok := unserved[base]; ok {
 		if q.last {
-			return nil, "", fmt.Errorf("it reads from %s, which Pinfold cannot: write ${param:NAME} in its place and give --param NAME=VALUE, or give a default after a comma", what)
+			return nil, "", fmt.Errorf("it reads from %s, which Pinfold cannot: give its value with --param '%s=VALUE', or a default after a comma", what, name)
 		}
 		s.warn(q.node.At, "${%s:%s} reads from %s, which Pinfold cannot: its default is used", kind, q.address, what)
 		return nil, "", nil
@@ -86,7 +91,8 @@ func (s *sources) ask(v *resolver, kind string, q question) (*doc.Node, string, 
 	case "strToBool":
 		return s.strToBool(q)
 	}
-	return nil, "", fmt.Errorf("there is no kind of variable called %q%s; the kinds are %s", kind, doc.DidYouMean(kind, served), strings.Join(served, ", "))
+	return nil, "", fmt.Errorf("there is no kind of variable called %q%s; the kinds are %s; if a plugin knows it, give its value with --param '%s=VALUE'",
+		kind, doc.DidYouMean(kind, served), strings.Join(served, ", "), name)
 }
 
 func (s *sources) self(v *resolver, q question) (*doc.Node, string, error) {
@@ -244,16 +250,9 @@ func (s *sources) file(v *resolver, q question) (*doc.Node, string, error) {
 		return nil, "", err
 	}
 	if value.IsNull() {
-		return nil, fmt.Sprintf("there is no %s in the file %s", cmpOr(q.address, "value"), name), nil
+		return nil, fmt.Sprintf("there is no %s in the file %s", cmp.Or(q.address, "value"), name), nil
 	}
 	return value, "", nil
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // load reads a file once. It returns nil if there is none.

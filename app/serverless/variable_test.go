@@ -44,7 +44,7 @@ custom:
 		".env":            "FROM_DOTENV=default\n",
 		".env.test":       "FROM_DOTENV=stage\nBOTH=dotenv\n",
 	}, serverless.Options{
-		Stage: "test", Params: map[string]string{"color": "blue", "given": "1"}, Opts: map[string]string{"flavor": "sweet"},
+		Stage: "test", Params: map[string]string{"color": "blue", "given": "1", "ssm:/given": "secret", "import:Exported": "imported", "git:sha1": "abc"}, Opts: map[string]string{"flavor": "sweet"},
 		Env: env(map[string]string{"SET": "on", "EMPTY": "", "BOTH": "process", "YES": "TRUE", "DOLLAR": "${self:service}"}),
 	})
 	if err != nil {
@@ -99,6 +99,8 @@ func TestVariables(t *testing.T) {
 		"!Sub '${AWS::Region}/${self:custom.name}'":             `"us-east-1/value"`,
 		"a $ b ${ c $$ {d} ${E} ${e} ${e.f}":                    `"a $ b ${ c $$ {d} ${E} ${e} ${e.f}"`,
 		"'\\${self:custom.name}'":                               `"${self:custom.name}"`,
+		"${ssm:/given}-${git:sha1}":                             `"secret-abc"`,
+		"!ImportValue Exported":                                 `"imported"`,
 		"${ssm:/a/b, 'instead'}":                                `"instead"`,
 		"${cf:other.Output, self:custom.name}":                  `"value"`,
 		"{'Fn::Join': ['-', '${file(config/test.yml):list}']}":  `"1-2"`,
@@ -132,7 +134,7 @@ func TestVariableProblems(t *testing.T) {
 		"${opt:none, env:NOPE}":             {"the option --none was not given; the environment variable NOPE is not set"},
 		"${param:sise}":                     {"no parameter sise for the stage test", `did you mean "size"`, "--param sise=VALUE"},
 		"${sefl:custom.name}":               {`no kind of variable called "sefl"`, `did you mean "self"`},
-		"${ssm:/a/b}":                       {"AWS Systems Manager", "--param NAME=VALUE"},
+		"${ssm:/a/b}":                       {"AWS Systems Manager", "--param 'ssm:/a/b=VALUE'"},
 		"${sls:stages}":                     {"sls:stage and sls:instanceId only"},
 		"${aws:zone}":                       {"aws:region and aws:accountId only"},
 		"${file(none.yml)}":                 {"there is no file none.yml"},
