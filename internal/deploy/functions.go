@@ -118,28 +118,21 @@ func (s *session) updateFunction(ctx context.Context, want app.Function, have *f
 	return s.updateURL(ctx, want, have.Ref, seen)
 }
 
-// changeVersion makes $LATEST what the application wants, and publishes it.
+// changeVersion makes $LATEST what the application wants, code and settings at
+// once, and publishes it.
 func (s *session) changeVersion(ctx context.Context, want app.Function, have *function.Description) error {
-	ref := have.Ref
-	config := want.Config
 	layers, err := s.layers(want)
 	if err != nil {
 		return inFunction(want, err)
 	}
+	config := want.Config
 	config.Layers = layers
 	config = function.Defaults(want.Name, config)
-	if have.Version.Code.SHA256 != want.Code.SHA256 || have.Version.Config.Architecture != config.Architecture {
-		if _, err := s.functions.UpdateCode(ctx, ref, function.CodeUpdate{Code: want.Code, Architecture: config.Architecture}); err != nil {
-			return inFunction(want, err)
-		}
-	}
-	if _, err := s.functions.UpdateConfig(ctx, ref, function.Replace(config), ""); err != nil {
+	_, err = s.functions.UpdateCode(ctx, have.Ref, function.CodeUpdate{
+		Code: want.Code, Architecture: config.Architecture, Config: function.Replace(config), Publish: want.Publish,
+	})
+	if err != nil {
 		return inFunction(want, err)
-	}
-	if want.Publish {
-		if _, err := s.functions.PublishVersion(ctx, ref, function.Publication{}); err != nil {
-			return inFunction(want, err)
-		}
 	}
 	return nil
 }
