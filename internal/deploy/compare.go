@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -166,6 +167,30 @@ func (s *session) layers(f app.Function) ([]pinfold.LayerRef, error) {
 	return refs, nil
 }
 
+// keepKeys gives API keys that the manifest names without a value the value
+// that they have already.
+func keepKeys(have *pinfold.API, keys []pinfold.APIKey) []pinfold.APIKey {
+	keys = slices.Clone(keys)
+	for i, k := range keys {
+		if k.Value != "" || have == nil {
+			continue
+		}
+		if j := slices.IndexFunc(have.APIKeys, func(h pinfold.APIKey) bool { return h.Name == k.Name }); j >= 0 {
+			keys[i].Value = have.APIKeys[j].Value
+		}
+	}
+	return keys
+}
+
+// makeKeys makes up the values of new API keys.
+func makeKeys(keys []pinfold.APIKey) {
+	for i := range keys {
+		if keys[i].Value == "" {
+			keys[i].Value = rand.Text() + rand.Text()[:14] // 40 characters, as AWS's have
+		}
+	}
+}
+
 // compareAPIs compares the application's front doors route by route.
 func (s *session) compareAPIs(ctx context.Context, seen func(any)) error {
 	scope := pinfold.Scope{Account: s.d.Target.Account, Region: s.d.Target.Region}
@@ -184,9 +209,11 @@ func (s *session) compareAPIs(ctx context.Context, seen func(any)) error {
 		if err != nil {
 			return err
 		}
+		want.APIKeys = keepKeys(have, want.APIKeys)
 		if changes := routeChanges(have, &want); len(changes) > 0 || have == nil {
 			s.changes = append(s.changes, changes...)
 			s.step(func(ctx context.Context) error {
+				makeKeys(want.APIKeys)
 				_, err := s.apis.Put(ctx, want)
 				return err
 			})

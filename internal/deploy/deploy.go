@@ -229,7 +229,15 @@ func (d *Deployer) describe(ctx context.Context, tx store.Tx, record store.App) 
 				Method: r.Method, Path: r.Path, URL: url, Function: r.Target.Name, Private: r.APIKeyRequired,
 			})
 		}
-		deployed.APIKeys = append(deployed.APIKeys, api.APIKeys...)
+		if len(api.APIKeys) == 0 {
+			continue
+		}
+		// Values that the manifest does not give are known to the registry only.
+		there, err := d.APIs.Within(tx).Get(ctx, pinfold.Scope{Account: d.Target.Account, Region: d.Target.Region}, api.ID)
+		if err != nil {
+			return nil, err
+		}
+		deployed.APIKeys = append(deployed.APIKeys, there.APIKeys...)
 	}
 	return deployed, d.shortURLs(tx, deployed)
 }

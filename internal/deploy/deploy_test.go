@@ -164,6 +164,28 @@ func TestPlanAndApply(t *testing.T) {
 	}
 }
 
+// A key that the manifest only names gets a value nobody can guess, and keeps it.
+func TestAPIKeys(t *testing.T) {
+	h := newHouse(t)
+	a := hello()
+	a.APIs[0].Kind, a.APIs[0].Stage = pinfold.RESTAPI, "dev"
+	for i := range a.APIs[0].Routes {
+		a.APIs[0].Routes[i].Payload = "1.0"
+	}
+	a.APIs[0].APIKeys = []pinfold.APIKey{{Name: "mine"}, {Name: "given", Value: "0123456789abcdefghij"}}
+	first := h.apply(a).APIKeys
+	if len(first) != 2 || len(first[0].Value) != 40 || first[1].Value != "0123456789abcdefghij" {
+		t.Fatalf("keys are %+v", first)
+	}
+	h.expect(a)
+	a.APIs[0].APIKeys = append(a.APIs[0].APIKeys, pinfold.APIKey{Name: "more"})
+	h.expect(a, "~ api dev-hello API keys")
+	second := h.apply(a).APIKeys
+	if second[0] != first[0] || second[2].Value == "" || second[2].Value == first[0].Value {
+		t.Errorf("after another key was added: %+v, before: %+v", second, first)
+	}
+}
+
 // What is wrong anywhere in an application leaves everything as it was.
 func TestFailedApplyChangesNothing(t *testing.T) {
 	for name, spoil := range map[string]func(*app.Application){
