@@ -17,7 +17,6 @@ import (
 	"pinfold.dev/pinfold/app"
 	"pinfold.dev/pinfold/app/serverless"
 	"pinfold.dev/pinfold/client"
-	"pinfold.dev/pinfold/internal/platform"
 )
 
 // manifestFlags say which application, in which stage.
@@ -127,7 +126,7 @@ func (d *deployment) prepare(ctx context.Context) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := readApplication(ctx, d.flags, info)
+	a, err := d.read(ctx, info.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +192,7 @@ func (d *deployment) upload(ctx context.Context, p *prepared) error {
 	}
 	for _, pkg := range p.plan.Missing {
 		if err := d.uploadOne(ctx, pkg, p.built[pkg.SHA256], bar); err != nil {
-			return err
+			return p.app.Blame(pkg, err)
 		}
 	}
 	return nil
@@ -234,10 +233,19 @@ func (sh *shell) confirm(question string) error {
 	return pinfold.Errorf(pinfold.Invalid, "nothing was changed")
 }
 
-// readApplication reads whatever manifest is in the folder.
-func readApplication(ctx context.Context, m manifestFlags, server client.Info) (*app.Application, error) {
-	return serverless.Read(ctx, m.dir, serverless.Options{
-		Stage: m.stage, Params: m.params, Target: server.Target, Env: os.LookupEnv, RuntimeNote: platform.RuntimeNotes(server.Runtimes),
+// read reads whatever manifest is in the folder.
+func (d *deployment) read(ctx context.Context, target app.Target) (*app.Application, error) {
+	notes := map[string]string{}
+	return serverless.Read(ctx, d.flags.dir, serverless.Options{
+		Stage: d.flags.stage, Params: d.flags.params, Target: target, Env: os.LookupEnv,
+		RuntimeNote: func(id string) string {
+			note, known := notes[id]
+			if !known {
+				note, _ = d.client.RuntimeNote(ctx, id) // a note that cannot be had stops nothing
+				notes[id] = note
+			}
+			return note
+		},
 	})
 }
 

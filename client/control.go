@@ -24,22 +24,21 @@ type Info struct {
 	Dev     bool   `json:"dev"`
 	PID     int    `json:"pid"`
 	Data    string `json:"data"` // path of the data folder on the server's machine
-	// Runtimes are the interpreters that the server's machine has. The first of
-	// a name runs the functions that ask for a version that is not there.
-	Runtimes []Runtime `json:"runtimes"`
-}
-
-// Runtime is an interpreter that functions run on.
-type Runtime struct {
-	Name    string `json:"name"`    // "Node.js", "Python"
-	Version string `json:"version"` // "20.20.2"
-	Path    string `json:"path"`    // on the server's machine
 }
 
 // Info asks the server what it is.
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	var info Info
 	return info, c.call(ctx, http.MethodGet, "/_pinfold/v1/info", nil, nil, &info)
+}
+
+// RuntimeNote asks what a person who deploys functions with a runtime should
+// know about it on that server, such as that they run on another version. It is
+// "" if there is nothing to know.
+func (c *Client) RuntimeNote(ctx context.Context, runtime string) (string, error) {
+	var answer struct{ Note string }
+	err := c.call(ctx, http.MethodGet, "/_pinfold/v1/runtimes/"+url.PathEscape(runtime), nil, nil, &answer)
+	return answer.Note, err
 }
 
 // Plan asks what deploying an application would change.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"os"
-	"sync"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/client"
@@ -17,17 +16,12 @@ import (
 
 // controlRoutes puts the control API onto the listener.
 func (p *Platform) controlRoutes() mux.Route {
-	// Finding out which interpreters there are takes longer than starting the
-	// platform, so it waits until somebody asks.
-	installed := sync.OnceValue(func() []client.Runtime { return installedRuntimes(p.stopping) })
 	handler := control.New(control.Options{
 		Deployer: p.deployer, Packages: p.packages, Logs: logReader{p}, Authorizer: p.identity,
-		Info: func(context.Context) any {
-			return client.Info{
-				Target: p.facts.Target, Version: Version(), Sandbox: p.facts.Sandbox, Dev: p.facts.Dev, PID: os.Getpid(), Data: p.facts.Data,
-				Runtimes: installed(),
-			}
+		Info: client.Info{
+			Target: p.facts.Target, Version: Version(), Sandbox: p.facts.Sandbox, Dev: p.facts.Dev, PID: os.Getpid(), Data: p.facts.Data,
 		},
+		RuntimeNote:  new(runtimes.Machine).Note,
 		Functions:    func(ctx context.Context) (any, error) { return p.functionStatus(ctx) },
 		FunctionName: p.functionName,
 		Principal:    mux.Principal,
@@ -36,25 +30,6 @@ func (p *Platform) controlRoutes() mux.Route {
 		},
 	})
 	return mux.Route{Prefix: "/_pinfold/v1/", Handler: handler, MaxBody: control.MaxPackage}
-}
-
-// installedRuntimes tells which interpreters this machine has.
-func installedRuntimes(ctx context.Context) []client.Runtime {
-	list := []client.Runtime{}
-	for _, d := range runtimes.Installed(ctx) {
-		list = append(list, client.Runtime{Name: d.Name, Version: d.Version, Path: d.Path})
-	}
-	return list
-}
-
-// RuntimeNotes tells what a person who deploys functions to a server with these
-// interpreters should know about a runtime identifier, or "".
-func RuntimeNotes(installed []client.Runtime) func(id string) string {
-	var found []runtimes.Detected
-	for _, r := range installed {
-		found = append(found, runtimes.Detected{Name: r.Name, Family: runtimes.FamilyOf(r.Name), Version: r.Version, Path: r.Path})
-	}
-	return func(id string) string { return runtimes.Note(id, found) }
 }
 
 // functionName returns the name of the function that a person means, who may

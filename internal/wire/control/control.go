@@ -5,14 +5,19 @@
 package control
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"hash"
 	"io"
 	"iter"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -54,10 +59,11 @@ type Options struct {
 	Packages   Packages
 	Logs       Logs
 	Authorizer pinfold.Authorizer
-	// Info is what GET info answers: client.Info.
-	Info func(ctx context.Context) any
+	Info       any // what GET info answers: client.Info
 	// Functions tells every function with its instances: []client.FunctionStatus.
 	Functions func(ctx context.Context) (any, error)
+	// RuntimeNote returns what a person who deploys should know about a runtime, or "".
+	RuntimeNote func(ctx context.Context, id string) string
 	// FunctionName returns the name of the function that a person means by a
 	// name or an ARN. It is NotFound if that neither exists nor has left a log.
 	FunctionName func(ctx context.Context, name string) (string, error)
@@ -74,6 +80,7 @@ func New(o Options) http.Handler {
 	h := &handler{o}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_pinfold/v1/info", h.call("pinfold:GetInfo", h.info))
+	mux.HandleFunc("GET /_pinfold/v1/runtimes/{id}", h.call("pinfold:GetRuntime", h.runtime))
 	mux.HandleFunc("POST /_pinfold/v1/plan", h.call("pinfold:PlanApplication", h.plan))
 	mux.HandleFunc("POST /_pinfold/v1/deploy", h.call("pinfold:DeployApplication", h.deploy))
 	mux.HandleFunc("GET /_pinfold/v1/apps", h.call("pinfold:ListApplications", h.apps))
@@ -110,7 +117,11 @@ func (h *handler) authorize(r *http.Request, action string) error {
 	return h.Authorizer.Authorize(r.Context(), h.Principal(r.Context()), pinfold.Action{Name: action, Resource: h.ARN("*")})
 }
 
-func (h *handler) info(r *http.Request) (any, error) { return h.Info(r.Context()), nil }
+func (h *handler) info(*http.Request) (any, error) { return h.Info, nil }
+
+func (h *handler) runtime(r *http.Request) (any, error) {
+	return map[string]string{"note": h.RuntimeNote(r.Context(), r.PathValue("id"))}, nil
+}
 
 func (h *handler) plan(r *http.Request) (any, error) {
 	a, err := readApplication(r)
@@ -146,14 +157,34 @@ func (h *handler) functions(r *http.Request) (any, error) {
 const MaxPackage = 262144000
 
 func (h *handler) putPackage(r *http.Request) (any, error) {
-	pkg, err := h.Packages.Add(r.Context(), r.Body, MaxPackage)
+	want := r.PathValue("sha256")
+	if sum, err := hex.DecodeString(want); err != nil || len(sum) != sha256.Size || want != strings.ToLower(want) {
+		return nil, pinfold.Errorf(pinfold.Invalid, "%q does not name a package: write its SHA-256 in 64 lower-case hexadecimal digits", want)
+	}
+	pkg, err := h.Packages.Add(r.Context(), &named{r.Body, sha256.New(), want}, MaxPackage)
 	if err != nil {
 		return nil, err
 	}
-	if want := r.PathValue("sha256"); pkg.SHA256 != want {
-		return nil, pinfold.Errorf(pinfold.Invalid, "the package arrived with SHA-256 %s instead of %s: it was changed on its way, upload it again", pkg.SHA256, want)
-	}
 	return pkg, nil
+}
+
+// named reads what must have a certain SHA-256. Where it ends with another, it
+// is an error instead of an end, so that nothing is kept of it.
+type named struct {
+	io.Reader
+	sum  hash.Hash
+	want string
+}
+
+func (n *named) Read(p []byte) (int, error) {
+	size, err := n.Reader.Read(p)
+	n.sum.Write(p[:size])
+	if errors.Is(err, io.EOF) {
+		if got := hex.EncodeToString(n.sum.Sum(nil)); got != n.want {
+			err = pinfold.Errorf(pinfold.Invalid, "it arrived with SHA-256 %s instead of %s: it was changed on its way, upload it again", got, n.want)
+		}
+	}
+	return size, err
 }
 
 // logs streams lines as JSON, one a line, each sent as soon as it is there.
@@ -241,9 +272,16 @@ func readApplication(r *http.Request) (*app.Application, error) {
 	if len(body) > maxApplication {
 		return nil, pinfold.Errorf(pinfold.TooLarge, "the application's description is over %d MB", maxApplication>>20)
 	}
+	// What is not understood is refused: a newer client asks for something by
+	// it, which must not be left out in silence.
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
 	a := new(app.Application)
-	if err := json.Unmarshal(body, a); err != nil {
-		return nil, pinfold.Errorf(pinfold.Invalid, "the application is not in the form that this server reads: %w", err)
+	if err := dec.Decode(a); err != nil {
+		return nil, pinfold.Errorf(pinfold.Invalid, "the application is not in the form that this server reads (%w): `pinfold version` tells which versions client and server are, update the older one", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, pinfold.Errorf(pinfold.Invalid, "the application is followed by something else: send one JSON value")
 	}
 	return a, nil
 }
