@@ -31,11 +31,10 @@ func (l *Launcher) environment(in *Instance, paths sandbox.Paths, interpreter st
 	if l.options.Endpoint != "" {
 		env["AWS_ENDPOINT_URL"] = l.options.Endpoint
 	}
-	if in.runtime.family == Node && paths.Opt != "" {
-		major, _, _ := strings.Cut(in.runtime.version, ".")
-		env["NODE_PATH"] = strings.Join([]string{
-			under(paths.Opt, "nodejs/node"+major+"/node_modules"), under(paths.Opt, "nodejs/node_modules"),
-		}, ":")
+	if in.runtime.family == Node {
+		env["NODE_PATH"] = strings.Join(nonEmpty(
+			under(paths.Opt, "nodejs/node"+in.runtime.version+"/node_modules"), under(paths.Opt, "nodejs/node_modules"), paths.Task,
+		), ":")
 	}
 	maps.Copy(env, c.Environment)
 	if l.options.Env != nil {

@@ -140,7 +140,7 @@ func answered(r *run, a answer) outcome {
 	o := outcome{payload: a.payload, fatal: a.fatal, duration: time.Since(r.began)}
 	switch {
 	case a.tooLarge():
-		o.failure = &failure{kind: "Function.ResponseSizeTooLarge", envelope: responseTooLarge}
+		o.failure = &failure{kind: "Function.ResponseSizeTooLarge", message: tooLargeMessage, envelope: responseTooLarge}
 		o.status = "error"
 	case a.failed:
 		o.failure = &failure{kind: a.reason, envelope: a.payload}
@@ -153,7 +153,9 @@ func answered(r *run, a answer) outcome {
 
 // responseTooLarge is what the caller of a function gets whose answer is over
 // [pinfold.MaxPayload].
-var responseTooLarge = []byte(`{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes)."}`)
+var responseTooLarge = []byte(`{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"` + tooLargeMessage + `"}`)
+
+const tooLargeMessage = "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
 
 func timedOut(r *run) outcome {
 	return outcome{
@@ -223,13 +225,18 @@ func (in *Instance) settle(r *run, o outcome) []byte {
 	if peak == 0 {
 		peak = in.box.Usage().PeakMemoryMB
 	}
-	rep := report{requestID: r.inv.ID, duration: o.duration, peakMB: peak, status: o.status, message: in.failureMessage(r, o)}
+	rep := report{requestID: r.inv.ID, duration: o.duration, peakMB: peak, status: o.status}
 	if r.cold {
 		rep.init = in.initTook
 	}
-	if o.status == "error" && o.failure != nil {
-		rep.errorType = o.failure.kind
+	f := o.failure
+	if f != nil && f.envelope != nil && o.fatal && in.failed.Load() == nil {
+		f = exitFailure(in.box.Exit()) // the caller is told why, the log also how it ended
 	}
+	if f != nil && o.status == "error" {
+		rep.errorType = f.kind
+	}
+	rep.message = in.failureMessage(r, o.status, f)
 	in.log.end(time.Now(), rep)
 	tail := in.out.end()
 	if in.failed.Load() != nil {
@@ -270,14 +277,16 @@ func (in *Instance) awaitEnd() {
 
 // failureMessage is what the log says about a failure that the platform noticed.
 // What a runtime noticed it has logged itself.
-func (in *Instance) failureMessage(r *run, o outcome) string {
+func (in *Instance) failureMessage(r *run, status string, f *failure) string {
 	switch {
-	case o.failure == nil || in.log.json || o.failure.envelope != nil && o.failure.kind != "Function.ResponseSizeTooLarge":
+	case f == nil || in.log.json:
 		return ""
-	case o.status == "timeout":
-		return stamp(time.Now()) + " " + r.inv.ID + " " + o.failure.message + "\n"
-	case o.failure.envelope != nil:
-		return "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
+	case status == "timeout":
+		return stamp(time.Now()) + " " + r.inv.ID + " " + f.message + "\n"
+	case f.message == "":
+		return ""
+	case f.envelope != nil:
+		return f.message
 	}
-	return "RequestId: " + r.inv.ID + " Error: " + o.failure.message + "\n" + o.failure.kind
+	return "RequestId: " + r.inv.ID + " Error: " + f.message + "\n" + f.kind
 }

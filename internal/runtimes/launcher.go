@@ -163,8 +163,9 @@ func (l *Launcher) launchOurs(ctx context.Context, in *Instance, paths sandbox.P
 	var version string
 	select {
 	case version = <-link.hello:
-	case <-in.box.Done():
-		return pinfold.Errorf(pinfold.Internal, "%s at %s does not start: %s", display(in.runtime.family), interpreter, exitMessage(in.box.Exit()))
+	case <-in.box.Done(): // the function's environment can be the reason: NODE_OPTIONS
+		in.failInit(exitFailure(in.box.Exit()))
+		return nil
 	case <-time.After(initLimit):
 		return pinfold.Errorf(pinfold.Internal, "%s at %s does not start within %v", display(in.runtime.family), interpreter, initLimit)
 	case <-ctx.Done():

@@ -127,6 +127,22 @@ func TestLongLinesAreSplit(t *testing.T) {
 	}
 }
 
+// TestEndlessOutput: a child that never stops writing holds up nobody.
+func TestEndlessOutput(t *testing.T) {
+	l := newLab(t)
+	in := l.launch(l.version("python3.11", "app.handler", map[string]string{
+		"app.py": "import subprocess\ndef handler(e, c):\n    subprocess.Popen(['yes', 'x' * 1000])\n    return 1",
+	}))
+	for range 3 {
+		if res := l.call(in, "{}"); string(res.Payload) != "1" {
+			t.Errorf("answer: %s", res.Payload)
+		}
+	}
+	if err := in.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPythonTextLogs(t *testing.T) {
 	l := newLab(t)
 	res := l.once(l.version("python3.11", "app.handler", map[string]string{"app.py": `

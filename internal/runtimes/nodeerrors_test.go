@@ -78,6 +78,17 @@ func TestNodeErrors(t *testing.T) {
 	}
 }
 
+// TestNodeOptions: a function can keep its own language runtime from starting.
+func TestNodeOptions(t *testing.T) {
+	l := newLab(t)
+	res := l.once(l.version("nodejs20.x", "index.handler", map[string]string{"index.js": ""}, func(c *pinfold.Config) {
+		c.Environment = map[string]string{"NODE_OPTIONS": "--no-such-option"}
+	}), "{}")
+	if e := l.errorOf(res); e.ErrorType != "Runtime.ExitError" || !strings.Contains(string(res.LogTail), "--no-such-option is not allowed") {
+		t.Errorf("answer: %s\n%s", res.Payload, res.LogTail)
+	}
+}
+
 func TestNodeStackTrace(t *testing.T) {
 	l := newLab(t)
 	e := l.errorOf(l.once(l.version("nodejs20.x", "index.handler", map[string]string{

@@ -18,6 +18,9 @@ const (
 	// tailSize is how much of an invocation's log LogType=Tail returns. Source:
 	// Invoke in the Lambda API reference, "the last 4 KB of the execution log".
 	tailSize = 4 << 10
+	// pipeSize is what a pipe holds (pipe(7)). A process that makes its own larger
+	// may find the end of an invocation's log in the next one's.
+	pipeSize = 64 << 10
 )
 
 // output reads what an instance writes to standard output and error, and sends
@@ -64,38 +67,47 @@ func newOutput(sink pinfold.LogSink, common pinfold.LogLine) (*output, *os.File,
 // run sends lines on as they come, until nobody can write any more.
 func (o *output) run() {
 	defer close(o.done)
-	_ = o.conn.Read(func(fd uintptr) bool {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return o.read(fd)
-	})
+	for o.readable() == nil && !o.over() {
+	}
 }
 
-// drain takes in everything that has been written by now.
+// readable waits until there is something to read, and reads it.
+func (o *output) readable() error {
+	return o.conn.Read(func(fd uintptr) bool { return !o.read(fd) })
+}
+
+// drain takes in everything that has been written by now. It does not go on for
+// ever where somebody goes on writing.
 func (o *output) drain() {
-	_ = o.conn.Control(func(fd uintptr) {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.read(fd)
-	})
+	_ = o.conn.Control(func(fd uintptr) { o.read(fd) })
 }
 
-// read reads until the pipe is empty, and reports whether it has ended.
-func (o *output) read(fd uintptr) bool {
-	for !o.ended {
+func (o *output) over() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.ended
+}
+
+// read reads as much as a pipe can hold, or less if there is less. It reports
+// whether the pipe was empty then, but may be written to again.
+func (o *output) read(fd uintptr) (empty bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for total := 0; !o.ended && total < pipeSize; {
 		n, err := syscall.Read(int(fd), o.buf)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EAGAIN):
-			return false
+			return true
 		case err != nil || n == 0:
 			o.ended = true
 			o.flush()
 		default:
 			o.split(o.buf[:n])
+			total += n
 		}
 	}
-	return true
+	return false
 }
 
 // split cuts what was written into lines.

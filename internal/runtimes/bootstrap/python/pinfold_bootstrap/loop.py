@@ -5,9 +5,7 @@ every INVOKE frame. It behaves as Lambda's own runtime does.
 
 import importlib
 import json
-import logging
 import os
-import platform
 import sys
 import traceback
 
@@ -147,7 +145,7 @@ def main():
     os.set_inheritable(LINK, False)
     sys.stdout.reconfigure(line_buffering=True)
     stream = open(LINK, "rb", buffering=65536, closefd=False)
-    send(HELLO, 0, platform.python_version().encode())
+    send(HELLO, 0, b"%d.%d.%d" % sys.version_info[:3])
 
     kind, _, payload = receive(stream)
     if kind != INIT:
