@@ -117,7 +117,7 @@ func (p *Platform) TryDeploy(ctx context.Context, cache, dir string) (*app.Deplo
 		err = p.Client.PutPackage(ctx, pkg, file)
 		file.Close()
 		if err != nil {
-			return nil, err
+			return nil, a.Blame(pkg, err)
 		}
 	}
 	return p.Client.Deploy(ctx, a, plan.Base)
