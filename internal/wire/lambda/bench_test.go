@@ -31,7 +31,7 @@ func (instant) Authorize(context.Context, pinfold.Principal, pinfold.Action) err
 func BenchmarkInvoke(b *testing.B) {
 	i := instant{&pinfold.Result{Payload: make([]byte, 1024), ExecutedVersion: "$LATEST"}}
 	server, err := lambda.New(lambda.Options{
-		Registry: function.New(function.Options{Scope: scope}), Invoker: i, Authorizer: i, Scope: scope, Log: slog.New(slog.DiscardHandler),
+		Registry: function.New(function.Options{Scope: scope}), Invoker: i, Authorizer: i, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -105,7 +105,7 @@ func start(t *testing.T) *platform {
 	endpoints := func() pinfold.Endpoints { return pinfold.Endpoints{API: p.url, HTTP: "http://127.0.0.1:8080"} }
 	links := lambda.NewLinks(func(ctx context.Context, pkg pinfold.Package) (lambda.Zip, error) { return packages.Open(ctx, pkg) }, endpoints)
 	server, err := lambda.New(lambda.Options{
-		Registry: registry, Invoker: p.invoker, Packages: packages, Authorizer: p, Scope: scope,
+		Registry: registry, Invoker: p.invoker, Packages: packages, Authorizer: p,
 		Endpoints: endpoints, Links: links, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -40,7 +40,6 @@ type Options struct {
 	Invoker    Invoker
 	Packages   Packages
 	Authorizer pinfold.Authorizer
-	Scope      pinfold.Scope
 	// Endpoints tells where the platform can be reached, once it can.
 	Endpoints func() pinfold.Endpoints
 	// Links makes the URLs under which clients fetch code.

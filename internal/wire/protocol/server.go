@@ -129,7 +129,7 @@ func (s *Server) TooLarge(r *http.Request, limit int64) error {
 // Fail answers a request with an error, as the service would.
 func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := s.model.ToError(err, s.options.Errors)
-	if e.Fault && r.Context().Err() == nil {
+	if e.Fault && pinfold.CodeOf(err) != pinfold.Unserved && r.Context().Err() == nil {
 		s.options.Log.ErrorContext(r.Context(), "request failed", "service", s.model.Name, "method", r.Method,
 			"path", r.URL.Path, "request", CallerFrom(r.Context()).RequestID, "error", err)
 	}
