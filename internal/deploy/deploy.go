@@ -46,6 +46,9 @@ func New(o Options) *Deployer {
 // Plan says what deploying an application would change, and which code
 // packages have to be uploaded before.
 func (d *Deployer) Plan(ctx context.Context, a *app.Application) (*app.Plan, error) {
+	if err := check(a); err != nil {
+		return nil, err
+	}
 	missing, err := d.missing(ctx, a)
 	if err != nil {
 		return nil, err
@@ -67,6 +70,9 @@ func (d *Deployer) Plan(ctx context.Context, a *app.Application) (*app.Plan, err
 // the Base of the plan that was agreed to; a state that has changed since is an
 // error with code Conflict.
 func (d *Deployer) Apply(ctx context.Context, a *app.Application, base string) (*app.Deployed, error) {
+	if err := check(a); err != nil {
+		return nil, err
+	}
 	missing, err := d.missing(ctx, a)
 	if err != nil {
 		return nil, err

@@ -193,6 +193,10 @@ func TestFailedApplyChangesNothing(t *testing.T) {
 		"a bad route":            func(a *app.Application) { a.APIs[0].Routes[1].Path = "no-slash" },
 		"two routes alike":       func(a *app.Application) { a.APIs[0].Routes[1].Path = "/greet" },
 		"an unknown layer":       func(a *app.Application) { a.Functions[1].Layers = []string{"layer:nope"} },
+		"one name twice":         func(a *app.Application) { a.Functions[1].Name = a.Functions[0].Name },
+		"a route to nowhere":     func(a *app.Application) { a.APIs[0].Routes[1].Target.Name = "nobody" },
+		"a layer's name twice":   func(a *app.Application) { a.Layers = []app.Layer{{Key: "a", Name: "l"}, {Key: "b", Name: "l"}} },
+		"no stage":               func(a *app.Application) { a.Stage = "" },
 		"a package not uploaded": func(a *app.Application) { a.Functions[1].Code.SHA256 = hash("c") },
 	} {
 		t.Run(name, func(t *testing.T) {
