@@ -58,30 +58,13 @@ func parse(id string) (identifier, bool) {
 
 // Supported returns nil if functions with this runtime identifier can be served,
 // and otherwise an error with code Unserved that says which can. It does not look
-// whether the machine has the interpreter; [Detect] does.
+// whether the machine has the interpreter; [Machine.Note] does.
 func Supported(id string) error {
 	if _, ok := parse(id); ok {
 		return nil
 	}
 	return pinfold.Errorf(pinfold.Unserved, "runtime %q is not served: Pinfold runs nodejs*, python3.*, provided, provided.al2, provided.al2023 and go1.x; "+
 		"other languages run on provided.al2023 with a program called bootstrap", id)
-}
-
-// Warning returns what a person who deploys a function with this runtime should
-// know, or "". It runs no program.
-func Warning(id string) string {
-	p, ok := parse(id)
-	if !ok || p.family == Custom {
-		return ""
-	}
-	name := display(p.family)
-	if p.retired {
-		return "runtime " + id + " is retired; the function runs on the installed " + name
-	}
-	if p.version != "" && onPath(exactNames(p)...) == "" {
-		return "runtime " + id + ": the function runs on the installed " + name + ", whichever version that is"
-	}
-	return ""
 }
 
 // Detected is what the machine has to run functions with.
@@ -206,15 +189,6 @@ func ask(ctx context.Context, path string, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, path, args...).Output()
 	line, _, _ := strings.Cut(string(out), "\n")
 	return strings.TrimSpace(line), err
-}
-
-func onPath(names ...string) string {
-	for _, name := range names {
-		if found := allOnPath(name); len(found) > 0 {
-			return found[0]
-		}
-	}
-	return ""
 }
 
 // allOnPath returns every executable of that name on PATH, first ones first.

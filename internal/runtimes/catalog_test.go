@@ -61,17 +61,20 @@ func TestFindInterpreter(t *testing.T) {
 	}
 }
 
-func TestWarning(t *testing.T) {
-	fakes(t, map[string]string{"node": "\x7fELF", "python3.12": "\x7fELF"})
+func TestNote(t *testing.T) {
+	fakes(t, map[string]string{
+		"node": "#!/bin/sh\necho $0\n", "python3.12": "\x7fELF",
+	})
+	m := new(Machine)
 	for id, want := range map[string]string{
-		"nodejs4.3":       "runtime nodejs4.3 is retired; the function runs on the installed Node.js",
-		"python2.7":       "runtime python2.7 is retired; the function runs on the installed Python",
-		"nodejs22.x":      "runtime nodejs22.x: the function runs on the installed Node.js, whichever version that is",
+		"nodejs4.3":       "runtime nodejs4.3 is retired: the function runs on the server's Node.js",
+		"nodejs22.x":      "runtime nodejs22.x is not on the server: the function runs on the server's Node.js",
+		"python3.11":      "the server has no Python, so functions with runtime python3.11 cannot start: install Python",
 		"python3.12":      "",
 		"provided.al2023": "",
 		"ruby3.3":         "",
 	} {
-		if got := Warning(id); got != want {
+		if got := m.Note(t.Context(), id); !strings.HasPrefix(got, want) || want == "" && got != "" {
 			t.Errorf("%s: %q", id, got)
 		}
 	}

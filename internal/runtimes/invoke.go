@@ -62,9 +62,12 @@ func (in *Instance) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfo
 		return nil, pinfold.Errorf(pinfold.Unavailable, "the platform ended the instance while the function ran")
 	}
 	result := in.result(r, o)
-	if inv.WantLogTail {
+	switch {
+	case inv.WantLogTail:
 		result.LogTail = in.settle(r, o)
-	} else {
+	case o.failure != nil: // the process may be about to end: find out before Reusable is asked
+		in.settle(r, o)
+	default:
 		go in.settle(r, o) // owned by slot, which Close waits for
 	}
 	return result, nil

@@ -144,6 +144,7 @@ def flush():
 def main():
     os.set_inheritable(LINK, False)
     sys.stdout.reconfigure(line_buffering=True)
+    sys.stderr.reconfigure(line_buffering=True)  # by itself only from Python 3.9 on
     stream = open(LINK, "rb", buffering=65536, closefd=False)
     send(HELLO, 0, b"%d.%d.%d" % sys.version_info[:3])
 
