@@ -152,6 +152,7 @@ func (p packer) each(ctx context.Context, files []file, c *cache, emit func(pack
 
 // header returns an entry's head: what is not said here is the same everywhere.
 func header(f file) zip.FileHeader {
+	//lint:ignore SA1019 CreateRaw writes this field as it is, and does not look at Modified
 	h := zip.FileHeader{Name: f.name, ReaderVersion: 20, ModifiedDate: 1<<5 | 1} // 1 January 1980, the first that zip knows
 	for i := range len(f.name) {
 		if f.name[i] >= 0x80 {

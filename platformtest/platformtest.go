@@ -4,7 +4,6 @@ package platformtest
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -79,8 +78,7 @@ func DataFolder(t testing.TB) string {
 type testLog struct{ t testing.TB }
 
 func (l testLog) Write(b []byte) (int, error) {
-	_, _ = io.WriteString(l.t.Output(), string(b))
-	return len(b), nil
+	return l.t.Output().Write(b)
 }
 
 // Deploy deploys the application in a folder, whether all of it is served or

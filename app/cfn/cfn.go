@@ -281,9 +281,7 @@ func (s *Scope) lookup(n *doc.Node, id, attribute string) (string, error) {
 	for name := range s.Resources {
 		known = append(known, name)
 	}
-	for _, k := range s.Parameters.Map().Names() {
-		known = append(known, k)
-	}
+	known = append(known, s.Parameters.Map().Names()...)
 	if strings.HasPrefix(id, "AWS::") {
 		return "", problem(n, "%s is no pseudo parameter: they are AWS::Region, AWS::AccountId, AWS::Partition, AWS::StackName, AWS::StackId, AWS::URLSuffix and AWS::NoValue", id)
 	}
