@@ -5,26 +5,35 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/platform"
 )
 
+// withServer gives a command the flag that names the server to talk to.
+func (sh *shell) withServer(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&sh.server, "server", "", "the server's API `URL` (PINFOLD_API)")
+	return cmd
+}
+
 // connection is how a server is reached and who we are there.
 type connection struct {
 	API    string
 	Region string
 	client.Credentials
+	From string // where the credentials came from; "" if there are none
 }
 
-// connect finds the server: the flag, PINFOLD_API, what a server running on the
-// data folder wrote there, the default address; and the key: the environment,
-// or the root key in the data folder. Without any key it still tries, since a
-// `pinfold dev` takes every caller for the owner.
+// noKey signs where there is no key: `pinfold dev` takes every caller for the owner.
+var noKey = client.Credentials{AccessKeyID: "pinfold", SecretAccessKey: "pinfold"}
+
 func (sh *shell) connect() (*client.Client, error) {
 	conn, err := sh.connection()
 	if err != nil {
@@ -33,8 +42,11 @@ func (sh *shell) connect() (*client.Client, error) {
 	return client.New(conn.API, conn.Region, conn.Credentials), nil
 }
 
+// connection finds the server: the flag, PINFOLD_API, what a server running on
+// the data folder wrote there, the default address; and the key: the
+// environment, or the root key in the data folder.
 func (sh *shell) connection() (connection, error) {
-	data := sh.dataFolder()
+	data := cmp.Or(sh.data, os.Getenv("PINFOLD_DATA"), platform.DefaultData())
 	running, err := platform.ReadRunning(data)
 	if err != nil {
 		return connection{}, err
@@ -42,40 +54,39 @@ func (sh *shell) connection() (connection, error) {
 	conn := connection{
 		API:    cmp.Or(sh.server, os.Getenv("PINFOLD_API"), running.Endpoints.API, platform.Defaults().API),
 		Region: cmp.Or(os.Getenv("PINFOLD_REGION"), running.Region, pinfold.DefaultRegion),
-		Credentials: client.Credentials{
-			AccessKeyID:     os.Getenv("PINFOLD_ROOT_ACCESS_KEY_ID"),
-			SecretAccessKey: os.Getenv("PINFOLD_ROOT_SECRET_ACCESS_KEY"),
-		},
 	}
 	if !strings.Contains(conn.API, "://") {
 		conn.API = "http://" + conn.API
 	}
-	if conn.AccessKeyID == "" {
-		if conn.Credentials, err = readKey(filepath.Join(data, platform.RootKeyFile)); err != nil {
-			return connection{}, err
-		}
+	if u, err := url.Parse(conn.API); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return conn, pinfold.Errorf(pinfold.Invalid, "%q is not the URL of a server: write it as http://127.0.0.1:4566", conn.API)
 	}
-	return conn, nil
+	conn.Credentials, conn.From, err = findKey(filepath.Join(data, platform.RootKeyFile))
+	sh.signed = conn.From
+	return conn, err
 }
 
-func (sh *shell) dataFolder() string {
-	return cmp.Or(sh.data, os.Getenv("PINFOLD_DATA"), platform.DefaultData())
-}
-
-// readKey reads the root key that a server made. A missing one gives the
-// credentials that only a `pinfold dev` accepts.
-func readKey(file string) (client.Credentials, error) {
-	dev := client.Credentials{AccessKeyID: "pinfold", SecretAccessKey: "pinfold"}
+// findKey returns the key to sign with and where it came from.
+func findKey(file string) (client.Credentials, string, error) {
+	key := client.Credentials{
+		AccessKeyID:     os.Getenv("PINFOLD_ROOT_ACCESS_KEY_ID"),
+		SecretAccessKey: os.Getenv("PINFOLD_ROOT_SECRET_ACCESS_KEY"),
+	}
+	switch {
+	case key.AccessKeyID != "" && key.SecretAccessKey != "":
+		return key, "PINFOLD_ROOT_ACCESS_KEY_ID", nil
+	case key != client.Credentials{}:
+		return key, "", pinfold.Errorf(pinfold.Invalid, "only one of PINFOLD_ROOT_ACCESS_KEY_ID and PINFOLD_ROOT_SECRET_ACCESS_KEY is set: set both or neither")
+	}
 	content, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return dev, nil
+		return noKey, "", nil
 	}
 	if err != nil {
-		return dev, pinfold.Errorf(pinfold.Denied, "reading the server's root key: %w", err)
+		return key, "", pinfold.Errorf(pinfold.Denied, "reading the server's root key: %w", err)
 	}
-	var key client.Credentials
 	if err := json.Unmarshal(content, &key); err != nil {
-		return dev, pinfold.Errorf(pinfold.Invalid, "%s is not a root key: %w", file, err)
+		return key, "", pinfold.Errorf(pinfold.Invalid, "%s is not a root key: %w", file, err)
 	}
-	return key, nil
+	return key, file, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/app"
 	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/platform"
 )
@@ -22,28 +23,41 @@ func (sh *shell) dev() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev [DIR]",
 		Short: "Run the application in a folder while you work on it",
-		Long: `Starts the same server as ` + "`pinfold up`" + `, with throwaway data unless --data is
-given, accepts any credentials, deploys the application in DIR (default: this
-folder), deploys it again whenever a file changes, and shows the functions' logs.`,
-		Args: cobra.MaximumNArgs(1),
+		Long: `Starts the same server as ` + "`pinfold up`" + `, with throwaway data unless told
+otherwise (--data, PINFOLD_DATA or a configuration file), accepts any
+credentials, deploys the application in DIR (default: this folder), deploys it
+again whenever a file changes, and shows the functions' logs as they come.
+
+A mistake is shown, and what ran before runs on until it is mended. What the
+manifest asks for and Pinfold does not serve yet is left out.`,
+		Example: `  pinfold dev
+  pinfold dev my-app --stage test --param table=users
+  pinfold dev --data .pinfold --http 127.0.0.1:3000`,
+		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags.setDir(args)
+			_, manifest, err := app.Find(flags.dir)
+			if err != nil {
+				return err
+			}
 			cfg, err := server.load(cmd)
 			if err != nil {
 				return err
 			}
 			cfg.Dev = true
-			if !cmd.Flag("data").Changed && os.Getenv("PINFOLD_DATA") == "" {
-				temp, err := os.MkdirTemp("", "pinfold-dev-")
-				if err != nil {
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			where := cfg.Data
+			if cfg.Data == platform.DefaultData() && !cmd.Flag("data").Changed && os.Getenv("PINFOLD_DATA") == "" {
+				if cfg.Data, err = os.MkdirTemp("", "pinfold-dev-"); err != nil {
 					return pinfold.Errorf(pinfold.Unavailable, "making a folder for throwaway data: %w", err)
 				}
-				defer removeAll(temp)
-				cfg.Data = temp
+				defer removeAll(cfg.Data)
+				where = cfg.Data + " (removed at the end)"
 			}
-			return sh.serve(cmd.Context(), cfg, sh.logger(false), func(ctx context.Context, facts platform.Facts) error {
-				sh.printFacts(facts)
-				return sh.develop(ctx, facts, flags)
+			return sh.serve(ctx, cfg, sh.logger(false), func(ctx context.Context, facts platform.Facts) error {
+				sh.printFacts(facts, where)
+				return sh.develop(ctx, facts, flags, filepath.Dir(manifest))
 			})
 		},
 	}
@@ -52,11 +66,12 @@ folder), deploys it again whenever a file changes, and shows the functions' logs
 	return cmd
 }
 
-// develop deploys, shows logs, and deploys again on every change, until ctx ends.
-func (sh *shell) develop(ctx context.Context, facts platform.Facts, flags manifestFlags) error {
-	c := client.New(facts.Endpoints.API, facts.Region, client.Credentials(facts.RootKey))
-	d := deployment{sh: sh, client: c, flags: flags, yes: true, quiet: true, allowUnserved: true, cache: filepath.Join(facts.Data, "cache")}
-	changes, err := watch(ctx, flags.dir, 30*time.Millisecond)
+// develop deploys, shows logs, and deploys again on every change in the folder,
+// until ctx ends.
+func (sh *shell) develop(ctx context.Context, facts platform.Facts, flags manifestFlags, folder string) error {
+	c := client.New(facts.Endpoints.API, facts.Region, facts.RootKey)
+	d := deployment{sh: sh, client: c, flags: flags, yes: true, dev: true, allowUnserved: true, cache: filepath.Join(facts.Data, "cache")}
+	changes, err := watch(ctx, folder)
 	if err != nil {
 		return err
 	}
@@ -64,45 +79,62 @@ func (sh *shell) develop(ctx context.Context, facts platform.Facts, flags manife
 	logs.Go(func() { sh.followLogs(ctx, c) })
 	defer logs.Wait()
 
-	first := true
+	running := false
 	for {
 		started := time.Now()
-		deployed, err := d.run(ctx)
+		deployed, plan, err := d.run(ctx)
+		changes.also(d.manifest)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			// A mistake in the manifest is mended in the editor, not by starting again.
+			// A mistake is mended in the editor, not by starting again.
 			sh.fail(err)
-			fmt.Fprintln(sh.err, faint("what ran before still runs; waiting for a change"))
-		case first:
+			sh.note(map[bool]string{true: "what ran before still runs; ", false: "nothing runs yet; "}[running] + "waiting for a change")
+		case !running:
 			sh.printReady(deployed)
-			first = false
+			running = true
+		case sh.json:
+			_ = sh.printJSON(deployed)
+		case len(plan.Changes) == 0:
+			sh.note("nothing to deploy")
 		default:
-			fmt.Fprintf(sh.out, "%s in %s\n", green("deployed"), time.Since(started).Round(time.Millisecond))
+			fmt.Fprintf(sh.out, "%s in %d ms\n", sh.out.green("deployed"), time.Since(started).Milliseconds())
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case changed, ok := <-changes:
-			if !ok {
-				return nil
+		case changed := <-changes.C:
+			if sh.json {
+				writeJSON(sh.out, map[string]string{"changed": changed})
+			} else {
+				fmt.Fprintln(sh.out, sh.out.faint("changed: "+changed))
 			}
-			fmt.Fprintln(sh.out, faint("changed: "+changed))
 		}
 	}
 }
 
+// note says something in passing.
+func (sh *shell) note(text string) {
+	if !sh.json {
+		fmt.Fprintln(sh.err, sh.err.faint(text))
+	}
+}
+
 func (sh *shell) followLogs(ctx context.Context, c *client.Client) {
-	print := sh.linePrinter(true)
-	for line, err := range c.Logs(ctx, client.LogQuery{Follow: true}) {
+	printer := sh.logPrinter(true)
+	for line, err := range c.Logs(ctx, client.LogQuery{Follow: true, Since: time.Now()}) {
 		if err != nil {
 			if !errors.Is(err, context.Canceled) {
 				sh.fail(err)
 			}
 			return
 		}
-		print(line)
+		if sh.json {
+			writeJSON(sh.out, map[string]any{"log": line})
+		} else {
+			printer.print(line)
+		}
 	}
 }
 

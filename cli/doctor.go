@@ -14,8 +14,15 @@ func (sh *shell) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Say what this machine has, and what to do about what is missing",
 		Long: `Looks at the language runtimes, kernel features, ports and folders that a server
-with the same settings would use. The exit status is 1 if one could not start.`,
-		Args: cobra.NoArgs,
+with the same settings would use, and says what to do about what is missing.
+
+  ok     is there
+  weak   costs a feature
+  bad    keeps the server from starting; the exit status is then 1`,
+		Example: `  pinfold doctor
+  pinfold doctor --api 127.0.0.1:4566 --http 0.0.0.0:80 --data /var/lib/pinfold
+  pinfold doctor --json | jq '.[] | select(.status != "ok")'`,
+		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := flags.load(cmd)
 			if err != nil {
@@ -44,11 +51,11 @@ with the same settings would use. The exit status is 1 if one could not start.`,
 func (sh *shell) printChecks(checks []platform.Check) {
 	for _, c := range checks {
 		mark := map[platform.Status]string{
-			platform.Good: green("ok  "), platform.Weak: amber("weak"), platform.Bad: red("bad "),
+			platform.Good: sh.out.green("ok  "), platform.Weak: sh.out.amber("weak"), platform.Bad: sh.out.red("bad "),
 		}[c.Status]
 		fmt.Fprintf(sh.out, "%s  %-18s %s\n", mark, c.Name, c.Found)
 		if c.Advice != "" {
-			fmt.Fprintf(sh.out, "      %-18s %s\n", "", faint(c.Advice))
+			fmt.Fprintf(sh.out, "      %-18s %s\n", "", sh.out.faint(c.Advice))
 		}
 	}
 }

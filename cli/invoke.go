@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/client"
 )
 
 func (sh *shell) invoke() *cobra.Command {
@@ -19,12 +21,14 @@ func (sh *shell) invoke() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "invoke FUNCTION",
 		Short: "Run a function once and print its answer",
-		Long: `Runs FUNCTION (a name, NAME:VERSION, NAME:ALIAS or an ARN) and prints its answer.
-The exit status is 1 if the function fails.`,
-		Example: `  pinfold invoke hello-dev-greet --payload '{"name":"Ada"}'
-  pinfold invoke hello-dev-greet --payload @event.json --log
-  echo '{}' | pinfold invoke hello-dev-greet --payload -`,
-		Args: cobra.ExactArgs(1),
+		Long: `Runs FUNCTION (a name, NAME:VERSION, NAME:ALIAS or an ARN) and prints its answer
+to the standard output, everything else to the standard error. The exit status
+is 1 if the function fails.`,
+		Example: `  pinfold invoke hello-dev-hello --payload '{"queryStringParameters":{"name":"Ada"}}'
+  pinfold invoke hello-dev-hello --payload @event.json --log
+  echo '{}' | pinfold invoke hello-dev-hello --payload -`,
+		Args:              one("FUNCTION", "`pinfold ls` shows them"),
+		ValidArgsFunction: sh.completeFunction,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			event, err := sh.readPayload(payload)
 			if err != nil {
@@ -35,13 +39,16 @@ The exit status is 1 if the function fails.`,
 				return err
 			}
 			result, err := c.Invoke(cmd.Context(), args[0], event, wantLog)
+			if pinfold.CodeOf(err) == pinfold.NotFound {
+				return didYouMean(cmd.Context(), c, args[0], err)
+			}
 			if err != nil {
 				return err
 			}
 			return sh.printResult(result)
 		},
 	}
-	cmd.Flags().StringVarP(&payload, "payload", "p", "", "the event: `JSON`, @FILE, or - for standard input")
+	cmd.Flags().StringVarP(&payload, "payload", "p", "", "the event: `JSON`, @FILE, or - for standard input (default {})")
 	cmd.Flags().BoolVarP(&wantLog, "log", "l", false, "print the end of the invocation's log (last 4 KB)")
 	return sh.withServer(cmd)
 }
@@ -63,9 +70,8 @@ func (sh *shell) readPayload(arg string) ([]byte, error) {
 	if err != nil {
 		return nil, pinfold.Errorf(pinfold.Invalid, "reading the payload: %w", err)
 	}
-	var any json.RawMessage
-	if err := json.Unmarshal(event, &any); err != nil {
-		return nil, pinfold.Errorf(pinfold.Invalid, "the payload is not JSON: %w", err)
+	if err := json.Unmarshal(event, new(json.RawMessage)); err != nil {
+		return nil, pinfold.Errorf(pinfold.Invalid, "the payload is not JSON (%w): write --payload '{\"key\": \"value\"}', or --payload @FILE", err)
 	}
 	return event, nil
 }
@@ -82,18 +88,32 @@ func (sh *shell) printResult(r *pinfold.Result) error {
 			return err
 		}
 	} else {
-		fmt.Fprint(sh.err, faint(string(r.LogTail)))
+		fmt.Fprint(sh.err, sh.err.faint(string(r.LogTail)))
 		pretty := new(bytes.Buffer)
-		if sh.terminal && json.Indent(pretty, r.Payload, "", "  ") == nil {
+		if sh.out.terminal && json.Indent(pretty, r.Payload, "", "  ") == nil {
 			r.Payload = pretty.Bytes()
 		}
 		fmt.Fprintf(sh.out, "%s\n", r.Payload)
 	}
 	if r.FunctionError != "" {
 		if !sh.json {
-			fmt.Fprintf(sh.err, "%s the function failed (%s)\n", red("error:"), r.FunctionError)
+			fmt.Fprintf(sh.err, "%s the function failed (%s)\n", sh.err.red("error:"), r.FunctionError)
 		}
 		return errSilent
 	}
 	return nil
+}
+
+// didYouMean adds to an error about a function that is not there what the
+// person may have meant.
+func didYouMean(ctx context.Context, c *client.Client, name string, err error) error {
+	hint := "`pinfold ls` shows the functions"
+	all, _ := c.Functions(ctx)
+	for _, f := range all {
+		if strings.Contains(strings.ToLower(f.Name), strings.ToLower(name)) {
+			hint = "did you mean " + f.Name + "?"
+			break
+		}
+	}
+	return pinfold.Errorf(pinfold.NotFound, "%w: %s", err, hint).WithReason(pinfold.ReasonOf(err))
 }

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +18,11 @@ func (sh *shell) list() *cobra.Command {
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "Show the applications, their routes and their functions",
-		Args:    cobra.NoArgs,
+		Long: `Shows every application with the URLs of its routes, and every function with the
+instances that it has now: starting, ready, busy or draining.`,
+		Example: `  pinfold ls
+  pinfold ls --json | jq -r '.functions[].name'`,
+		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := sh.connect()
 			if err != nil {
@@ -45,21 +51,26 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 		return
 	}
 	for _, a := range apps {
-		fmt.Fprintf(sh.out, "%s\n", bold(a.App+" ("+a.Stage+")"))
+		fmt.Fprintln(sh.out, sh.out.bold(a.App+" ("+a.Stage+")"))
 		sh.printDeployed(&a)
 	}
 	if len(apps) > 0 {
 		fmt.Fprintln(sh.out)
 	}
-	var rows [][]string
+	rows := [][]string{{"FUNCTION", "RUNTIME", "INSTANCES", "APPLICATION", "CHANGED", "MEMORY", "CODE"}}
+	now := time.Now()
 	for _, f := range functions {
-		owner := f.App
-		if owner == "" {
-			owner = "-"
-		}
-		rows = append(rows, []string{f.Name, f.Runtime, fmt.Sprintf("%d MB", f.MemoryMB), ago(f.Modified), instances(f.Instances), owner})
+		rows = append(rows, []string{
+			f.Name, f.Runtime, instances(f.Instances), cmp.Or(f.App, "-"), ago(f.Modified, now),
+			fmt.Sprintf("%d MB", f.MemoryMB), bytesText(f.CodeSize),
+		})
 	}
-	table(sh.out, []string{"FUNCTION", "RUNTIME", "MEMORY", "CHANGED", "INSTANCES", "APPLICATION"}, rows)
+	for i, line := range sh.out.table(rows) {
+		if i == 0 {
+			line = sh.out.faint(line)
+		}
+		fmt.Fprintln(sh.out, line)
+	}
 }
 
 func instances(byState map[string]int) string {

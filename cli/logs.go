@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -20,12 +19,19 @@ func (sh *shell) logs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs [FUNCTION]",
 		Short: "Show what functions wrote",
+		Long: `Shows the log of FUNCTION, or of all functions: what they wrote, and the lines
+START, END and REPORT of every invocation. With -f it goes on as more is written.`,
 		Example: `  pinfold logs -f
-  pinfold logs hello-dev-greet --since 5m --filter error`,
-		Args: cobra.MaximumNArgs(1),
+  pinfold logs hello-dev-hello --since 5m --filter error
+  pinfold logs --json | jq -r 'select(.system | not) | .text'`,
+		Args:              atMostOne,
+		ValidArgsFunction: sh.completeFunction,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				q.Function = args[0]
+			}
+			if q.Tail < 0 {
+				return pinfold.Errorf(pinfold.Invalid, "--tail %d is not a number of lines", q.Tail)
 			}
 			var err error
 			if q.Since, err = parseSince(since, time.Now()); err != nil {
@@ -35,12 +41,19 @@ func (sh *shell) logs() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			print := sh.linePrinter(q.Function == "")
+			printer, lines := sh.logPrinter(q.Function == ""), 0
 			for line, err := range c.Logs(cmd.Context(), q) {
+				if pinfold.CodeOf(err) == pinfold.NotFound {
+					return didYouMean(cmd.Context(), c, q.Function, err)
+				}
 				if err != nil {
 					return err
 				}
-				print(line)
+				lines++
+				printer.print(line)
+			}
+			if lines == 0 {
+				sh.note("no such lines")
 			}
 			return nil
 		},
@@ -66,25 +79,34 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	return time.Time{}, pinfold.Errorf(pinfold.Invalid, "--since %q is neither a duration such as 5m nor a time such as 2026-01-31T15:04:05Z", s)
 }
 
-// linePrinter prints log lines, a colour per function, or JSON lines.
-func (sh *shell) linePrinter(named bool) func(pinfold.LogLine) {
-	enc := json.NewEncoder(sh.out)
-	enc.SetEscapeHTML(false)
-	return func(line pinfold.LogLine) {
-		if sh.json {
-			_ = enc.Encode(line)
-			return
-		}
-		prefix := faint(line.Time.Local().Format("15:04:05.000")) + " "
-		if named {
-			prefix += functionColor(line.Name)(line.Name) + " "
-		}
-		text := strings.TrimRight(line.Text, "\r\n")
-		if line.System {
-			text = faint(text)
-		}
-		fmt.Fprintln(sh.out, prefix+text)
+// logPrinter prints log lines: for people a colour per function, for programs JSON.
+type logPrinter struct {
+	sh     *shell
+	named  bool // say which function wrote
+	width  int  // of the longest name so far
+	colors map[string]color.Attribute
+}
+
+func (sh *shell) logPrinter(named bool) *logPrinter {
+	return &logPrinter{sh: sh, named: named, colors: map[string]color.Attribute{}}
+}
+
+func (p *logPrinter) print(line pinfold.LogLine) {
+	out := p.sh.out
+	if p.sh.json {
+		writeJSON(out, line)
+		return
 	}
+	prefix := out.faint(line.Time.Local().Format("15:04:05.000")) + " "
+	if p.named {
+		p.width = max(p.width, len(line.Name))
+		prefix += out.paint(fmt.Sprintf("%-*s", p.width, line.Name), p.color(line.Name)) + " "
+	}
+	text := strings.TrimRight(line.Text, "\r\n")
+	if line.System {
+		text = out.faint(text)
+	}
+	fmt.Fprintln(out, prefix+text)
 }
 
 var palette = []color.Attribute{
@@ -92,9 +114,26 @@ var palette = []color.Attribute{
 	color.FgHiCyan, color.FgHiMagenta, color.FgHiGreen, color.FgHiYellow, color.FgHiBlue,
 }
 
-// functionColor gives each function a colour that stays the same.
-func functionColor(name string) func(...any) string {
+// color gives a function a colour: the one that its name leads to, or while
+// another function has that one, the next that is free.
+func (p *logPrinter) color(name string) color.Attribute {
+	if c, ok := p.colors[name]; ok {
+		return c
+	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))
-	return color.New(palette[h.Sum32()%uint32(len(palette))]).SprintFunc()
+	taken := map[color.Attribute]bool{}
+	for _, c := range p.colors {
+		taken[c] = true
+	}
+	first := int(h.Sum32() % uint32(len(palette)))
+	c := palette[first]
+	for i := range palette {
+		if next := palette[(first+i)%len(palette)]; !taken[next] {
+			c = next
+			break
+		}
+	}
+	p.colors[name] = c
+	return c
 }

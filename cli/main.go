@@ -9,10 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 
-	"github.com/fatih/color"
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"pinfold.dev/pinfold"
@@ -22,11 +20,11 @@ import (
 // shell is what every command has at hand.
 type shell struct {
 	in       io.Reader
-	out, err io.Writer
+	out, err screen
 	json     bool   // output for programs
 	server   string // --server
 	data     string // --data
-	terminal bool   // out is a terminal that a person looks at
+	signed   string // where the key came from that requests are signed with
 }
 
 // errSilent ends the program unsuccessfully when all has been said already.
@@ -35,8 +33,7 @@ var errSilent = errors.New("failed")
 // Main runs the command line and returns the exit status: 0 done, 1 failed,
 // 2 the command was not understood.
 func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	sh := &shell{in: in, out: out, err: errOut, terminal: isTerminal(out)}
-	color.NoColor = !sh.terminal || os.Getenv("NO_COLOR") != ""
+	sh := &shell{in: in, out: newScreen(out), err: newScreen(errOut)}
 	root := sh.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -49,21 +46,24 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Write
 	case errors.Is(err, errSilent):
 		return 1
 	}
+	usage, misunderstood := errors.AsType[*usageError](err)
+	// A flag before --json may be the one that was not understood.
+	sh.json = sh.json || misunderstood && slices.Contains(args, "--json")
 	sh.fail(err)
-	if usage, ok := errors.AsType[*usageError](err); ok {
-		if !sh.json {
-			fmt.Fprintf(errOut, "\n%s", usage.cmd.UsageString())
-		}
-		return 2
+	if !misunderstood {
+		return 1
 	}
-	return 1
+	if !sh.json {
+		fmt.Fprintf(errOut, "\nUsage: %s\n`%s --help` tells more.\n", useLine(usage.cmd), usage.cmd.CommandPath())
+	}
+	return 2
 }
 
 func (sh *shell) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pinfold",
 		Short: "Run Lambda functions on your own machine",
-		Long: `Pinfold runs functions when events happen, on machines that you own.
+		Long: `Pinfold runs AWS Lambda applications on machines that you own.
 
 Start here:
   pinfold dev             run the application in this folder while you work on it
@@ -72,64 +72,90 @@ Start here:
 
 A server on this machine is found by itself; PINFOLD_API and PINFOLD_DATA (or
 --server and --data) name another.`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
 	}
 	root.PersistentFlags().BoolVar(&sh.json, "json", false, "print JSON, for programs")
 	root.PersistentFlags().StringVar(&sh.data, "data", "", "the server's data `folder`, where its root key is (PINFOLD_DATA)")
+	_ = root.MarkPersistentFlagDirname("data")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
-	root.AddCommand(
-		sh.up(), sh.dev(),
-		sh.deploy(), sh.plan(), sh.remove(),
-		sh.list(), sh.invoke(), sh.logs(),
-		sh.env(), sh.doctor(), sh.version(),
-	)
-	for _, cmd := range root.Commands() {
-		if cmd.Args != nil {
-			check := cmd.Args
-			cmd.Args = func(cmd *cobra.Command, args []string) error {
-				if err := check(cmd, args); err != nil {
-					return &usageError{cmd, err}
-				}
-				return nil
-			}
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	for _, group := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"run", "Run a server:", []*cobra.Command{sh.up(), sh.dev()}},
+		{"deploy", "Deploy an application:", []*cobra.Command{sh.deploy(), sh.plan(), sh.remove()}},
+		{"use", "Look at it and use it:", []*cobra.Command{sh.list(), sh.invoke(), sh.logs(), sh.env()}},
+		{"help", "Help:", []*cobra.Command{sh.doctor(), sh.version()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
+		for _, cmd := range group.commands {
+			cmd.GroupID = group.id
+			root.AddCommand(cmd)
 		}
 	}
+	root.SetHelpCommandGroupID("help")
+	root.SetCompletionCommandGroupID("help")
+	root.InitDefaultCompletionCmd()
+	usageErrors(root)
 	return root
-}
-
-// usageError is a command line that was not understood.
-type usageError struct {
-	cmd *cobra.Command
-	error
-}
-
-// withServer gives a command the flag that names the server to talk to.
-func (sh *shell) withServer(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().StringVar(&sh.server, "server", "", "the server's API `URL` (PINFOLD_API)")
-	return cmd
 }
 
 // fail tells the person, or the program, what went wrong.
 func (sh *shell) fail(err error) {
+	problems, many := errors.AsType[app.Problems](err)
 	if sh.json {
-		_ = json.NewEncoder(sh.err).Encode(map[string]any{"error": map[string]any{
-			"code": pinfold.CodeOf(err), "reason": pinfold.ReasonOf(err), "message": err.Error(),
-		}})
-		return
-	}
-	red := color.New(color.FgRed, color.Bold).SprintFunc()
-	if problems, ok := errors.AsType[app.Problems](err); ok {
-		for _, p := range problems {
-			at := p.At.String()
-			if at != "" {
-				at = color.New(color.Bold).Sprint(at) + ": "
-			}
-			fmt.Fprintf(sh.err, "%s %s%s\n", red("error:"), at, p.Message)
+		object := map[string]any{"code": codeOf(err), "message": err.Error()}
+		if reason := pinfold.ReasonOf(err); reason != "" {
+			object["reason"] = reason
 		}
+		if many {
+			places := make([]map[string]any, len(problems))
+			for i, p := range problems {
+				places[i] = place(p.At, p.Message)
+			}
+			object["problems"] = places
+		}
+		writeJSON(sh.err, map[string]any{"error": object})
 		return
 	}
-	fmt.Fprintf(sh.err, "%s %v\n", red("error:"), err)
+	label := sh.err.red("error:")
+	if !many {
+		fmt.Fprintf(sh.err, "%s %v\n", label, err)
+		return
+	}
+	for _, p := range problems {
+		at := p.At.String()
+		if at != "" {
+			at = sh.err.bold(at) + ": "
+		}
+		fmt.Fprintf(sh.err, "%s %s%s\n", label, at, p.Message)
+	}
+}
+
+// codeOf is pinfold.CodeOf for errors of the command line too.
+func codeOf(err error) pinfold.Code {
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return pinfold.Invalid
+	}
+	if _, ok := errors.AsType[app.Problems](err); ok {
+		return pinfold.Invalid
+	}
+	return pinfold.CodeOf(err)
+}
+
+// place is a message about a place in a manifest, for programs.
+func place(at app.Position, message string) map[string]any {
+	object := map[string]any{"message": message}
+	if at.File != "" {
+		object["file"] = at.File
+	}
+	if at.Line > 0 {
+		object["line"], object["column"] = at.Line, at.Column
+	}
+	return object
 }
 
 // printJSON prints a value for programs.
@@ -140,7 +166,9 @@ func (sh *shell) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
+// writeJSON writes a value on one line, for programs that read a stream.
+func writeJSON(w io.Writer, v any) {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // who cannot read it cannot be told
 }

@@ -2,49 +2,31 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
-
-	"github.com/fatih/color"
 
 	"pinfold.dev/pinfold/app"
 )
 
-var (
-	bold  = color.New(color.Bold).SprintFunc()
-	faint = color.New(color.Faint).SprintFunc()
-	green = color.New(color.FgGreen).SprintFunc()
-	amber = color.New(color.FgYellow).SprintFunc()
-	red   = color.New(color.FgRed).SprintFunc()
-)
-
-// table prints rows in aligned columns, the first row being their heading.
-// Colour codes count as width in tabwriter, so cells come plain and only whole
-// lines are coloured.
-func table(w io.Writer, heading []string, rows [][]string) {
-	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(tw, strings.Join(heading, "\t"))
-	for _, row := range rows {
-		fmt.Fprintln(tw, strings.Join(row, "\t"))
-	}
-	_ = tw.Flush()
-}
-
 // printPlan shows a plan, one line a change.
 func (sh *shell) printPlan(plan *app.Plan) {
-	fmt.Fprintf(sh.out, "%s %s\n", bold(plan.App+" ("+plan.Stage+")"), faint(summary(plan)))
-	for _, c := range plan.Changes {
-		paint := map[app.Op]func(...any) string{app.Add: green, app.Update: amber, app.Remove: red}[c.Op]
-		line := fmt.Sprintf("  %s %-8s %s", c.Op, c.Kind, c.Name)
-		if len(c.Detail) > 0 {
-			line += "  (" + strings.Join(c.Detail, ", ") + ")"
+	fmt.Fprintf(sh.out, "%s %s\n", sh.out.bold(plan.App+" ("+plan.Stage+")"), sh.out.faint(summary(plan)))
+	rows := make([][]string, len(plan.Changes))
+	for i, c := range plan.Changes {
+		rows[i] = []string{string(c.Op) + " " + c.Kind, c.Name, strings.Join(c.Detail, ", ")}
+	}
+	for i, line := range align(rows) {
+		paint := sh.out.green
+		switch plan.Changes[i].Op {
+		case app.Update:
+			paint = sh.out.amber
+		case app.Remove:
+			paint = sh.out.red
 		}
-		fmt.Fprintln(sh.out, paint(line))
+		fmt.Fprintln(sh.out, paint("  "+strings.TrimRight(line, " ")))
 	}
 	for _, u := range plan.Unserved {
-		fmt.Fprintf(sh.out, "  %s\n", amber("not served yet: "+u.What+" ("+u.At.FileLine()+")"))
+		fmt.Fprintf(sh.out, "  %s\n", sh.out.amber("not served yet: "+u.What+" ("+u.At.FileLine()+")"))
 	}
 }
 
@@ -52,16 +34,16 @@ func summary(plan *app.Plan) string {
 	if len(plan.Changes) == 0 {
 		return "nothing to change"
 	}
-	count := map[app.Op]int{}
+	number := map[app.Op]int{}
 	for _, c := range plan.Changes {
-		count[c.Op]++
+		number[c.Op]++
 	}
 	var parts []string
 	for _, p := range []struct {
 		op   app.Op
 		word string
 	}{{app.Add, "to add"}, {app.Update, "to change"}, {app.Remove, "to remove"}} {
-		if n := count[p.op]; n > 0 {
+		if n := number[p.op]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, p.word))
 		}
 	}
@@ -71,63 +53,72 @@ func summary(plan *app.Plan) string {
 // warn shows what a reader noticed, on the side channel.
 func (sh *shell) warn(warnings []app.Warning) {
 	for _, w := range warnings {
+		if sh.json {
+			writeJSON(sh.err, map[string]any{"warning": place(w.At, w.Message)})
+			continue
+		}
 		at := ""
 		if w.At.File != "" {
 			at = w.At.FileLine() + ": "
 		}
-		fmt.Fprintf(sh.err, "%s %s%s\n", amber("warning:"), at, w.Message)
+		fmt.Fprintf(sh.err, "%s %s%s\n", sh.err.amber("warning:"), at, w.Message)
 	}
 }
 
 // printDeployed shows what is there now and how to call it.
 func (sh *shell) printDeployed(d *app.Deployed) {
+	var rows [][]string
+	var notes []string
+	add := func(note string, cells ...string) {
+		rows, notes = append(rows, cells), append(notes, note)
+	}
 	for _, r := range d.Routes {
-		note := ""
+		note := "-> " + r.Function
 		if r.Private {
-			note = faint("  (x-api-key)")
+			note += "  (needs x-api-key)"
 		}
-		fmt.Fprintf(sh.out, "  %-7s %s  %s%s\n", r.Method, r.URL, faint("-> "+r.Function), note)
+		add(note, r.Method, r.URL)
 	}
 	for _, f := range d.Functions {
 		if f.URL != "" {
-			fmt.Fprintf(sh.out, "  %-7s %s  %s\n", "URL", f.URL, faint("-> "+f.Name))
+			add("-> "+f.Name, "URL", f.URL)
 		}
 	}
 	for _, k := range d.APIKeys {
-		fmt.Fprintf(sh.out, "  key     %s  %s\n", k.Name, k.Value)
+		add(k.Name, "API key", k.Value)
 	}
 	for _, o := range d.Outputs {
-		fmt.Fprintf(sh.out, "  output  %s = %s\n", o.Name, o.Value)
+		add("", "output", o.Name+" = "+o.Value)
+	}
+	for i, line := range align(rows) {
+		fmt.Fprintln(sh.out, strings.TrimRight("  "+line+"  "+sh.out.faint(notes[i]), " "))
 	}
 }
 
-// curlLine suggests a first call: the first GET route without parameters, or
-// else the first route.
-func curlLine(d *app.Deployed) string {
-	best := ""
-	for _, r := range d.Routes {
-		if strings.HasSuffix(r.URL, "$default") {
-			continue
-		}
-		method := r.Method
-		flag := ""
-		if method != "GET" && method != "ANY" {
-			flag = "-X " + method + " "
-		}
-		line := "curl " + flag + strings.NewReplacer("{proxy+}", "anything", "{", "", "+}", "", "}", "").Replace(r.URL)
-		if best == "" || (flag == "" && !strings.Contains(r.Path, "{")) {
-			best = line
-			if flag == "" && !strings.Contains(r.Path, "{") {
-				break
-			}
-		}
+// count returns "1 route" or "2 routes".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
 	}
-	return best
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-func ago(t time.Time) string {
-	d := time.Since(t)
+// bytesText returns a size as people read it.
+func bytesText(n int64) string {
 	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1000*1000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1000)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1000/1000)
+}
+
+func ago(t, now time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case d < time.Second:
+		return "just now"
 	case d < time.Minute:
 		return fmt.Sprintf("%d s ago", int(d.Seconds()))
 	case d < time.Hour:

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -14,11 +15,14 @@ func (sh *shell) remove() *cobra.Command {
 	var yes bool
 	var stage string
 	cmd := &cobra.Command{
-		Use:     "rm APP",
+		Use:     "rm APP[/STAGE]",
 		Aliases: []string{"remove"},
 		Short:   "Remove an application with everything that it made",
 		Example: "  pinfold rm hello --stage prod",
-		Args:    cobra.ExactArgs(1),
+		Long: `Removes the application APP: its functions with all their versions, its layers,
+its routes and its keys. The logs that its functions left stay.`,
+		Args:              one("APP", "`pinfold ls` shows them"),
+		ValidArgsFunction: sh.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := sh.connect()
 			if err != nil {
@@ -28,12 +32,13 @@ func (sh *shell) remove() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found, err := pick(apps, args[0], stage)
+			name, inName, _ := strings.Cut(args[0], "/")
+			found, err := pick(apps, name, cmp.Or(stage, inName))
 			if err != nil {
 				return err
 			}
 			if !yes {
-				fmt.Fprintf(sh.err, "%s (%s): %d functions, %d routes\n", found.App, found.Stage, len(found.Functions), len(found.Routes))
+				fmt.Fprintf(sh.err, "%s (%s): %s, %s\n", found.App, found.Stage, count(len(found.Functions), "function"), count(len(found.Routes), "route"))
 				if err := sh.confirm("Remove it?"); err != nil {
 					return err
 				}
@@ -44,7 +49,7 @@ func (sh *shell) remove() *cobra.Command {
 			if sh.json {
 				return sh.printJSON(found)
 			}
-			fmt.Fprintf(sh.out, "%s %s (%s)\n", green("removed"), found.App, found.Stage)
+			fmt.Fprintf(sh.out, "%s %s (%s)\n", sh.out.green("removed"), found.App, found.Stage)
 			return nil
 		},
 	}
@@ -65,7 +70,10 @@ func pick(apps []app.Deployed, name, stage string) (*app.Deployed, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, pinfold.Errorf(pinfold.NotFound, "no application %s%s is deployed: `pinfold ls` shows what is", name, map[bool]string{true: " in stage " + stage}[stage != ""])
+		if stage != "" {
+			name += " (" + stage + ")"
+		}
+		return nil, pinfold.Errorf(pinfold.NotFound, "no application %s is deployed: `pinfold ls` shows what is", name)
 	case 1:
 		return found[0], nil
 	}

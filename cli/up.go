@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +11,52 @@ import (
 	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/platform"
 )
+
+func (sh *shell) up() *cobra.Command {
+	var flags serverFlags
+	var deployDir string
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start a server",
+		Long: `Starts a server with everything embedded and runs it until it is told to stop
+(Ctrl-C or SIGTERM); then it lets running invocations finish.
+
+The first start makes a root access key in the data folder and says where it is;
+PINFOLD_ROOT_ACCESS_KEY_ID and PINFOLD_ROOT_SECRET_ACCESS_KEY give another.
+Settings come from flags, PINFOLD_* variables and a configuration file, in that
+order; see docs/configuration.md.`,
+		Example: `  pinfold up
+  pinfold up --data /var/lib/pinfold --http 0.0.0.0:80 --api 127.0.0.1:4566
+  pinfold up --deploy examples/hello`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := flags.load(cmd)
+			if err != nil {
+				return err
+			}
+			if deployDir != "" {
+				if _, _, err := app.Find(deployDir); err != nil {
+					return err
+				}
+			}
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			return sh.serve(ctx, cfg, sh.logger(verbose), func(ctx context.Context, facts platform.Facts) error {
+				sh.printFacts(facts, facts.Data)
+				if deployDir == "" {
+					return nil
+				}
+				return sh.deployHere(ctx, facts, deployDir)
+			})
+		},
+	}
+	flags.bind(cmd)
+	cmd.Flags().StringVar(&deployDir, "deploy", "", "deploy the application in this `folder` once the server is ready")
+	_ = cmd.MarkFlagDirname("deploy")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log every request")
+	return cmd
+}
 
 // serverFlags are the flags of the commands that start a server.
 type serverFlags struct {
@@ -26,9 +70,11 @@ func (f *serverFlags) bind(cmd *cobra.Command) {
 	fl.StringVarP(&f.config, "config", "c", "", "configuration `file` (YAML)")
 	fl.StringVar(&f.override.API, "api", d.API, "`address` of the control and AWS protocols")
 	fl.StringVar(&f.override.HTTP, "http", d.HTTP, "`address` of the public door")
-	fl.StringVar(&f.override.Region, "region", d.Region, "the region that the platform says it is")
-	fl.StringVar(&f.override.Account, "account", d.Account, "the account id, 12 digits")
-	fl.StringVar(&f.override.Sandbox, "sandbox", d.Sandbox, "sandbox driver: auto or process")
+	fl.StringVar(&f.override.Region, "region", d.Region, "the region that the server says it is")
+	fl.StringVar(&f.override.Account, "account", d.Account, "the account `id`, 12 digits")
+	fl.StringVar(&f.override.Sandbox, "sandbox", d.Sandbox, "sandbox `driver`: auto or process")
+	_ = cmd.MarkFlagFilename("config", "yml", "yaml")
+	_ = cmd.RegisterFlagCompletionFunc("sandbox", cobra.FixedCompletions(platform.Sandboxes, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // load overlays the defaults with file, environment and the flags that were given.
@@ -37,124 +83,48 @@ func (f *serverFlags) load(cmd *cobra.Command) (platform.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	for name, set := range map[string]func(){
-		"data":    func() { c.Data = cmd.Flag("data").Value.String() },
-		"api":     func() { c.API = f.override.API },
-		"http":    func() { c.HTTP = f.override.HTTP },
-		"region":  func() { c.Region = f.override.Region },
-		"account": func() { c.Account = f.override.Account },
-		"sandbox": func() { c.Sandbox = f.override.Sandbox },
+	for name, field := range map[string]*string{
+		"data": &c.Data, "api": &c.API, "http": &c.HTTP, "region": &c.Region, "account": &c.Account, "sandbox": &c.Sandbox,
 	} {
-		if cmd.Flag(name).Changed {
-			set()
+		if flag := cmd.Flag(name); flag.Changed {
+			*field = flag.Value.String()
 		}
 	}
 	return c, nil
 }
 
-func (sh *shell) up() *cobra.Command {
-	var flags serverFlags
-	var deployDir string
-	var verbose bool
-	cmd := &cobra.Command{
-		Use:   "up",
-		Short: "Start a server",
-		Long: `Starts a server with everything embedded and runs it until it is told to stop
-(Ctrl-C or SIGTERM); then it lets running invocations finish.
-
-Settings come from flags, PINFOLD_* variables and a configuration file, in that
-order; see docs/configuration.md.`,
-		Example: `  pinfold up
-  pinfold up --data /var/lib/pinfold --http 0.0.0.0:80 --api 127.0.0.1:4566
-  pinfold up --deploy examples/hello`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := flags.load(cmd)
-			if err != nil {
-				return err
-			}
-			return sh.serve(cmd.Context(), cfg, sh.logger(verbose), func(ctx context.Context, facts platform.Facts) error {
-				sh.printFacts(facts)
-				if deployDir == "" {
-					return nil
-				}
-				return sh.deployHere(ctx, facts, deployDir)
-			})
-		},
-	}
-	flags.bind(cmd)
-	cmd.Flags().StringVar(&deployDir, "deploy", "", "deploy the application in this `folder` once the server is ready")
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log every request")
-	return cmd
-}
-
-func (sh *shell) logger(verbose bool) *slog.Logger {
-	level := slog.LevelInfo
-	if verbose {
-		level = slog.LevelDebug
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if sh.json {
-		return slog.New(slog.NewJSONHandler(sh.err, options))
-	}
-	return slog.New(slog.NewTextHandler(sh.err, options))
-}
-
-// serve runs a server in this process until ctx ends, and once it is ready a
-// session beside it. A session that fails ends the server.
-func (sh *shell) serve(ctx context.Context, cfg platform.Config, log *slog.Logger, session func(context.Context, platform.Facts) error) error {
-	p, err := platform.New(ctx, cfg, log)
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	served := make(chan error, 1)
-	go func() {
-		defer stop()
-		served <- p.Run(ctx)
-	}()
-	sessionErr := session(ctx, p.Facts())
-	if sessionErr != nil {
-		stop()
-	}
-	if err := <-served; err != nil {
-		return err
-	}
-	if ctx.Err() != nil && sessionErr == context.Canceled {
-		return nil
-	}
-	return sessionErr
-}
-
-func (sh *shell) printFacts(f platform.Facts) {
+func (sh *shell) printFacts(f platform.Facts, data string) {
 	if sh.json {
 		_ = sh.printJSON(f)
 		return
 	}
-	fmt.Fprintf(sh.out, "%s is up in %s\n", bold("Pinfold "+platform.Version()), f.Ready.Round(100*time.Microsecond))
+	fmt.Fprintf(sh.out, "%s is up in %d ms\n", sh.out.bold("Pinfold "+platform.Version()), max(1, f.Ready.Milliseconds()))
 	row := func(name, value string) { fmt.Fprintf(sh.out, "  %-12s %s\n", name, value) }
 	row("public door", f.Endpoints.HTTP)
-	row("API", f.Endpoints.API+faint("   eval $(pinfold env) points AWS tools here"))
-	row("data", f.Data)
+	row("API", f.Endpoints.API+sh.out.faint("   eval $(pinfold env) points AWS tools here"))
+	row("data", data)
 	switch {
+	case f.Dev:
+		row("credentials", "any are accepted")
 	case f.RootKeyMade:
 		row("root key", f.RootKeyFile+" (made now; keep it safe)")
 	case f.RootKeyFile != "":
 		row("root key", f.RootKeyFile)
+	default:
+		row("root key", "as configured")
 	}
-	if !f.Contained {
-		fmt.Fprintf(sh.out, "  %-12s %s\n", "sandbox", amber(f.Sandbox+": functions are NOT isolated from this machine or each other; run only code that you trust"))
-	} else {
+	if f.Contained {
 		row("sandbox", f.Sandbox)
+	} else {
+		row("sandbox", sh.out.amber(f.Sandbox+": functions are NOT isolated from this machine or each other; run only code that you trust"))
 	}
 }
 
 // deployHere deploys a folder to the server in this process.
 func (sh *shell) deployHere(ctx context.Context, facts platform.Facts, dir string) error {
-	c := client.New(facts.Endpoints.API, facts.Region, client.Credentials(facts.RootKey))
-	d := deployment{sh: sh, client: c, flags: manifestFlags{dir: dir}, yes: true, cache: cacheFolder()}
-	deployed, err := d.run(ctx)
+	c := client.New(facts.Endpoints.API, facts.Region, facts.RootKey)
+	d := deployment{sh: sh, client: c, flags: manifestFlags{dir: dir}, yes: true}
+	deployed, _, err := d.run(ctx)
 	if err != nil {
 		return err
 	}
@@ -169,7 +139,7 @@ func (sh *shell) printReady(deployed *app.Deployed) {
 	}
 	sh.printDeployed(deployed)
 	if line := curlLine(deployed); line != "" {
-		fmt.Fprintf(sh.out, "\nTry it:\n  %s\n", bold(line))
+		fmt.Fprintf(sh.out, "\nTry it:\n  %s\n", sh.out.bold(line))
 	}
-	fmt.Fprintln(sh.out, faint("Ctrl-C stops the server."))
+	fmt.Fprintln(sh.out, sh.out.faint("Ctrl-C stops the server."))
 }

@@ -13,7 +13,7 @@ func (sh *shell) version() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this binary",
-		Args:  cobra.NoArgs,
+		Args:  none,
 		RunE: func(*cobra.Command, []string) error {
 			if sh.json {
 				return sh.printJSON(map[string]string{

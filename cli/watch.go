@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -19,78 +22,123 @@ var unwatched = map[string]bool{
 	".git": true, "node_modules": true, ".serverless": true, ".pinfold": true, "__pycache__": true, ".venv": true, "venv": true,
 }
 
-// watch reports changes below dir: one path for each burst of them, sent once
-// nothing has changed for the settling time. The channel closes when ctx ends.
-func watch(ctx context.Context, dir string, settle time.Duration) (<-chan string, error) {
-	w, err := fsnotify.NewWatcher()
+// settle is how long nothing must have changed for a burst of changes to be over.
+const settle = 30 * time.Millisecond
+
+// watcher reports changes of an application.
+type watcher struct {
+	C   chan string // one path for each burst of changes
+	fs  *fsnotify.Watcher
+	dir string // real path
+
+	mu      sync.Mutex
+	outside map[string]bool // files elsewhere that the application is made of
+}
+
+// watch reports changes below dir until ctx ends.
+func watch(ctx context.Context, dir string) (*watcher, error) {
+	real, err := filepath.Abs(dir)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
 	if err != nil {
 		return nil, pinfold.Errorf(pinfold.Unavailable, "watching for changes: %w", err)
 	}
-	if err := addTree(w, dir); err != nil {
-		w.Close()
+	fsw, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, pinfold.Errorf(pinfold.Unavailable, "watching for changes: %w", err)
+	}
+	w := &watcher{C: make(chan string), fs: fsw, dir: real, outside: map[string]bool{}}
+	err = w.addTree(real)
+	if errors.Is(err, syscall.ENOSPC) {
+		err = errors.New("the kernel's limit on watched folders is reached: sysctl fs.inotify.max_user_watches=524288 raises it")
+	}
+	if err != nil {
+		fsw.Close()
 		return nil, pinfold.Errorf(pinfold.Unavailable, "watching %s for changes: %w", dir, err)
 	}
-	changes := make(chan string)
-	go func() {
-		defer close(changes)
-		defer w.Close()
-		watchLoop(ctx, w, dir, settle, changes)
-	}()
-	return changes, nil
+	go w.run(ctx) // ends with ctx
+	return w, nil
 }
 
-func watchLoop(ctx context.Context, w *fsnotify.Watcher, dir string, settle time.Duration, changes chan<- string) {
+// also watches files that may lie outside the folder.
+func (w *watcher) also(files []string) {
+	for _, file := range files {
+		real, err := filepath.Abs(file)
+		if err != nil || w.inside(real) {
+			continue
+		}
+		w.mu.Lock()
+		w.outside[real] = true
+		w.mu.Unlock()
+		_ = w.fs.Add(filepath.Dir(real)) // without it the person saves the manifest
+	}
+}
+
+func (w *watcher) inside(path string) bool {
+	rel, err := filepath.Rel(w.dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+func (w *watcher) run(ctx context.Context) {
+	defer w.fs.Close()
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	var pending string
-	var out chan<- string // changes while something is settled and unsent
+	var out chan<- string // w.C while something is settled and unsent
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case event, ok := <-w.Events:
-			if !ok {
-				return
-			}
-			if event.Op == fsnotify.Chmod || ignored(dir, event.Name) {
+		case event := <-w.fs.Events:
+			if event.Op == fsnotify.Chmod || w.ignored(event.Name) {
 				continue
 			}
 			if event.Has(fsnotify.Create) {
 				if info, err := os.Lstat(event.Name); err == nil && info.IsDir() {
-					_ = addTree(w, event.Name)
+					_ = w.addTree(event.Name)
 				}
 			}
 			if pending == "" {
 				pending = event.Name
 			}
+			out = nil
 			timer.Reset(settle)
-		case <-w.Errors:
+		case <-w.fs.Errors:
 			// An overflow lost events: something changed, we do not know what.
-			pending = dir
+			pending, out = w.dir, nil
 			timer.Reset(settle)
 		case <-timer.C:
-			out = changes
-		case out <- relative(dir, pending):
+			out = w.C
+		case out <- w.relative(pending):
 			out, pending = nil, ""
 		}
 	}
 }
 
-func addTree(w *fsnotify.Watcher, dir string) error {
+func (w *watcher) addTree(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return nil
 		}
-		if path != dir && unwatched[d.Name()] {
+		if path != w.dir && unwatched[d.Name()] {
 			return filepath.SkipDir
 		}
-		return w.Add(path)
+		if err := w.fs.Add(path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil // it is gone already
 	})
 }
 
-// ignored tells editors' scratch files from work.
-func ignored(dir, path string) bool {
-	for part := range strings.SplitSeq(filepath.ToSlash(relative(dir, path)), "/") {
+// ignored tells editors' scratch files, and strangers beside files outside, from work.
+func (w *watcher) ignored(path string) bool {
+	if !w.inside(path) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return !w.outside[path]
+	}
+	for part := range strings.SplitSeq(filepath.ToSlash(w.relative(path)), "/") {
 		if unwatched[part] {
 			return true
 		}
@@ -100,8 +148,8 @@ func ignored(dir, path string) bool {
 		strings.HasPrefix(name, ".#") || name == "4913"
 }
 
-func relative(dir, path string) string {
-	if rel, err := filepath.Rel(dir, path); err == nil {
+func (w *watcher) relative(path string) string {
+	if rel, err := filepath.Rel(w.dir, path); err == nil {
 		return rel
 	}
 	return path

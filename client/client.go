@@ -10,8 +10,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -128,10 +128,13 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return pinfold.Errorf(pinfold.Unavailable, "no Pinfold answers at %s: start one with `pinfold up` or `pinfold dev`, or name another with --server or PINFOLD_API", c.base)
+	reason := ""
+	if dial, ok := errors.AsType[*net.OpError](err); !ok || dial.Op != "dial" {
+		return pinfold.Errorf(pinfold.Unavailable, "calling %s: %w", c.base, err)
+	} else if !errors.Is(err, syscall.ECONNREFUSED) {
+		reason = " (" + dial.Err.Error() + ")"
 	}
-	return pinfold.Errorf(pinfold.Unavailable, "calling %s: %w", c.base, err)
+	return pinfold.Errorf(pinfold.Unavailable, "no Pinfold answers at %s%s: start one with `pinfold up` or `pinfold dev`, or name another with --server or PINFOLD_API", c.base, reason)
 }
 
 // call sends a request and decodes the JSON answer into out, unless out is nil.
@@ -150,7 +153,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		return err
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return fmt.Errorf("reading the answer of %s %s: %w", method, path, err)
+		return pinfold.Errorf(pinfold.Unavailable, "what answers at %s is not a Pinfold of this version: reading its answer to %s %s: %w", c.base, method, path, err)
 	}
 	return nil
 }
@@ -173,8 +176,11 @@ func readError(resp *http.Response) error {
 	if kind := resp.Header.Get("X-Amzn-Errortype"); kind != "" && e.Reason == "" {
 		e.Reason, _, _ = strings.Cut(kind, ":")
 	}
-	if e.Message == "" {
-		e.Message = strings.TrimSpace(resp.Status + " " + string(body))
+	if e.Message == "" { // no Pinfold answers without one
+		e.Message = resp.Request.URL.Host + " answers " + resp.Status + ": is it a Pinfold's API?"
+		if text := strings.TrimSpace(string(body)); text != "" && len(text) < 200 {
+			e.Message += " It says: " + text
+		}
 	}
 	if e.Code == "" {
 		e.Code = codeOfStatus(resp.StatusCode)

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pinfold.dev/pinfold/client"
+)
+
+// patience is how long completion waits for the server: a person has pressed a
+// key and expects something at once, or nothing.
+const patience = time.Second
+
+// completeFunction offers the names of the server's functions for the first
+// argument, and nothing at all if there is no server.
+func (sh *shell) completeFunction(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return sh.complete(cmd, args, func(ctx context.Context, c *client.Client) (names []cobra.Completion) {
+		all, _ := c.Functions(ctx)
+		for _, f := range all {
+			names = append(names, cobra.CompletionWithDesc(f.Name, f.Runtime))
+		}
+		return names
+	})
+}
+
+// completeApp offers the names of the deployed applications.
+func (sh *shell) completeApp(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return sh.complete(cmd, args, func(ctx context.Context, c *client.Client) (names []cobra.Completion) {
+		apps, _ := c.Apps(ctx)
+		stages := map[string][]string{}
+		for _, a := range apps {
+			stages[a.App] = append(stages[a.App], a.Stage)
+		}
+		for name, list := range stages {
+			names = append(names, cobra.CompletionWithDesc(name, "deployed as "+strings.Join(list, ", ")))
+		}
+		return names
+	})
+}
+
+func (sh *shell) complete(cmd *cobra.Command, args []string, names func(context.Context, *client.Client) []cobra.Completion) ([]cobra.Completion, cobra.ShellCompDirective) {
+	c, err := sh.connect()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), patience)
+	defer cancel()
+	return names(ctx, c), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeDir offers folders for the first argument.
+func completeDir(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
