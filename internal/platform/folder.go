@@ -67,7 +67,20 @@ func openFolder(path string) (*folder, error) {
 		return nil, pinfold.Errorf(pinfold.Conflict, "another Pinfold (process %d, API %s) runs on the data folder %s: stop it, or choose another folder with --data",
 			running.PID, running.Endpoints.API, path)
 	}
-	return &folder{path, lock}, nil
+	f := &folder{path, lock}
+	if err := f.fence(); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// fence keeps a package.json that happens to lie above the data folder from
+// saying how Node.js reads functions' code: it looks upwards for the nearest one.
+func (f *folder) fence() error {
+	if err := os.WriteFile(filepath.Join(f.path, "package.json"), []byte("{}\n"), 0o644); err != nil {
+		return pinfold.Errorf(pinfold.Unavailable, "writing to the data folder: %w", err)
+	}
+	return nil
 }
 
 // sub makes and returns a folder inside.
