@@ -76,6 +76,13 @@ func TestProblemsSayWhereAndWhatToDo(t *testing.T) {
 		"alias bomb":      {bomb, "f.yml", "aliases are spelled out"},
 		"map as key":      {"? {a: b}\n: c\n", "f.yml:1:3", "a key must be a text"},
 		"merge of scalar": {"a: {<<: 1}\n", "f.yml:1", "needs a map"},
+		"star":            {"a: 1\nb: *\n", "f.yml:2", "put quotes around a text that begins with *"},
+		"open quote":      {"a: 1\nb:\n  c:\n    d: 'it's\ne: 1\n", "f.yml:4", "quotes are closed"},
+		"braces":          {"a:\n  - http:\n      path: {id}/x\n      method: get\n", "f.yml:3", "put quotes around a text that holds {"},
+		"braces in a map": {"a:\n  - http: {path: users/{id}, method: get}\n", "f.yml:2", "put quotes around a text that holds {"},
+		"indentation":     {"a:\n  b:\n    c: 1\n   d: 2\n", "f.yml:4", "check the indentation"},
+		"not UTF-8":       {"a: 1\n# caf\xe9\n", "f.yml:2:6", "save the file in the encoding UTF-8"},
+		"control":         {"a: 1\nb: x\x00\n", "f.yml:2:5", "control character ('\\x00')"},
 		"deep":            {strings.Repeat("[", 5000) + strings.Repeat("]", 5000), "f.yml", "deep"},
 	} {
 		_, err := doc.ParseYAML("f.yml", []byte(c.text))
@@ -100,6 +107,9 @@ func TestJSON(t *testing.T) {
 	}
 	_, err = doc.ParseJSON("serverless.json", []byte("{\n  \"a\": 1,\n}"))
 	if err == nil || !strings.HasPrefix(err.Error(), "serverless.json:3:") {
+		t.Errorf("trailing comma: %v", err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "remove the comma before it") {
 		t.Errorf("trailing comma: %v", err)
 	}
 }

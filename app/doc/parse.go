@@ -28,6 +28,9 @@ func ParseYAML(file string, data []byte) (*Node, error) {
 	if len(data) > MaxBytes {
 		return nil, tooBig(file)
 	}
+	if p, ok := unreadable(file, data); ok {
+		return nil, app.Problems{p}
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var root yaml.Node
 	switch err := dec.Decode(&root); {
@@ -63,6 +66,9 @@ func ParseJSON(file string, data []byte) (*Node, error) {
 			before := data[:min(int(s.Offset), len(data))]
 			at.Line = bytes.Count(before, []byte("\n")) + 1
 			at.Column = len(before) - bytes.LastIndexByte(before, '\n') - 1
+			if at.Column > 0 && bytes.HasSuffix(bytes.TrimRight(before[:len(before)-1], " \t\r\n"), []byte(",")) {
+				err = fmt.Errorf("%w: remove the comma before it", err)
+			}
 		}
 		return nil, app.Problems{{At: at, Message: "this is not JSON: " + err.Error()}}
 	}
@@ -72,43 +78,6 @@ func ParseJSON(file string, data []byte) (*Node, error) {
 
 func tooBig(file string) app.Problems {
 	return app.Problems{{At: app.Position{File: file}, Message: fmt.Sprintf("the file is larger than %d MB: move large data out of the manifest", MaxBytes>>20)}}
-}
-
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?:column \d+: )?(.*)$`)
-
-// syntax turns the YAML library's error into a place and a hint.
-func syntax(file string, data []byte, err error) app.Problem {
-	p := app.Problem{At: app.Position{File: file}, Message: err.Error()}
-	if m := yamlLine.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " ")); m != nil {
-		p.At.Line, _ = strconv.Atoi("0" + m[1])
-		p.At.Line = max(p.At.Line, 1) // the library leaves the first line out
-		p.Message = m[2]
-	}
-	p.Message = "this is not YAML: " + p.Message
-	lines := strings.Split(string(data), "\n")
-	// The scanner tells the line before or the one after; a tab is the usual reason.
-	for _, i := range []int{p.At.Line - 1, p.At.Line, p.At.Line - 2} {
-		if i < 0 || i >= len(lines) {
-			continue
-		}
-		indent := lines[i][:len(lines[i])-len(strings.TrimLeft(lines[i], " \t"))]
-		if tab := strings.IndexByte(indent, '\t'); tab >= 0 {
-			p.At.Line, p.At.Column = i+1, tab+1
-			p.Message += ": the line begins with a tab, indent with spaces instead"
-			return p
-		}
-	}
-	switch {
-	case strings.Contains(p.Message, "mapping values are not allowed"):
-		p.Message += ": check the indentation here and in the line before, and put quotes around a text that holds \": \""
-	case strings.Contains(p.Message, "did not find expected"):
-		p.Message += ": check the indentation here and in the lines before, and that brackets and quotes are closed"
-	case strings.Contains(p.Message, "cannot start any token"):
-		p.Message += ": put quotes around a text that begins with @, ` or %"
-	case strings.Contains(p.Message, "unknown anchor"):
-		p.Message += ": an anchor (&name) must stand before its alias (*name); put quotes around a text that begins with *"
-	}
-	return p
 }
 
 // converter turns the library's nodes into ours.
