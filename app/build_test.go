@@ -259,6 +259,8 @@ func TestFind(t *testing.T) {
 		{[]string{"serverless.json: a", "template.yaml: b"}, "serverless.json", "", ""},
 		{[]string{"serverless.ts: a"}, "", pinfold.Unserved, "npx serverless print"},
 		{[]string{"template.yaml: a"}, "", pinfold.Unserved, "SAM"},
+		{[]string{"serverless-compose.yml: a", "api/serverless.yml: b"}, "", pinfold.Unserved, "deploy the folder of each by itself"},
+		{[]string{"api/serverless.yml: a"}, "", pinfold.NotFound, "api does: name the folder that you mean"},
 		{nil, "", pinfold.NotFound, "looked for serverless.yml, serverless.yaml, serverless.json"},
 	} {
 		dir := folder(t, c.entries...)
@@ -279,5 +281,9 @@ func TestFind(t *testing.T) {
 	}
 	if _, _, err := app.Find(filepath.Join(dir, "nowhere")); pinfold.CodeOf(err) != pinfold.NotFound {
 		t.Errorf("no folder: %v", err)
+	}
+	t.Chdir(t.TempDir())
+	if _, _, err := app.Find("."); err == nil || strings.HasPrefix(err.Error(), ".") {
+		t.Errorf("the folder that we are in is not named: %v", err)
 	}
 }

@@ -30,12 +30,14 @@ var manifests = []struct {
 
 const program = "it is a program, which Pinfold does not run: print it with `npx serverless print --format yaml > serverless.yml`, or write it as serverless.yml"
 const sam = "AWS SAM templates are not read yet, serverless.yml is"
+const compose = "it names several applications: deploy the folder of each by itself"
 
 // elsewhere are manifests that people have and Pinfold does not read, with
 // what to do about it.
 var elsewhere = []struct{ name, what string }{
 	{"serverless.js", program}, {"serverless.cjs", program}, {"serverless.mjs", program}, {"serverless.ts", program},
 	{"template.yaml", sam}, {"template.yml", sam}, {"template.json", sam},
+	{"serverless-compose.yml", compose}, {"serverless-compose.yaml", compose},
 }
 
 // Find looks for the manifest of the application in a folder and returns its
@@ -64,8 +66,25 @@ func Find(dir string) (Format, string, error) {
 			return findFile(filepath.Join(dir, e.name))
 		}
 	}
+	shown := dir
+	if abs, err := filepath.Abs(dir); err == nil && filepath.Clean(dir) == "." {
+		shown = abs
+	}
+	if below := oneBelow(dir); below != "" {
+		return "", "", pinfold.Errorf(pinfold.NotFound, "%s holds no application, but %s does: name the folder that you mean", shown, below)
+	}
 	return "", "", pinfold.Errorf(pinfold.NotFound, "%s holds no application: looked for %s. Name the folder of one, or write a serverless.yml there (examples/hello shows how)",
-		dir, strings.Join(looked, ", "))
+		shown, strings.Join(looked, ", "))
+}
+
+// oneBelow returns a folder in a folder that holds an application, or "".
+func oneBelow(dir string) string {
+	for _, m := range manifests {
+		if found, _ := filepath.Glob(filepath.Join(dir, "*", m.name)); len(found) > 0 {
+			return filepath.Dir(found[0])
+		}
+	}
+	return ""
 }
 
 // findFile tells a manifest's format by its name: "serverless.prod.yml" is a
