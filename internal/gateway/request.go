@@ -138,24 +138,38 @@ func (x *exchange) readBody() ([]byte, error) {
 	if n > most {
 		return nil, errTooLarge
 	}
-	// Errors mean that the connection has no deadlines, which only tests lack.
-	control := http.NewResponseController(x.w)
-	if control.SetReadDeadline(time.Now().Add(x.g.o.BodyTimeout)) == nil {
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	}
+	in := x.within(x.g.o.BodyTimeout)
 	if n > 0 {
 		body := make([]byte, n)
 		if _, err := io.ReadFull(x.r.Body, body); err != nil {
 			return nil, err
 		}
+		in.done()
 		return body, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(x.r.Body, most+1))
 	if err == nil && int64(len(body)) > most {
 		return nil, errTooLarge
 	}
+	if err == nil {
+		in.done()
+	}
 	return body, err
 }
+
+// within bounds how long the client may take to send what is read next. Where
+// it fails to, the bound stays: net/http reads what is left of a body before it
+// goes on, and a client that has been too slow once has no more time for that.
+func (x *exchange) within(d time.Duration) deadline {
+	control := http.NewResponseController(x.w)
+	// An error means that the connection has no deadlines, which only tests lack.
+	_ = control.SetReadDeadline(time.Now().Add(d))
+	return deadline{control}
+}
+
+type deadline struct{ *http.ResponseController }
+
+func (d deadline) done() { _ = d.SetReadDeadline(time.Time{}) }
 
 // drain takes some of a body that nobody wants, because a client that is still
 // sending when its connection is closed does not see the answer.
@@ -163,11 +177,10 @@ func (x *exchange) drain() {
 	if x.r.Header.Get("Expect") != "" {
 		return // it has not begun to send
 	}
-	control := http.NewResponseController(x.w)
-	if control.SetReadDeadline(time.Now().Add(drainTime)) == nil {
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	in := x.within(drainTime)
+	if _, err := io.CopyN(io.Discard, x.r.Body, drainBytes); err == io.EOF {
+		in.done()
 	}
-	_, _ = io.CopyN(io.Discard, x.r.Body, drainBytes)
 }
 
 // isBinary reports whether a body reaches the function as base64.

@@ -145,7 +145,10 @@ func (c *Config) Validate() error {
 	}
 	check(c.Data != "", "data: name a folder to keep everything in")
 	checkAddr := func(name, addr string) {
-		_, _, err := net.SplitHostPort(addr)
+		_, port, err := net.SplitHostPort(addr)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
 		check(err == nil, "%s: %q is not an address: write host:port, such as 127.0.0.1:8080", name, addr)
 	}
 	checkAddr("api", c.API)

@@ -52,12 +52,13 @@ func TestLoadRefuses(t *testing.T) {
 // Validation reports everything that is wrong at once.
 func TestValidateReportsAll(t *testing.T) {
 	c := Defaults()
+	c.API = "127.0.0.1:99999"
 	c.HTTP, c.Account, c.Region, c.RootAccessKeyID, c.Sandbox, c.Concurrency = "8080", "12", "moon", "AKIA", "cage", 0
 	err := c.Validate()
 	if err == nil {
-		t.Fatal("a configuration that is wrong in six ways is accepted")
+		t.Fatal("a configuration that is wrong in many ways is accepted")
 	}
-	for _, want := range []string{`"8080" is not an address`, `"12" is not an account id`, `"moon"`, "give both", `"cage" is not one of auto, process`, "concurrency"} {
+	for _, want := range []string{`"8080" is not an address`, `"127.0.0.1:99999" is not an address`, `"12" is not an account id`, `"moon"`, "give both", `"cage" is not one of auto, process`, "concurrency"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported in:\n%v", want, err)
 		}

@@ -75,7 +75,7 @@ func (p *Platform) openDoors(ctx context.Context) error {
 	}
 	for i, handler := range []http.Handler{api, p.gateway} {
 		p.listeners[i].server = &http.Server{
-			Handler:           handler,
+			Handler:           boundBody(handler),
 			ReadHeaderTimeout: 10 * time.Second,
 			IdleTimeout:       2 * time.Minute,
 			MaxHeaderBytes:    64 << 10,
@@ -127,7 +127,7 @@ func (p *Platform) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range p.listeners {
 		group.Go(func() error {
-			if err := s.server.Serve(s.Listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.server.Serve(patient{s.Listener}); !errors.Is(err, http.ErrServerClosed) {
 				return pinfold.Errorf(pinfold.Unavailable, "serving on %s: %w", s.Addr(), err)
 			}
 			return nil

@@ -11,12 +11,35 @@ import (
 	"pinfold.dev/pinfold"
 )
 
-// A client has patience for its whole body, and more the longer the body is
-// allowed to be: it may be slow, but not hold a connection for ever.
+// A client has patience for its whole body, and more with what comes: it may be
+// slow, but not hold a connection, and memory that others wait for, on a
+// promise alone.
 const (
 	patience = 30 * time.Second
 	minRate  = 64 << 10 // bytes a second
 )
+
+// paced reads a body and gives its client another second for each minRate
+// bytes that came.
+type paced struct {
+	io.Reader
+	w     http.ResponseWriter
+	start time.Time
+	n     int64
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	before := p.n / minRate
+	if p.n += int64(n); p.n/minRate > before {
+		p.bound()
+	}
+	return n, err
+}
+
+func (p *paced) bound() {
+	setDeadline(p.w, p.start.Add(patience+time.Duration(p.n/minRate)*time.Second))
+}
 
 // maxForm bounds the body of a request in the query protocol. Source: AWS
 // documents no number; its services take a policy of 131,072 characters in
@@ -61,17 +84,14 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		drain(w, r)
 		return nil, tooLarge(limit)
 	}
-	expected := size
-	if expected < 0 {
-		expected = limit
-	}
-	setDeadline(w, patience+time.Duration(expected/minRate)*time.Second)
+	in := &paced{Reader: io.LimitReader(r.Body, limit+1), w: w, start: time.Now()}
+	in.bound()
 
 	var buf bytes.Buffer
 	if size > 0 {
 		buf.Grow(int(min(size, firstBuffer)) + bytes.MinRead)
 	}
-	n, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
+	n, err := buf.ReadFrom(in)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		// The deadline stays, or net/http would wait for the rest before it answers.
@@ -104,7 +124,7 @@ func drain(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 || r.ContentLength > maxDrain || w.Header().Get("Connection") == "close" {
 		return
 	}
-	setDeadline(w, patience)
+	setDeadline(w, time.Now().Add(patience))
 	if _, err := io.Copy(io.Discard, io.LimitReader(r.Body, maxDrain)); err != nil {
 		w.Header().Set("Connection", "close")
 		return
@@ -114,8 +134,8 @@ func drain(w http.ResponseWriter, r *http.Request) {
 
 // setDeadline bounds reading. Not every ResponseWriter can: those of tests
 // cannot, and need not.
-func setDeadline(w http.ResponseWriter, d time.Duration) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
+func setDeadline(w http.ResponseWriter, at time.Time) {
+	_ = http.NewResponseController(w).SetReadDeadline(at)
 }
 
 func clearDeadline(w http.ResponseWriter) {

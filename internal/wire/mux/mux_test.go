@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -251,6 +252,27 @@ func TestSlowClientTimesOut(t *testing.T) {
 		if waited := time.Since(start); waited != patience {
 			t.Errorf("waited %v, want %v", waited, patience)
 		}
+	})
+}
+
+// A promise of much does not buy time, what comes does.
+func TestPatienceIsForWhatComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := connection(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, err := readBody(w, r, 10<<20)
+			http.Error(w, fmt.Sprint(err), http.StatusTeapot)
+		}))
+		start := time.Now()
+		if _, err := io.WriteString(c, strings.Replace(slowHead, "500", "6000000", 1)+strings.Repeat("x", 3*minRate)); err != nil {
+			t.Fatal(err)
+		}
+		if _, body := readAnswer(t, c); !strings.Contains(body, fmt.Sprint(3*minRate, " bytes of the body came in time")) {
+			t.Errorf("got %s", body)
+		}
+		if waited := time.Since(start); waited != patience+3*time.Second {
+			t.Errorf("waited %v", waited)
+		}
+		_, _ = io.Copy(io.Discard, c) // until the server closes it
 	})
 }
 

@@ -1,0 +1,56 @@
+package platform
+
+import (
+	"net"
+	"net/http"
+	"time"
+)
+
+// A client may be slow, but neither for ever: not in taking an answer, and not
+// in sending a body that no handler reads (net/http reads it before it
+// answers). Handlers that do read it bound that by themselves.
+const (
+	patience = 30 * time.Second
+	minRate  = 64 << 10 // bytes a second, on top of it
+)
+
+// patient is a listener whose connections bound how long the other side may
+// take for what is written to it. A server's own WriteTimeout would count the
+// time in which a function runs.
+type patient struct{ net.Listener }
+
+func (p patient) Accept() (net.Conn, error) {
+	c, err := p.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return patientConn{c}, nil
+}
+
+type patientConn struct{ net.Conn }
+
+func (c patientConn) Write(b []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(patience + time.Duration(len(b)/minRate)*time.Second)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
+}
+
+// CloseWrite is how net/http lets an answer arrive before it closes.
+func (c patientConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// boundBody bounds how long a client may take to send a body, until a handler
+// says otherwise.
+func boundBody(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
