@@ -145,3 +145,11 @@ func wantText(t *testing.T, got string, texts ...string) {
 func (h *house) withKey(id, secret string) *client.Client {
 	return client.New(h.Endpoints.API, h.Region, client.Credentials{AccessKeyID: id, SecretAccessKey: secret})
 }
+
+// files writes an application like the good one, but of another name and code.
+func files(t *testing.T, name, code string) string {
+	t.Helper()
+	return platformtest.Files(t, map[string]string{
+		"serverless.yml": strings.Replace(goodManifest, "service: good", "service: "+name, 1), "hello.js": code,
+	})
+}
