@@ -90,3 +90,18 @@ func findKey(file string) (client.Credentials, string, error) {
 	}
 	return key, file, nil
 }
+
+// explain adds to a refused signature which key it was made with.
+func (sh *shell) explain(err error) error {
+	switch pinfold.ReasonOf(err) {
+	case "SignatureDoesNotMatch", "InvalidSignatureException", "InvalidClientTokenId", "UnrecognizedClientException":
+	default:
+		return err
+	}
+	with := "the request was signed with " + sh.signed + ", which is not this server's key"
+	if sh.signed == "" {
+		with = "there is no root key here to sign with"
+	}
+	return pinfold.Errorf(pinfold.CodeOf(err), "%w\n%s: name the server's data folder with --data (PINFOLD_DATA), or set PINFOLD_ROOT_ACCESS_KEY_ID and PINFOLD_ROOT_SECRET_ACCESS_KEY",
+		err, with).WithReason(pinfold.ReasonOf(err))
+}

@@ -49,7 +49,7 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Write
 	usage, misunderstood := errors.AsType[*usageError](err)
 	// A flag before --json may be the one that was not understood.
 	sh.json = sh.json || misunderstood && slices.Contains(args, "--json")
-	sh.fail(err)
+	sh.fail(sh.explain(err))
 	if !misunderstood {
 		return 1
 	}

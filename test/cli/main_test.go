@@ -1,0 +1,36 @@
+// Package cli_test uses the pinfold program as a person at a terminal and as
+// other programs do: it is built once, started with arguments and an
+// environment, and judged by what it prints, how it ends, and what then answers.
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binary is the program under test.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(build(m))
+}
+
+func build(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "pinfold-cli-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "pinfold")
+	cmd := exec.Command("go", "build", "-o", binary, "pinfold.dev/pinfold/cmd/pinfold")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building pinfold: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
