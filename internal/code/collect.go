@@ -28,7 +28,10 @@ func (p *Packages) Collect(ctx context.Context, inUse []pinfold.Package) (int, e
 	if err != nil {
 		return removed, failed(err, "remove unused code packages")
 	}
-	return removed, failed(p.collectFolders(ctx, keep), "remove unused code packages")
+	if err := p.collectFolders(ctx, keep); err != nil {
+		return removed, failed(err, "remove unused code packages")
+	}
+	return removed, failed(collectFiles(ctx, p.shared), "remove unused code packages")
 }
 
 func (p *Packages) collectBlobs(ctx context.Context, keep map[string]bool) (removed int, err error) {

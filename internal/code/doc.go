@@ -8,11 +8,12 @@
 // [Packages.Collect] with what is still referred to.
 //
 // A zip file comes from outside, so it is held against a list of rules before
-// anything of it is written (zip.go), and against its own declared sizes while
-// it is written.
+// anything of it is written (zip.go), and against its own declared
+// sizes while it is written.
 //
-// The unpacked folders are a cache: read-only, moved into place as a whole, and
-// bound to one boot of the machine. They are not synced to disk one by one,
-// which would take seconds for a large package; instead, after a reboot, which
-// may have been a power cut, packages are unpacked again when they are needed.
+// The unpacked folders are a cache: read-only, moved into place as a whole,
+// sharing the files that they have in common (share.go), and bound to one boot
+// of the machine. They are not synced to disk one by one, which would take
+// seconds for a large package; instead, after a reboot, which may have been a
+// power cut, packages are unpacked again when they are needed.
 package code

@@ -40,7 +40,7 @@ func (p *Packages) Dir(ctx context.Context, pkg pinfold.Package) (string, error)
 		if err != nil {
 			return err
 		}
-		return p.build(ctx, pkg.SHA256, func(dir string) error { return a.write(ctx, dir) }, a.unpacked)
+		return p.build(ctx, pkg.SHA256, func(dir string) error { return a.write(ctx, dir, p.shared) }, a.unpacked)
 	})
 	return dir, failed(err, "unpack the code package %s", pkg.SHA256)
 }
@@ -108,6 +108,7 @@ func (p *Packages) build(ctx context.Context, name string, fill func(dir string)
 	}
 	if err != nil {
 		removeAll(dir)
+		collectFiles(context.WithoutCancel(ctx), p.shared) // what only this one shared; what stays is for Collect
 		return err
 	}
 	p.built(name, unpacked)

@@ -13,6 +13,7 @@ import (
 
 // FuzzZip unpacks whatever is accepted, and looks for anything outside of the
 // folder, for links that lead out of it, and for more bytes than were promised.
+// Unpacked a second time, with shared files, it must be the same.
 func FuzzZip(f *testing.F) {
 	for _, test := range refused(f) {
 		f.Add(test.file)
@@ -32,8 +33,16 @@ func FuzzZip(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer removeAll(dir)
-		if err := a.write(t.Context(), dir); err != nil && pinfold.CodeOf(err) != pinfold.Invalid {
+		shared := t.TempDir()
+		if err = a.write(t.Context(), dir, shared); err != nil && pinfold.CodeOf(err) != pinfold.Invalid {
 			t.Fatalf("what was accepted could not be written: %v", err)
+		}
+		second := t.TempDir()
+		defer removeAll(second)
+		if again := a.write(t.Context(), second, shared); (again == nil) != (err == nil) {
+			t.Fatalf("the second time: %v; the first: %v", again, err)
+		} else if err == nil {
+			wantTree(t, second, tree(t, dir)...)
 		}
 		if entries, err := os.ReadDir(outside); err != nil || len(entries) != 1 {
 			t.Fatalf("outside of the folder: %v, %v", entries, err)

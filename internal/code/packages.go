@@ -34,6 +34,7 @@ type Options struct {
 type Packages struct {
 	o        Options
 	dir      string // folder of this boot below Options.Dir
+	shared   string // folder in dir for the files of all packages
 	caseless bool   // dir does not keep names apart that differ in case
 
 	mu      sync.Mutex
@@ -52,10 +53,11 @@ type known struct {
 }
 
 // Names in Packages.dir: a package's hash, this before that of a list of
-// layers, and this before what is not finished.
+// layers, this before what is not finished, and the folder of shared files.
 const (
 	layersPrefix     = "layers-"
 	unfinishedPrefix = "unfinished-"
+	sharedDir        = "files"
 )
 
 // New returns the packages of a blob store. What a crash or an earlier boot
@@ -76,8 +78,9 @@ func New(o Options) (*Packages, error) {
 		o: o, dir: filepath.Join(dir, boot()),
 		known: map[string]*known{}, flights: map[string]chan struct{}{},
 	}
-	if err := os.MkdirAll(p.dir, 0o755); err != nil {
-		return nil, failed(err, "make the folder %s", p.dir)
+	p.shared = filepath.Join(p.dir, sharedDir)
+	if err := os.MkdirAll(p.shared, 0o755); err != nil {
+		return nil, failed(err, "make the folder %s", p.shared)
 	}
 	if p.caseless, err = isCaseless(p.dir); err != nil {
 		return nil, failed(err, "look at the folder %s", p.dir)
@@ -94,6 +97,7 @@ func New(o Options) (*Packages, error) {
 				removeAll(path) // what stays is tried again at the next start
 			}
 		}
+		collectFiles(ctx, p.shared)
 	})
 	return p, nil
 }
@@ -182,7 +186,7 @@ func (p *Packages) Add(ctx context.Context, r io.Reader, limit int64) (pinfold.P
 		}
 		// Unpacking it proves that it can be, and it will be wanted soon.
 		return p.build(ctx, pkg.SHA256, func(dir string) error {
-			if err := a.write(ctx, dir); err != nil {
+			if err := a.write(ctx, dir, p.shared); err != nil {
 				return err
 			}
 			if _, err := upload.Seek(0, io.SeekStart); err != nil {

@@ -258,7 +258,7 @@ func TestAddRefuses(t *testing.T) {
 			t.Errorf("%s: %v, %s %v\nwant %s %s", name, pkg, pinfold.CodeOf(err), err, test.code, test.want)
 		}
 	}
-	wantTree(t, filepath.Join(f.root, "unpacked"), "drwxr-xr-x .", "drwxr-xr-x "+boot())
+	wantTree(t, filepath.Join(f.root, "unpacked"), "drwxr-xr-x .", "drwxr-xr-x "+boot(), "drwxr-xr-x "+boot()+"/"+sharedDir)
 	if f.blobs.put.Load() > 0 {
 		t.Error("something was stored")
 	}
@@ -272,7 +272,7 @@ func TestAddToAFullDisk(t *testing.T) {
 	if pinfold.CodeOf(err) != pinfold.Unavailable || !strings.Contains(err.Error(), "the disk is full") {
 		t.Errorf("Add = %v; want Unavailable", err)
 	}
-	wantTree(t, f.Packages.dir, "drwxr-xr-x .")
+	wantTree(t, f.Packages.dir, "drwxr-xr-x .", "drwxr-xr-x "+sharedDir)
 	f.blobs.putError = nil
 	if _, err := f.Add(t.Context(), bytes.NewReader(file), 0); err != nil {
 		t.Errorf("with room again: %v", err)

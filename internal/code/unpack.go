@@ -8,50 +8,58 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"pinfold.dev/pinfold"
 )
 
+// batch is how many entries a worker takes at a time: neighbours, which are
+// mostly of one folder.
+const batch = 64
+
 // write puts the archive's files into an empty folder and makes all of it
-// read-only. It never follows a link out of dir, and never writes more bytes
-// than were declared.
-func (a *archive) write(ctx context.Context, dir string) error {
+// read-only. A file that is in the shared folder too is one with it. It never
+// writes more bytes than were declared.
+//
+// Links come last: there is none that anything could be written through.
+func (a *archive) write(ctx context.Context, dir, shared string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	folders := map[string]bool{".": true}
+	w := &writer{dir: dir, root: root, shared: shared, folders: map[string]bool{".": true}}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(min(4, runtime.GOMAXPROCS(0)))
+	for entries := range slices.Chunk(a.entries, batch) {
+		group.Go(func() error {
+			buffer := make([]byte, 64<<10)
+			for _, e := range entries {
+				if err := w.entry(ctx, e, buffer); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
 	for _, e := range a.entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		parent := path.Dir(e.name)
-		if e.kind == aFolder {
-			parent = e.name
-		}
-		if !folders[parent] {
-			if err := root.MkdirAll(parent, 0o755); err != nil {
+		if e.kind == aLink {
+			if err := root.Symlink(e.link, e.name); err != nil {
 				return err
 			}
-			for d := parent; !folders[d]; d = path.Dir(d) {
-				folders[d] = true
-			}
-		}
-		switch e.kind {
-		case aFile:
-			err = e.writeFile(ctx, root)
-		case aLink:
-			err = root.Symlink(e.link, e.name)
-		}
-		if err != nil {
-			return err
 		}
 	}
-	for folder := range folders {
+	for folder := range w.folders {
 		if err := root.Chmod(folder, 0o555); err != nil {
 			return err
 		}
@@ -59,19 +67,62 @@ func (a *archive) write(ctx context.Context, dir string) error {
 	return nil
 }
 
-func (e entry) writeFile(ctx context.Context, root *os.Root) error {
+// writer writes entries into a folder. It may be used concurrently.
+type writer struct {
+	dir    string
+	root   *os.Root // dir
+	shared string
+
+	mu      sync.Mutex
+	folders map[string]bool // that are there
+}
+
+// entry writes a folder, a file, or the folder of a link.
+func (w *writer) entry(ctx context.Context, e entry, buffer []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if e.kind == aFolder {
+		return w.folder(e.name)
+	}
+	if err := w.folder(path.Dir(e.name)); err != nil || e.kind == aLink {
+		return err
+	}
+	return w.file(ctx, e, buffer)
+}
+
+func (w *writer) folder(name string) error {
+	w.mu.Lock()
+	there := w.folders[name]
+	w.mu.Unlock()
+	if there {
+		return nil
+	}
+	if err := w.root.MkdirAll(name, 0o755); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for ; !w.folders[name]; name = path.Dir(name) {
+		w.folders[name] = true
+	}
+	return nil
+}
+
+// create unpacks a file to where nothing is yet.
+func (w *writer) create(ctx context.Context, e entry, buffer []byte) error {
 	content, err := e.file.Open()
 	if err != nil {
 		return damaged(e.name, err)
 	}
 	defer content.Close()
-	f, err := root.OpenFile(e.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := w.root.OpenFile(e.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	declared := int64(e.file.UncompressedSize64)
-	n, err := io.Copy(f, reader{ctx, io.LimitReader(content, declared+1)})
+	n, err := io.CopyBuffer(onlyWriter{f}, reader{ctx, io.LimitReader(content, declared+1)}, buffer)
 	switch {
 	case err != nil:
 		return damaged(e.name, err)
@@ -84,11 +135,15 @@ func (e entry) writeFile(ctx context.Context, root *os.Root) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if e.time.IsZero() || e.time.Unix() <= 0 {
+	if e.time == 0 {
 		return nil
 	}
-	return root.Chtimes(e.name, e.time, e.time) // Python compares it with what its .pyc files say
+	modified := time.Unix(e.time, 0)
+	return w.root.Chtimes(e.name, modified, modified) // Python compares it with what its .pyc files say
 }
+
+// onlyWriter hides the ReadFrom of a file, which would not use the buffer.
+type onlyWriter struct{ io.Writer }
 
 // removeAll removes a tree whose folders may be read-only.
 func removeAll(dir string) error {

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"pinfold.dev/pinfold"
@@ -54,7 +53,7 @@ type entry struct {
 	mode fs.FileMode // permissions to give it
 	link string      // target of a link: relative, and inside the package
 	file *zip.File
-	time time.Time
+	time int64 // when it was modified, Unix seconds; 0: not known
 }
 
 type kind int
@@ -154,7 +153,7 @@ func notZip(r io.ReaderAt, err error) error {
 }
 
 func inspectEntry(f *zip.File) (entry, error) {
-	e := entry{file: f, time: f.Modified}
+	e := entry{file: f, time: max(0, f.Modified.Unix())}
 	var err error
 	if e.name, err = cleanName(f.Name); err != nil {
 		return e, err
