@@ -8,7 +8,7 @@
 // [Packages.Collect] with what is still referred to.
 //
 // A zip file comes from outside, so it is held against a list of rules before
-// anything of it is written (zip.go), and against its own declared
+// anything of it is written (directory.go, zip.go), and against its own declared
 // sizes while it is written.
 //
 // The unpacked folders are a cache: read-only, moved into place as a whole,

@@ -75,6 +75,9 @@ func inspect(r io.ReaderAt, size int64, limits Limits, caseless bool) (*archive,
 	if size == 0 {
 		return nil, empty()
 	}
+	if crowded(r, size, limits.Entries) { // before archive/zip makes an object of each
+		return nil, tooMany(limits)
+	}
 	z, err := zip.NewReader(r, size)
 	if err != nil {
 		return nil, notZip(r, err)
