@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pinfold.dev/pinfold/app"
+	"pinfold.dev/pinfold/platformtest"
 )
 
 // browser calls applications as a browser would that follows no redirects,
@@ -159,4 +160,15 @@ func needsPackages(t testing.TB, dir string) {
 	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
 		t.Skipf("test/apps/%s has no node_modules: run test/setup.sh", dir)
 	}
+}
+
+// invoke invokes a function through Lambda's Invoke and returns what it, or
+// its failure, is.
+func invoke(t testing.TB, p *platformtest.Platform, function, payload string) string {
+	t.Helper()
+	result, err := p.Client.Invoke(t.Context(), function, []byte(payload), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(result.Payload)
 }
