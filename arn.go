@@ -48,27 +48,33 @@ type FunctionRef struct {
 //
 //	my-function
 //	123456789012:function:my-function   (partial ARN)
+//	us-west-2:123456789012:function:my-function
 //	arn:aws:lambda:us-west-2:123456789012:function:my-function
 //
-// Source: "FunctionName" in the Lambda API reference. An ARN of another region
-// is refused with the text that Lambda uses.
+// Source: "FunctionName" in the Lambda API reference, whose pattern also takes
+// "function:" for granted after an account. An ARN of another region is refused
+// with the text that Lambda uses.
 func ParseFunctionRef(s string, in Scope) (FunctionRef, error) {
 	ref := FunctionRef{Account: in.Account, Region: in.Region}
-	rest := s
+	region, rest := in.Region, s
 	if strings.HasPrefix(s, "arn:") {
 		arn, ok := ParseARN(s)
 		name, isFunction := strings.CutPrefix(arn.Resource, "function:")
 		if !ok || arn.Service != "lambda" || !isFunction {
 			return ref, Errorf(Invalid, "%q is not the ARN of a Lambda function: it must look like arn:aws:lambda:%s:%s:function:NAME", s, in.Region, in.Account)
 		}
-		if arn.Region != in.Region {
-			return ref, Errorf(NotFound, "Functions from '%s' are not reachable in this region ('%s')", arn.Region, in.Region)
+		region, ref.Account, rest = arn.Region, arn.Account, name
+	} else {
+		if first, more, ok := strings.Cut(s, ":"); ok && first != "function" && isAccount(more) {
+			region, rest = first, more
 		}
-		ref.Account, rest = arn.Account, name
-	} else if account, name, ok := strings.Cut(s, ":function:"); ok {
-		ref.Account, rest = account, name
-	} else if name, ok := strings.CutPrefix(s, "function:"); ok {
-		rest = name
+		if isAccount(rest) {
+			ref.Account, rest = rest[:12], rest[13:]
+		}
+		rest = strings.TrimPrefix(rest, "function:")
+	}
+	if region != in.Region {
+		return ref, Errorf(NotFound, "Functions from '%s' are not reachable in this region ('%s')", region, in.Region)
 	}
 	name, qualifier, qualified := strings.Cut(rest, ":")
 	if name == "" || (qualified && qualifier == "") || strings.Contains(qualifier, ":") {
@@ -76,6 +82,11 @@ func ParseFunctionRef(s string, in Scope) (FunctionRef, error) {
 	}
 	ref.Name, ref.Qualifier = name, qualifier
 	return ref, nil
+}
+
+// isAccount reports whether s begins with an account's 12 digits and a colon.
+func isAccount(s string) bool {
+	return len(s) > 12 && s[12] == ':' && strings.Trim(s[:12], "0123456789") == ""
 }
 
 // ARN returns the reference as an ARN, qualified if the reference is.

@@ -16,12 +16,15 @@ func TestParseFunctionRef(t *testing.T) {
 		return pinfold.FunctionRef{Account: in.Account, Region: in.Region, Name: name, Qualifier: qualifier}
 	}
 	for input, want := range map[string]pinfold.FunctionRef{
-		"hello":                            full("hello", ""),
-		"hello:1":                          full("hello", "1"),
-		"hello:$LATEST":                    full("hello", "$LATEST"),
-		"function:hello":                   full("hello", ""),
-		"123456789012:function:hello":      full("hello", ""),
-		"123456789012:function:hello:live": full("hello", "live"),
+		"hello":                                      full("hello", ""),
+		"hello:1":                                    full("hello", "1"),
+		"hello:$LATEST":                              full("hello", "$LATEST"),
+		"function:hello":                             full("hello", ""),
+		"123456789012:function:hello":                full("hello", ""),
+		"123456789012:function:hello:live":           full("hello", "live"),
+		"123456789012:hello":                         full("hello", ""),
+		"eu-west-1:123456789012:function:hello":      full("hello", ""),
+		"eu-west-1:123456789012:function:hello:live": full("hello", "live"),
 		"arn:aws:lambda:eu-west-1:123456789012:function:hello":      full("hello", ""),
 		"arn:aws:lambda:eu-west-1:123456789012:function:hello:live": full("hello", "live"),
 		"arn:aws:lambda:eu-west-1:999999999999:function:hello": {
@@ -39,6 +42,7 @@ func TestParseFunctionRef(t *testing.T) {
 		"arn:aws:lambda:eu-west-1:123456789012:layer:x":        pinfold.Invalid,
 		"arn:aws:sqs:eu-west-1:123456789012:function:x":        pinfold.Invalid,
 		"arn:aws:lambda:us-east-1:123456789012:function:hello": pinfold.NotFound,
+		"us-east-1:123456789012:function:hello":                pinfold.NotFound,
 	} {
 		if got, err := pinfold.ParseFunctionRef(input, in); pinfold.CodeOf(err) != want {
 			t.Errorf("%q: got %+v, %v; want an error with code %s", input, got, err, want)
