@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,8 +17,8 @@ const patience = time.Second
 
 // completeFunction offers the names of the server's functions for the first
 // argument, and nothing at all if there is no server.
-func (sh *shell) completeFunction(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return sh.complete(cmd, args, func(ctx context.Context, c *client.Client) (names []cobra.Completion) {
+func (sh *shell) completeFunction(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return sh.complete(cmd, args, begun, func(ctx context.Context, c *client.Client) (names []cobra.Completion) {
 		all, _ := c.Functions(ctx)
 		for _, f := range all {
 			names = append(names, cobra.CompletionWithDesc(f.Name, f.Runtime))
@@ -27,8 +28,8 @@ func (sh *shell) completeFunction(cmd *cobra.Command, args []string, _ string) (
 }
 
 // completeApp offers the names of the deployed applications.
-func (sh *shell) completeApp(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return sh.complete(cmd, args, func(ctx context.Context, c *client.Client) (names []cobra.Completion) {
+func (sh *shell) completeApp(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return sh.complete(cmd, args, begun, func(ctx context.Context, c *client.Client) (names []cobra.Completion) {
 		apps, _ := c.Apps(ctx)
 		stages := map[string][]string{}
 		for _, a := range apps {
@@ -41,14 +42,15 @@ func (sh *shell) completeApp(cmd *cobra.Command, args []string, _ string) ([]cob
 	})
 }
 
-func (sh *shell) complete(cmd *cobra.Command, args []string, names func(context.Context, *client.Client) []cobra.Completion) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (sh *shell) complete(cmd *cobra.Command, args []string, begun string, names func(context.Context, *client.Client) []cobra.Completion) ([]cobra.Completion, cobra.ShellCompDirective) {
 	c, err := sh.connect()
 	if err != nil || len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), patience)
 	defer cancel()
-	return names(ctx, c), cobra.ShellCompDirectiveNoFileComp
+	fits := slices.DeleteFunc(names(ctx, c), func(name string) bool { return !strings.HasPrefix(name, begun) })
+	return fits, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeDir offers folders for the first argument.

@@ -54,7 +54,7 @@ its routes and its keys. The logs that its functions left stay.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().StringVarP(&stage, "stage", "s", "", "stage to remove, where there are several")
+	cmd.Flags().StringVarP(&stage, "stage", "s", "", "`stage` to remove, where there are several")
 	return sh.withServer(cmd)
 }
 

@@ -70,7 +70,7 @@ func (f *serverFlags) bind(cmd *cobra.Command) {
 	fl.StringVarP(&f.config, "config", "c", "", "configuration `file` (YAML)")
 	fl.StringVar(&f.override.API, "api", d.API, "`address` of the control and AWS protocols")
 	fl.StringVar(&f.override.HTTP, "http", d.HTTP, "`address` of the public door")
-	fl.StringVar(&f.override.Region, "region", d.Region, "the region that the server says it is")
+	fl.StringVar(&f.override.Region, "region", d.Region, "the `region` that the server says it is")
 	fl.StringVar(&f.override.Account, "account", d.Account, "the account `id`, 12 digits")
 	fl.StringVar(&f.override.Sandbox, "sandbox", d.Sandbox, "sandbox `driver`: auto or process")
 	_ = cmd.MarkFlagFilename("config", "yml", "yaml")

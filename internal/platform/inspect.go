@@ -7,7 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+
+	"github.com/gofrs/flock"
 
 	"pinfold.dev/pinfold/internal/runtimes"
 )
@@ -40,7 +43,7 @@ func Inspect(ctx context.Context, cfg Config) []Check {
 	}
 	checks = append(checks, inspectRuntimes(ctx)...)
 	checks = append(checks, inspectKernel()...)
-	running, _ := ReadRunning(cfg.Data)
+	running := whoRuns(cfg.Data)
 	checks = append(checks,
 		inspectPort("API port", cfg.API, running, "--api"),
 		inspectPort("HTTP port", cfg.HTTP, running, "--http"),
@@ -100,10 +103,25 @@ func inspectPort(name, addr string, running Running, flag string) Check {
 		l.Close()
 		return Check{name, Good, addr + " is free", ""}
 	}
-	if strings.HasSuffix(running.Endpoints.API, addr) || strings.HasSuffix(running.Endpoints.HTTP, addr) {
+	if tcp, err := net.ResolveTCPAddr("tcp", addr); err == nil && slices.Contains([]string{running.Endpoints.API, running.Endpoints.HTTP}, "http://"+reachable(tcp)) {
 		return Check{name, Good, fmt.Sprintf("%s is used by the Pinfold that runs on this data folder (process %d)", addr, running.PID), ""}
 	}
 	return Check{name, Bad, err.Error(), "stop what uses it (`ss -ltnp` shows it), or choose another with " + flag}
+}
+
+// whoRuns returns who holds the data folder now; the zero Running if nobody does.
+func whoRuns(data string) Running {
+	lock := filepath.Join(data, "lock")
+	if !exists(lock) {
+		return Running{}
+	}
+	probe := flock.New(lock)
+	if free, err := probe.TryLock(); free || err != nil {
+		_ = probe.Unlock()
+		return Running{} // what a killed server wrote is no longer true
+	}
+	running, _ := ReadRunning(data)
+	return running
 }
 
 func inspectData(dir string) Check {
