@@ -8,6 +8,7 @@ import (
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/function"
+	"pinfold.dev/pinfold/internal/store"
 )
 
 // The statements are in the form that AWS answers with; compare "AddPermission"
@@ -255,4 +256,27 @@ func TestCodeStorage(t *testing.T) {
 	full("PublishVersion", second(f.PublishVersion(t.Context(), ref("hello"), function.Publication{})))
 	f.must(f.Delete(t.Context(), ref("hello:1")))
 	f.must(second(f.UpdateCode(t.Context(), ref("hello"), function.CodeUpdate{Code: codeB})))
+}
+
+// One transaction that makes, takes away and makes again is held to the limit
+// all the way.
+func TestCodeStorageWithinATransaction(t *testing.T) {
+	f := newRegistry(t, function.Limits{CodeStorage: 3 * codeA.Size})
+	err := f.store.Update(t.Context(), func(tx store.Tx) error {
+		r := f.Within(tx)
+		create := func(name string) error {
+			return second(r.Create(t.Context(), function.NewFunction{Ref: ref(name), Config: config, Code: codeA}))
+		}
+		for _, name := range []string{"a", "b", "c"} {
+			f.must(create(name))
+		}
+		wantError(t, "one too many", create("d"), pinfold.TooLarge, "CodeStorageExceededException", "Code storage limit exceeded.")
+		f.must(r.Delete(t.Context(), ref("b")))
+		f.must(create("d"))
+		wantError(t, "again", create("e"), pinfold.TooLarge, "CodeStorageExceededException", "Code storage limit exceeded.")
+		return nil
+	})
+	f.must(err)
+	wantError(t, "after it", second(f.Create(t.Context(), function.NewFunction{Ref: ref("e"), Config: config, Code: codeA})),
+		pinfold.TooLarge, "CodeStorageExceededException", "Code storage limit exceeded.")
 }

@@ -52,7 +52,8 @@ var DefaultLimits = Limits{
 type Registry struct {
 	o      Options
 	shared *shared
-	joined bool // bound to a transaction by Within
+	joined bool   // bound to a transaction by Within
+	tally  *tally // of that transaction
 }
 
 // shared is what a registry and those made of it by Within have in common.
@@ -86,7 +87,7 @@ func fill[T comparable](field *T, value T) {
 // must not be used after the transaction has ended.
 func (r *Registry) Within(tx store.Tx) *Registry {
 	joined := *r
-	joined.o.Store, joined.joined = store.Within(tx), true
+	joined.o.Store, joined.joined, joined.tally = store.Within(tx), true, new(tally)
 	return &joined
 }
 

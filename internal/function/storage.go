@@ -36,11 +36,32 @@ func (r *Registry) checkUnzipped(ctx context.Context, code pinfold.Package, laye
 // checkStorage holds the zipped size of everything, with more bytes of it,
 // against the limit.
 func (r *Registry) checkStorage(tx store.Tx, more int64) error {
+	if more <= 0 {
+		return nil
+	}
+	if r.tally != nil && r.tally.counted && r.tally.used+more <= r.o.Limits.CodeStorage {
+		r.tally.used += more
+		return nil
+	}
 	used, err := r.codeSize(tx)
-	if err == nil && more > 0 && used+more > r.o.Limits.CodeStorage {
+	if err != nil {
+		return err
+	}
+	if used+more > r.o.Limits.CodeStorage {
 		return pinfold.Errorf(pinfold.TooLarge, "Code storage limit exceeded.").WithReason(codeStorage)
 	}
-	return err
+	if r.tally != nil {
+		*r.tally = tally{true, used + more}
+	}
+	return nil
+}
+
+// tally is how much code there is at most, as far as one transaction knows:
+// it counts everything once and then what it adds, and once more when that
+// comes to the limit, because it does not follow what it takes away.
+type tally struct {
+	counted bool
+	used    int64
 }
 
 // codeSize adds up the zipped code of all versions and layers: AWS counts a
