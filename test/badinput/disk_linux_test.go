@@ -150,7 +150,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 	if err == nil {
 		t.Fatalf("%+v started on a full disk", p.Facts())
 	}
-	wantError(t, err, pinfold.Unavailable, "", "full", data)
+	wantError(t, err, pinfold.Unavailable, "", "space", data)
 	empty()
 	platformtest.Start(t, func(c *platform.Config) { c.Data = data })
 }
