@@ -37,6 +37,11 @@ lint: ## check form, vet, staticcheck, cross-builds and generated files
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/pinfold
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/pinfold
 
+TORTURE ?= 20
+.PHONY: torture
+torture: ## kill servers TORTURE times as often as test does (default 20)
+	PINFOLD_TORTURE=$(TORTURE) $(GO) test -race -count=1 -timeout 2h -v ./test/crash
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## run every fuzzer for FUZZTIME (default 30s) each
