@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -106,7 +107,24 @@ func (p *logPrinter) print(line pinfold.LogLine) {
 	if line.System {
 		text = out.faint(text)
 	}
+	if out.terminal {
+		text = unfold(text)
+	}
 	fmt.Fprintln(out, prefix+text)
+}
+
+// unfold makes the JSON in which Node.js functions log an error readable: the
+// stack below the line, a frame a line. Other text comes back as it is.
+func unfold(text string) string {
+	i := strings.LastIndex(text, "\t{")
+	if i < 0 {
+		return text
+	}
+	var failure struct{ Stack []string }
+	if json.Unmarshal([]byte(text[i+1:]), &failure) != nil || len(failure.Stack) == 0 {
+		return text
+	}
+	return strings.TrimRight(text[:i], " \t") + "\n  " + strings.Join(failure.Stack, "\n  ")
 }
 
 var palette = []color.Attribute{

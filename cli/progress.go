@@ -46,7 +46,7 @@ func (p *progress) show(what string, total int64, bytes bool) {
 	width := min(40, max(5, p.screen.width()-len(what)-50))
 	p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.screen), progressbar.OptionSetDescription(what),
 		progressbar.OptionShowBytes(bytes), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetWidth(width), progressbar.OptionThrottle(60*time.Millisecond))
+		progressbar.OptionSetWidth(width), progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(60*time.Millisecond))
 }
 
 // close takes the bar away.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,6 +29,9 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 // serve runs a server in this process until ctx ends, and once it is ready a
 // session beside it. A session that fails ends the server.
 func (sh *shell) serve(ctx context.Context, cfg platform.Config, log *slog.Logger, session func(context.Context, platform.Facts) error) error {
+	if unknown := platform.UnknownVariables(os.Environ()); len(unknown) > 0 {
+		log.Warn("these variables are no settings of Pinfold: docs/configuration.md lists what is", "variables", strings.Join(unknown, ", "))
+	}
 	p, err := platform.New(ctx, cfg, log)
 	if err != nil {
 		return err

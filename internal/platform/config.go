@@ -111,6 +111,21 @@ func Load(file string, environ []string) (Config, error) {
 	return c, nil
 }
 
+// UnknownVariables returns the names of variables that look like settings and
+// are none, such as misspelt ones.
+func UnknownVariables(environ []string) []string {
+	known, _ := env.GetFieldParams(&Config{}) // cannot fail: Load reads the same fields
+	var unknown []string
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "PINFOLD_") && !slices.ContainsFunc(known, func(f env.FieldParams) bool { return f.Key == name }) {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	return unknown
+}
+
 func (c *Config) readFile(file string) error {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

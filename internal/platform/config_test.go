@@ -3,6 +3,7 @@ package platform
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,5 +63,12 @@ func TestValidateReportsAll(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported in:\n%v", want, err)
 		}
+	}
+}
+
+func TestUnknownVariables(t *testing.T) {
+	got := UnknownVariables([]string{"PINFOLD_REGOIN=x", "PINFOLD_REGION=x", "HOME=/", "PINFOLD_DATA=", "PINFOLD_AIP=1"})
+	if want := []string{"PINFOLD_AIP", "PINFOLD_REGOIN"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -89,7 +89,7 @@ func TestDevColours(t *testing.T) {
 	s.answers("/hello", "one")
 	s.until(s.out, `greeter-dev-hello.*saying one`)
 	s.get("/fail")
-	s.until(s.out, `greeter-dev-fail.*on purpose`)
+	s.until(s.out, `greeter-dev-fail[^\n]*Invoke Error\r\n  TypeError: on purpose\r\n +at `)
 	colours := map[string]string{}
 	for _, m := range coloured.FindAllStringSubmatch(s.out.String(), -1) {
 		if before, seen := colours[m[2]]; seen && before != m[1] {

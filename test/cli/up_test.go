@@ -109,11 +109,12 @@ func TestSecondServerOnOneFolder(t *testing.T) {
 // Flags win over the environment, the environment over the file.
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t).with("PINFOLD_REGION", "eu-west-1", "PINFOLD_ACCOUNT", "222222222222", "PINFOLD_API", "http://127.0.0.1:0")
+	p := newPlace(t).with("PINFOLD_REGOIN", "misspelt", "PINFOLD_REGION", "eu-west-1", "PINFOLD_ACCOUNT", "222222222222", "PINFOLD_API", "http://127.0.0.1:0")
 	file := filepath.Join(p.home, "c.yml")
 	write(t, p.home, map[string]string{"c.yml": "region: eu-central-1\naccount: '111111111111'\nhttp: 127.0.0.1:0\n"})
 	s := p.start("up", "--config", file, "--account", "333333333333", "--json")
 	s.until(s.out, `"account": "333333333333",\s+"region": "eu-west-1"`)
+	s.until(s.err, `"level":"WARN".*PINFOLD_REGOIN`)
 	s.stop()
 }
 

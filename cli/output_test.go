@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/app"
+)
+
+func TestCurlLine(t *testing.T) {
+	const base = "http://127.0.0.1:8080"
+	get := func(path string) app.DeployedRoute {
+		return app.DeployedRoute{Method: "GET", Path: path, URL: base + path}
+	}
+	post := app.DeployedRoute{Method: "POST", Path: "/users/{id}", URL: base + "/users/{id}"}
+	private := get("/private")
+	private.Private = true
+	for _, c := range []struct {
+		name string
+		d    app.Deployed
+		want string
+	}{
+		{"nothing to call", app.Deployed{}, ""},
+		{"the simplest route", app.Deployed{Routes: []app.DeployedRoute{post, get("/a/{b}"), get("/c"), get("/d")}}, "curl " + base + "/c"},
+		{"parameters get a value", app.Deployed{Routes: []app.DeployedRoute{get("/a/{b}/{proxy+}")}}, "curl " + base + "/a/b/proxy"},
+		{"a body", app.Deployed{Routes: []app.DeployedRoute{post}}, "curl -X POST -H 'content-type: application/json' -d '{}' " + base + "/users/id"},
+		{"any method", app.Deployed{Routes: []app.DeployedRoute{{Method: "ANY", Path: "/x", URL: base + "/x"}}}, "curl " + base + "/x"},
+		{"the default route", app.Deployed{Routes: []app.DeployedRoute{{Method: "ANY", Path: "$default", URL: base}}}, "curl " + base + "/"},
+		{"an API key", app.Deployed{Routes: []app.DeployedRoute{private}, APIKeys: []pinfold.APIKey{{Name: "k", Value: "v"}}}, "curl -H 'x-api-key: v' " + base + "/private"},
+		{"a function URL", app.Deployed{Functions: []app.DeployedFunction{{Name: "f", URL: "http://u.lambda-url.localhost/"}}}, "curl http://u.lambda-url.localhost/"},
+		{"what a shell would read", app.Deployed{Routes: []app.DeployedRoute{get("/it's/a*b")}}, `curl '` + base + `/it'\''s/a*b'`},
+	} {
+		if got := curlLine(&c.d); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAlign(t *testing.T) {
+	got := align([][]string{{"a", "bb", "c"}, {"äää", "b"}})
+	if want := "a    bb  c|äää  b "; strings.Join(got, "|") != want {
+		t.Errorf("got %q, want %q", strings.Join(got, "|"), want)
+	}
+}
+
+func TestAgo(t *testing.T) {
+	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	for d, want := range map[time.Duration]string{
+		0: "just now", -time.Second: "just now", 59 * time.Second: "59 s ago", time.Minute: "1 min ago", 3 * time.Hour: "3 h ago", 72 * time.Hour: "2026-01-28",
+	} {
+		if got := ago(now.Add(-d), now); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestBytesText(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1500: "1.5 kB", 2_340_000: "2.3 MB"} {
+		if got := bytesText(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+// Up to as many functions as there are colours, no two have the same.
+func TestLogColours(t *testing.T) {
+	p := (&shell{out: screen{Writer: new(bytes.Buffer)}}).logPrinter(true)
+	seen := map[any]string{}
+	for _, name := range strings.Fields("a b c d e f g h i j") {
+		c := p.color(name)
+		if other, taken := seen[c]; taken {
+			t.Errorf("%s has the colour of %s", name, other)
+		}
+		if p.color(name) != c {
+			t.Errorf("%s changes its colour", name)
+		}
+		seen[c] = name
+	}
+	p.color("one more") // shares one, and must not be without
+}
+
+func TestUnfold(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain":        "plain",
+		"a\t{\"n\":1}": "a\t{\"n\":1}",
+		"a\t{oops":     "a\t{oops",
+		"t\tERROR\tInvoke Error \t{\"errorType\":\"E\",\"stack\":[\"E: x\",\"    at f\"]}": "t\tERROR\tInvoke Error\n  E: x\n      at f",
+	} {
+		if got := unfold(text); got != want {
+			t.Errorf("%q unfolds to %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestParseSince(t *testing.T) {
+	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	for s, want := range map[string]time.Time{
+		"": {}, "5m": now.Add(-5 * time.Minute), "-2h": now.Add(-2 * time.Hour), "2026-01-30T00:00:00Z": time.Date(2026, 1, 30, 0, 0, 0, 0, time.UTC),
+	} {
+		if got, err := parseSince(s, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q: %v, %v; want %v", s, got, err, want)
+		}
+	}
+	if _, err := parseSince("yesterday", now); pinfold.CodeOf(err) != pinfold.Invalid {
+		t.Errorf("yesterday: %v", err)
+	}
+}
