@@ -174,19 +174,28 @@ functions:
 	}
 }
 
+// TestAPIKeysOfVersion2 reads them in their old place.
+func TestAPIKeysOfVersion2(t *testing.T) {
+	a := ok(t, "provider: {name: aws, runtime: nodejs20.x, apiKeys: [old]}\n"+event("http: {method: GET, path: x, private: true}"), nil, serverless.Options{})
+	if want := []pinfold.APIKey{{Name: "old"}}; !slices.Equal(a.APIs[0].APIKeys, want) || len(a.Warnings) != 0 {
+		t.Errorf("keys %+v, warnings %s", a.APIs[0].APIKeys, warnings(a))
+	}
+}
+
 // What asks for protection that is not there must not be open to everybody.
 func TestProtectedRoutesAreLeftOut(t *testing.T) {
 	for name, c := range map[string]struct{ text, unserved, warning string }{
 		"jwt": {"provider: {name: aws, runtime: nodejs20.x, httpApi: {authorizers: {me: {type: jwt, identitySource: a, issuerUrl: b, audience: c}}}}\n" + event("httpApi: {method: GET, path: /x, authorizer: me}"),
 			"authorizer me of GET /x (function hello)", "the route GET /x is left out"},
-		"jwt with scopes":   {event("httpApi: {method: GET, path: /x, authorizer: {name: me, scopes: [a]}}"), "authorizer me of GET /x", "left out"},
-		"custom":            {event("http: {method: GET, path: x, authorizer: {arn: !GetAtt HelloLambdaFunction.Arn}}"), "authorizer", "left out"},
-		"aws_iam":           {event("http: {method: GET, path: x, authorizer: aws_iam}"), "authorizer aws_iam of GET /x", "left out"},
-		"resource policy":   {"provider: {name: aws, runtime: nodejs20.x, apiGateway: {resourcePolicy: [{Effect: Deny}]}}\n" + event("http: GET x"), "resourcePolicy of apiGateway", "the REST API is left out"},
-		"private endpoint":  {"provider: {name: aws, runtime: nodejs20.x, endpointType: private}\n" + event("http: GET x"), "endpointType PRIVATE", "the REST API is left out"},
-		"other integration": {event("http: {method: GET, path: x, integration: lambda}"), "integration lambda of GET /x", "left out"},
-		"asynchronous":      {event("http: {method: GET, path: x, async: true}"), "async of GET /x", "left out"},
-		"image":             {"functions:\n  hello:\n    image: repo:tag\n    events: [{httpApi: GET /x}]\n", "image of function hello", "the function hello is left out"},
+		"jwt with scopes":     {event("httpApi: {method: GET, path: /x, authorizer: {name: me, scopes: [a]}}"), "authorizer me of GET /x", "left out"},
+		"custom":              {event("http: {method: GET, path: x, authorizer: {arn: !GetAtt HelloLambdaFunction.Arn}}"), "authorizer", "left out"},
+		"aws_iam":             {event("http: {method: GET, path: x, authorizer: aws_iam}"), "authorizer aws_iam of GET /x", "left out"},
+		"resource policy":     {"provider: {name: aws, runtime: nodejs20.x, apiGateway: {resourcePolicy: [{Effect: Deny}]}}\n" + event("http: GET x"), "resourcePolicy of apiGateway", "the REST API is left out"},
+		"policy of version 2": {"provider: {name: aws, runtime: nodejs20.x, resourcePolicy: [{Effect: Deny}]}\n" + event("http: GET x"), "resourcePolicy of apiGateway", "the REST API is left out"},
+		"private endpoint":    {"provider: {name: aws, runtime: nodejs20.x, endpointType: private}\n" + event("http: GET x"), "endpointType PRIVATE", "the REST API is left out"},
+		"other integration":   {event("http: {method: GET, path: x, integration: lambda}"), "integration lambda of GET /x", "left out"},
+		"asynchronous":        {event("http: {method: GET, path: x, async: true}"), "async of GET /x", "left out"},
+		"image":               {"functions:\n  hello:\n    image: repo:tag\n    events: [{httpApi: GET /x}]\n", "image of function hello", "the function hello is left out"},
 	} {
 		a := ok(t, c.text, nil, serverless.Options{})
 		if len(a.APIs) != 0 {

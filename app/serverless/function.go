@@ -2,6 +2,7 @@ package serverless
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"pinfold.dev/pinfold"
@@ -36,6 +37,9 @@ var functionName = regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)
 func (r *reader) readFunctions() {
 	all, ok := r.section(r.root.maps("functions"), "functions")
 	if !ok {
+		if len(r.problems) == 0 {
+			r.warn(r.root.at, "the file has no functions: there is nothing that could run")
+		}
 		return
 	}
 	names := map[string]*function{}
@@ -52,6 +56,10 @@ func (r *reader) readFunctions() {
 			}
 			r.warn(k.At, "the function %s is empty and left out", k.Name)
 			continue
+		}
+		if n.Map() == nil && slices.Contains(functionKeys, k.Name) {
+			r.problem(k.At, "%q stands where the functions' names do: write a name above it, and indent the settings of the function below its name", k.Name)
+			return
 		}
 		s, ok := r.section(n, "function "+k.Name)
 		if !ok {
@@ -210,7 +218,12 @@ func (r *reader) role(f *function) string {
 	return text
 }
 
-var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+// Source: EnvironmentVariableName in Lambda's API.
+var environmentName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]+$`)
+
+// execWrapper names a script that is to start the runtime. Source: "Modify the
+// runtime environment" in the Lambda developer guide.
+const execWrapper = "AWS_LAMBDA_EXEC_WRAPPER"
 
 // environment lays the function's variables over the provider's. A null takes
 // a variable away. Source: lib/plugins/aws/package/compile/functions.js and
@@ -229,9 +242,13 @@ func (r *reader) environment(f *function) map[string]string {
 		}
 		for _, k := range m.keys() {
 			if !environmentName.MatchString(k.Name) {
-				r.problem(k.At, "%q in %s is no name of an environment variable: letters, digits and _ only, no digit first", k.Name, label)
+				r.problem(k.At, "%q in %s is no name of an environment variable: a letter, and then letters, digits and _", k.Name, label)
 				continue
 			}
+			if k.Name == execWrapper {
+				r.unserved(k.At, "%s of %s", execWrapper, label)
+			}
+			r.warnLiteral(m.m.Get(k.Name), k.Name, label)
 			value := r.evaluate(m.m.Get(k.Name))
 			if value.IsNull() {
 				delete(env, k.Name)
@@ -253,6 +270,26 @@ func (r *reader) environment(f *function) map[string]string {
 		return nil
 	}
 	return env
+}
+
+// warnLiteral tells of what looks like a variable, is none, and so reaches the
+// function as it is written.
+func (r *reader) warnLiteral(n *doc.Node, name, label string) {
+	text, _ := n.Text()
+	t, err := parseTemplate(text)
+	if err != nil || strings.Contains(text, `\${`) {
+		return // told elsewhere, or meant
+	}
+	for _, p := range t {
+		if _, after, found := strings.Cut(p.text, "${"); found {
+			hint := "a variable looks like ${self:custom.name}"
+			if strings.HasPrefix(after, "AWS::") {
+				hint = "write !Sub before the text"
+			}
+			r.warn(n.At, "%s in %s holds %q, which is passed on as it is: %s", name, label, clip("${"+after), hint)
+			return
+		}
+	}
 }
 
 func (r *reader) logging(f *function) {
@@ -286,11 +323,7 @@ func (r *reader) checkUnserved(f *function) {
 			r.problem(f.m.KeyAt("image"), "the function %s has an image and a handler: it can have one of them", f.key)
 		}
 	} else if f.get("handler") == nil {
-		hint := ""
-		if close := doc.Closest("handler", f.m.Names()); close != "" {
-			hint = "; did you mean that by " + close + "?"
-		}
-		r.problem(f.keyAt, "the function %s has no handler: write \"handler: FILE.EXPORT\", such as src/hello.handler%s", f.key, hint)
+		r.problem(f.keyAt, "the function %s has no handler: write \"handler: FILE.EXPORT\", such as src/hello.handler%s", f.key, f.meant("handler"))
 	}
 	for _, s := range []struct{ key, why string }{
 		{"provisionedConcurrency", "instances are started when they are needed"},

@@ -2,7 +2,10 @@ package serverless
 
 import (
 	"archive/zip"
+	"errors"
+	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,8 +22,12 @@ func (p *packer) artifact(full, name string, at app.Position) *app.Source {
 	s := &app.Source{Name: name, Artifact: full}
 	p.made[full] = s
 	z, err := zip.OpenReader(full)
-	if err != nil {
-		p.r.problem(at, "cannot read the package %s: %v: build it first, or correct its path", full, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		p.r.problem(at, "there is no file %s: build it first, or correct its path", p.r.shown(full))
+		return s
+	case err != nil:
+		p.r.problem(at, "cannot read the package %s (%v): build it again", p.r.shown(full), err)
 		return s
 	}
 	defer func() { _ = z.Close() }()
@@ -29,6 +36,14 @@ func (p *packer) artifact(full, name string, at app.Position) *app.Source {
 	}
 	slices.Sort(s.Files)
 	return s
+}
+
+// shown returns a path as it would be written in the manifest.
+func (r *reader) shown(full string) string {
+	if rel, err := filepath.Rel(r.dir, full); err == nil && filepath.IsLocal(rel) {
+		return filepath.ToSlash(rel)
+	}
+	return full
 }
 
 // language is how a runtime finds the file of a handler.
@@ -56,9 +71,9 @@ func (r *reader) checkHandler(f *function) {
 	case strings.HasPrefix(runtime, "python"):
 		r.checkFile(f, python, at, "src/hello.handler", pythonModule)
 	case strings.HasPrefix(runtime, "provided"):
-		r.missing(f, at, []string{"bootstrap"}, "the program of the runtime "+runtime)
+		r.missing(f, at, []string{"bootstrap"}, "the program of the runtime "+runtime, "; build it before you deploy, such as: "+goBuild+" -o bootstrap")
 	case runtime == "go1.x":
-		r.missing(f, at, []string{"bootstrap", path.Clean(handler)}, "the program of the runtime go1.x")
+		r.missing(f, at, []string{"bootstrap", path.Clean(handler)}, "the program of the runtime go1.x", "; build it before you deploy, such as: "+goBuild+" -o "+path.Clean(handler))
 	}
 }
 
@@ -91,7 +106,7 @@ func (r *reader) checkFile(f *function, l language, at app.Position, example str
 		r.problem(at, "the handler %q of function %s does not name a file and an export: write FILE.EXPORT, such as %s", handler, f.key, example)
 		return
 	}
-	if strings.HasPrefix(module, "../") {
+	if !filepath.IsLocal(filepath.FromSlash(module)) {
 		r.problem(at, "the handler %q of function %s is outside of the application's folder", handler, f.key)
 		return
 	}
@@ -112,8 +127,39 @@ func (r *reader) checkFile(f *function, l language, at app.Position, example str
 			return
 		}
 	}
-	r.missing(f, at, wanted, "the file of the handler "+handler)
+	for _, ending := range append(slices.Clone(l.endings), l.sources...) {
+		if first, _, _ := strings.Cut(export, "."); "."+first == ending {
+			r.warn(at, "the handler %q of function %s names the export %s of %s: write FILE.EXPORT without the file's ending, such as %s", handler, f.key, export, module+ending, example)
+		}
+	}
+	r.missing(f, at, wanted, "the file of the handler "+handler, r.elsewhere(s, l, handler, wanted[0]))
 }
+
+// elsewhere suggests a file in place of one that is missing: one of almost that
+// name, or of that name in another folder.
+func (r *reader) elsewhere(s *app.Source, l language, handler, wanted string) string {
+	meant := doc.Closest(wanted, s.Files)
+	if i := strings.LastIndexByte(handler, '.'); i > 0 {
+		folders := strings.ReplaceAll(handler[:i], ".", "/") // src.hello.handler, as in Python
+		for _, ending := range l.endings {
+			if r.holdsFile(s, folders+ending) {
+				return "; write " + folders + handler[i:]
+			}
+		}
+	}
+	for _, name := range s.Files {
+		if meant == "" && path.Base(name) == path.Base(wanted) && !strings.Contains(name, "node_modules/") {
+			meant = name
+		}
+	}
+	if meant == "" {
+		return ""
+	}
+	return "; did you mean " + meant + "?"
+}
+
+// goBuild builds a program that runs on any Linux.
+const goBuild = "GOOS=linux CGO_ENABLED=0 go build"
 
 func (r *reader) holdsFile(s *app.Source, names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool {
@@ -124,7 +170,7 @@ func (r *reader) holdsFile(s *app.Source, names ...string) bool {
 
 // behindLink reports whether a folder on the way to a name is a link in the package.
 func (r *reader) behindLink(s *app.Source, name string) bool {
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+	for dir := path.Dir(name); dir != "." && dir != "/"; dir = path.Dir(dir) {
 		if _, found := slices.BinarySearch(s.Files, dir); found && s.Artifact == "" {
 			return r.exists(s, name)
 		}
@@ -142,8 +188,8 @@ func (r *reader) exists(s *app.Source, name string) bool {
 }
 
 // missing tells that none of some files is in the package, and what may be the
-// reason.
-func (r *reader) missing(f *function, at app.Position, wanted []string, what string) {
+// reason; hint is what to do about it if nothing else is found.
+func (r *reader) missing(f *function, at app.Position, wanted []string, what, hint string) {
 	s := f.app.Source
 	if r.holdsFile(s, wanted...) {
 		return
@@ -158,7 +204,7 @@ func (r *reader) missing(f *function, at app.Position, wanted []string, what str
 	}
 	names += wanted[len(wanted)-1]
 	if s.Artifact != "" {
-		r.problem(at, "%s of function %s is missing: there is no %s in %s", what, f.key, names, s.Artifact)
+		r.problem(at, "%s of function %s is missing: there is no %s in %s", what, f.key, names, r.shown(s.Artifact))
 		return
 	}
 	for _, name := range wanted {
@@ -166,10 +212,6 @@ func (r *reader) missing(f *function, at app.Position, wanted []string, what str
 			r.problem(at, "%s of function %s is left out of its package: %s is there, add it to package.patterns", what, f.key, name)
 			return
 		}
-	}
-	hint := ""
-	if close := doc.Closest(wanted[0], s.Files); close != "" {
-		hint = "; did you mean " + close + "?"
 	}
 	r.problem(at, "%s of function %s is missing: there is no %s%s", what, f.key, names, hint)
 }

@@ -1,6 +1,9 @@
 package serverless
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -73,6 +76,10 @@ func (r *reader) layerSource(l *layer) *app.Source {
 		r.problem(l.m.Get("path").At, "the folder %s of layer %s is outside of the application's folder", path, l.key)
 		return nil
 	}
+	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
+		r.problem(l.m.Get("path").At, "there is no folder %s for the layer %s: build it first, or correct its path", path, l.key)
+		return nil
+	}
 	return r.folderSource(root, "layer "+l.key, r.layerPatterns(p), l.m.Get("path").At)
 }
 
@@ -84,6 +91,9 @@ func (r *reader) layersOf(f *function) []string {
 		r.problem(s.m.KeyAt("layers"), "%s are %d, and Lambda allows 5", f.label("layers"), len(layers))
 	}
 	for _, l := range layers {
+		if parts := strings.Split(l, ":"); parts[0] == "arn" && len(parts) > 4 && parts[4] != r.opts.Target.Account {
+			r.warn(s.m.KeyAt("layers"), "the layer %s is another account's: Pinfold has it only if you publish it here, with `aws lambda publish-layer-version`, and name that ARN", l)
+		}
 		if !strings.HasPrefix(l, "arn:") && !r.isLayer(l) {
 			r.problem(s.m.KeyAt("layers"), "%q in %s is no layer: name one of this file with {Ref: NameLambdaLayer}, or another by its ARN with a version", l, s.label("layers"))
 		}

@@ -133,7 +133,11 @@ func (r *reader) source(f *function) *app.Source {
 	if len(own.patterns)+len(own.include)+len(own.exclude) > 0 {
 		r.warn(own.at, "%s has no effect: patterns of a function count with \"individually: true\" there or in the package section of the file", f.label("package"))
 	}
-	return r.folderSource(r.dir, "service", r.rules(packaging{section: section{r: r}}, true), r.root.at)
+	at := r.root.at
+	if r.service.m != nil {
+		at = r.root.m.KeyAt("package")
+	}
+	return r.folderSource(r.dir, "service", r.rules(packaging{section: section{r: r}}, true), at)
 }
 
 // artifact returns a zip file that somebody else made.

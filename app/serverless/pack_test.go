@@ -112,7 +112,11 @@ func TestHandlers(t *testing.T) {
 		"{handler: a.f, package: {artifact: gone.zip}}":               "build it first",
 		"{handler: a.f, package: {artifact: broken.zip}}":             "cannot read the package",
 		"{handler: a.f, package: {artifact: 's3://b/k'}}":             "is in S3",
-		"handlr: a.f": "has no handler",
+		"{handler: py.f, runtime: python3.12}":                        "there is no py.py, py/__init__.py or py.so; did you mean src/py.py?",
+		"handler: src.es.f":                                           "there is no src.js, src.mjs or src.cjs; write src/es.f",
+		"{handler: .//etc/x.f}":                                       "outside of the application's folder",
+		"{handler: ..py.f, runtime: python3.12}":                      "outside of the application's folder",
+		"handlr: a.f":                                                 "has no handler",
 	} {
 		text := "plugins: [serverless-esbuild]\npackage: {patterns: ['!out.js']}\nfunctions:\n  f: " + f + "\n"
 		if !strings.HasPrefix(f, "{") {
@@ -135,13 +139,14 @@ func TestPackageProblems(t *testing.T) {
 		"package: {patterns: ['../x/**']}":          "reaches out of the application's folder",
 		"package: {patterns: ['src/!(a)/**']}":      "are not understood",
 		"package: {patterns: ['[']}":                "is not a pattern",
-		"package: {patterns: ['!**']}":              "the package of service is empty",
-		"package: {artifact: gone.zip}":             "cannot read the package",
+		"package: {patterns: ['!**']}":              "serverless.yml:6:1: the package of service is empty",
+		"package: {artifact: gone.zip}":             "serverless.yml:6:21: there is no file gone.zip: build it first",
+		"package: {artifact: hello.js}":             "cannot read the package hello.js (zip: not a valid zip file): build it again",
 		"layers: {l: {}}":                           "the layer l has no content",
-		"layers: {l: {path: gone}}":                 "there is no folder",
+		"layers: {l: {path: gone}}":                 "there is no folder gone for the layer l: build it first",
 		"layers: {l: {path: ../x}}":                 "outside of the application's folder",
 		"layers: {l: {path: /tmp}}":                 "outside of the application's folder",
-		"layers: {l: {package: {artifact: g.zip}}}": "cannot read the package",
+		"layers: {l: {package: {artifact: g.zip}}}": "there is no file g.zip",
 	} {
 		_, err := read(t, map[string]string{"serverless.yml": manifest(text + "\n")}, serverless.Options{})
 		problems, isProblems := errors.AsType[app.Problems](err)

@@ -77,16 +77,23 @@ func TestManifestProblems(t *testing.T) {
 		"service: shop\n": "the provider is missing",
 		"service: shop\nprovider: {name: google}\n": "the provider is \"google\"",
 		"service: shop\nprovider: [aws]\n":          "provider",
-		"- a\n":                                     "the file holds a list",
+		"- a\n":                                     "the file holds a list and no application: begin it with",
 		"":                                          "the file holds nothing",
-		"service: [a\n":                             "this is not YAML",
-		"service:\n\tname: a\n":                     "serverless.yml:2:1",
-		"service: a\nservice: b\n":                  `the key "service" is here a second time`,
-		"service: shop\nprovider: aws\nfunctions: [a]\n":                                                          "functions must be a list of maps",
-		"service: shop\nprovider: aws\nfunctions: 5\n":                                                            "functions must be a map or a list of maps",
-		"service: shop\nprovider: aws\nfunctions: {a: 5}\n":                                                       "function a must be a map of settings",
-		"service: shop\nprovider: aws\nfunctions:\n  a:\n  handler: x.y\n":                                        `the function a is empty, and "handler" stands beside it: indent`,
-		"service: shop\nprovider: aws\nfunctions:\n  a b: {handler: hello.handler}\n":                             "may hold letters, digits",
+		"Transform: AWS::Serverless-2016-10-31\nResources: {}\n":                                                  "serverless.yml:2:1: this is a template of CloudFormation or SAM",
+		"service: shop\nprovider: google\n":                                                                       "serverless.yml:2:11: the provider is \"google\"",
+		"service: shop\nProvider: {name: aws}\n":                                                                  "the provider is missing: write \"provider:\" with \"name: aws\" and a runtime below it; did you mean that by Provider?",
+		"Service: shop\nprovider: aws\n":                                                                          "did you mean that by Service?",
+		"service: shop\nprovider: aws\nfunctions:\n  - handler: hello.handler\n    name: x\n":                     `serverless.yml:4:5: "handler" stands where the functions' names do`,
+		"service: shop\nprovider: aws\nfunctions:\n  a: {handler: hello.handler, events: [http: {path: {id}}]}\n": "put quotes around a text that begins with {",
+		"service: shop\nprovider: {name: aws, environment: {X: 1}}\nfunctions: {a: {handler: hello.handler}}\n":   `"X" in environment of provider is no name of an environment variable`,
+		"service: [a\n":                                                               "this is not YAML",
+		"service:\n\tname: a\n":                                                       "serverless.yml:2:1",
+		"service: a\nservice: b\n":                                                    `the key "service" is here a second time`,
+		"service: shop\nprovider: aws\nfunctions: [a]\n":                              "functions must be a list of maps",
+		"service: shop\nprovider: aws\nfunctions: 5\n":                                "functions must be a map or a list of maps",
+		"service: shop\nprovider: aws\nfunctions: {a: 5}\n":                           "function a must be a map of settings",
+		"service: shop\nprovider: aws\nfunctions:\n  a:\n  handler: x.y\n":            `the function a is empty, and "handler" stands beside it: indent`,
+		"service: shop\nprovider: aws\nfunctions:\n  a b: {handler: hello.handler}\n": "may hold letters, digits",
 		"service: shop\nprovider: aws\nfunctions:\n  " + strings.Repeat("a", 60) + ": {handler: hello.handler}\n": "Lambda allows 64",
 		"service: shop\nprovider: {name: aws, stage: '${opt:x}'}\n":                                               "the option --x was not given",
 		"service: shop\nprovider: {name: aws, role: Nope}\nfunctions: {a: {handler: hello.handler}}\n":            "there is no resource or parameter Nope",
@@ -162,6 +169,67 @@ x-notes: {}
 	}
 }
 
+// TestWarningsOfWhatSurprises tells of what a manifest says and nobody would
+// notice until it runs.
+func TestWarningsOfWhatSurprises(t *testing.T) {
+	a := ok(t, `
+provider:
+  name: aws
+  runtime: nodejs20.x
+  environment:
+    PSEUDO: arn:aws:sqs:${AWS::Region}
+    DOTTED: x-${self.service}
+    MEANT: '\${HOME}'
+    FINE: !Sub '${AWS::Region}'
+functions:
+  hello:
+    handler: hello.js
+    layers: ['arn:aws:lambda:us-east-1:753240598075:layer:LambdaAdapterLayerX86:25']
+    environment: {AWS_LAMBDA_EXEC_WRAPPER: /opt/bootstrap}
+`, nil, serverless.Options{})
+	for _, says := range []string{
+		`serverless.yml:7:13: PSEUDO in environment of provider holds "${AWS::Region}", which is passed on as it is: write !Sub before the text`,
+		`DOTTED in environment of provider holds "${self.service}", which is passed on as it is: a variable looks like ${self:custom.name}`,
+		`the handler "hello.js" of function hello names the export js of hello.js: write FILE.EXPORT without the file's ending`,
+		"the layer arn:aws:lambda:us-east-1:753240598075:layer:LambdaAdapterLayerX86:25 is another account's",
+	} {
+		if !strings.Contains(warnings(a), says) {
+			t.Errorf("no warning %q", says)
+		}
+	}
+	if strings.Contains(warnings(a), "MEANT") || strings.Contains(warnings(a), "FINE") {
+		t.Error("a warning about what is fine")
+	}
+	if t.Failed() {
+		t.Logf("told:\n%s", warnings(a))
+	}
+	if len(a.Unserved) != 1 || a.Unserved[0].What != "AWS_LAMBDA_EXEC_WRAPPER of environment of function hello" || a.Unserved[0].At.Line != 15 {
+		t.Errorf("unserved %+v", a.Unserved)
+	}
+	if a := ok(t, "functions:\n", nil, serverless.Options{}); !strings.Contains(warnings(a), "the file has no functions") {
+		t.Errorf("nothing to run: %s", warnings(a))
+	}
+}
+
+func TestBuildHintOfPrograms(t *testing.T) {
+	for f, says := range map[string]string{
+		"{handler: any, runtime: provided.al2023}": "there is no bootstrap; build it before you deploy, such as: GOOS=linux CGO_ENABLED=0 go build -o bootstrap",
+		"{handler: bin/x, runtime: go1.x}":         "there is no bootstrap or bin/x; build it before you deploy, such as: GOOS=linux CGO_ENABLED=0 go build -o bin/x",
+	} {
+		_, err := read(t, map[string]string{"serverless.yml": manifest("functions: {f: " + f + "}\n")}, serverless.Options{})
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %s", f, err, says)
+		}
+	}
+}
+
+func TestABadStageIsToldOnce(t *testing.T) {
+	_, err := read(t, map[string]string{"serverless.yml": manifest("")}, serverless.Options{Stage: "feature/x"})
+	if err == nil || err.Error() != `the stage must be a name of letters, digits and dashes, not "feature/x"` {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestNamesThatRefer(t *testing.T) {
 	a := ok(t, `
 provider:
@@ -215,7 +283,7 @@ func FuzzRead(f *testing.F) {
 	for _, seed := range []string{
 		manifest(""), manifest(event("httpApi: GET /x")), manifest(event("http: {path: a, method: get, cors: {origins: [a]}}")),
 		manifest("custom: {a: '${self:custom.b}', b: '${file(x.yml):y, ''z''}'}\npackage: {patterns: ['${self:custom.a}', '!**']}"),
-		manifest("functions: {hello: {handler: hello.handler, url: {cors: true}, layers: [{Ref: LLambdaLayer}], environment: {A: !Sub '${AWS::Region}'}}}\nlayers: {l: {path: .}}"),
+		manifest("functions: {hello: {handler: hello.handler, url: {cors: true}, layers: [{Ref: LLambdaLayer}], environment: {VAR: !Sub '${AWS::Region}'}}}\nlayers: {l: {path: .}}"),
 		manifest("resources: {Resources: {T: {Type: 'AWS::SNS::Topic', Properties: {TopicName: !Ref T}}}, Outputs: {O: {Value: !GetAtt T.TopicName}}, Conditions: {C: !Not [!Condition C]}}"),
 		"service: ${self:}\nprovider: ${self:provider}\nfunctions: ${self:functions}",
 		manifest("provider: {name: aws, apiGateway: {apiKeys: [a, {b: [c]}]}, iam: {role: {statements: [{Effect: Allow}]}}}\n" + event("http: {path: GET /, private: true}")),
@@ -247,13 +315,13 @@ func FuzzVariable(f *testing.F) {
 			t.Skip("looks outside of the folder")
 		}
 		quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
-		write(t, dir, "serverless.yml", manifest("custom:\n  v: "+quoted+"\nprovider: {name: aws, runtime: nodejs20.x, environment: {V: "+quoted+"}}\n"))
+		write(t, dir, "serverless.yml", manifest("custom:\n  v: "+quoted+"\nprovider: {name: aws, runtime: nodejs20.x, environment: {VAR: "+quoted+"}}\n"))
 		a, err := serverless.Read(t.Context(), dir, serverless.Options{Target: target})
 		if (a == nil) == (err == nil) {
 			t.Fatalf("%v %v", a, err)
 		}
-		if err == nil && !strings.Contains(text, "${") && !strings.ContainsAny(text, "\r\n\\ \t\u0085\u2028\u2029\ufeff") && a.Functions[0].Config.Environment["V"] != text {
-			t.Fatalf("%q became %q", text, a.Functions[0].Config.Environment["V"])
+		if err == nil && !strings.Contains(text, "${") && !strings.ContainsAny(text, "\r\n\\ \t\u0085\u2028\u2029\ufeff") && a.Functions[0].Config.Environment["VAR"] != text {
+			t.Fatalf("%q became %q", text, a.Functions[0].Config.Environment["VAR"])
 		}
 	})
 }

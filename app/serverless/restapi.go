@@ -176,13 +176,15 @@ func (r *reader) restAPI(drafts []draft) {
 	}
 	s.unservedKeys([][2]string{
 		{"restApiId", "the existing REST API of apiGateway.restApiId"}, {"disableDefaultEndpoint", "disableDefaultEndpoint of apiGateway"},
-		{"usagePlan", "usagePlan of apiGateway (quotas and rates)"}, {"resourcePolicy", "resourcePolicy of apiGateway"},
 	})
+	either(s, p, "usagePlan").unservedKeys([][2]string{{"usagePlan", "usagePlan of apiGateway (quotas and rates)"}})
+	policy := either(s, p, "resourcePolicy")
+	policy.unservedKeys([][2]string{{"resourcePolicy", "resourcePolicy of apiGateway"}})
 	if s.has("minimumCompressionSize") {
 		r.warn(s.m.KeyAt("minimumCompressionSize"), "minimumCompressionSize is ignored: responses are passed on as functions give them")
 	}
-	if private := strings.EqualFold(p.text("endpointType"), "PRIVATE"); private || s.has("resourcePolicy") {
-		at, why := s.m.KeyAt("resourcePolicy"), "a resourcePolicy"
+	if private := strings.EqualFold(p.text("endpointType"), "PRIVATE"); private || policy.has("resourcePolicy") {
+		at, why := policy.m.KeyAt("resourcePolicy"), "a resourcePolicy"
 		if private {
 			at, why = p.m.KeyAt("endpointType"), "endpointType PRIVATE"
 			r.unserved(at, "endpointType PRIVATE")
@@ -196,7 +198,7 @@ func (r *reader) restAPI(drafts []draft) {
 		api.Name = name
 	}
 	api.BinaryMediaTypes = s.texts("binaryMediaTypes")
-	api.APIKeys = r.apiKeys(s)
+	api.APIKeys = r.apiKeys(either(s, p, "apiKeys"))
 	for _, d := range drafts {
 		if d.route.APIKeyRequired && len(api.APIKeys) == 0 {
 			r.warn(d.at, "the route %s is private, and nobody can call it: provider.apiGateway.apiKeys names no key", d)

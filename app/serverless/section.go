@@ -106,9 +106,19 @@ func (s section) text(key string) string {
 	}
 	text, ok := n.Text()
 	if !ok {
-		s.r.problem(n.At, "%s must be a text, not %s", s.label(key), n.What())
+		hint := ""
+		if isBraces(n) {
+			hint = ": put quotes around a text that begins with {"
+		}
+		s.r.problem(n.At, "%s must be a text, not %s%s", s.label(key), n.What(), hint)
 	}
 	return text
+}
+
+// isBraces reports whether a map is likely to be a text in braces, {proxy+}.
+func isBraces(n *doc.Node) bool {
+	names := n.Map().Names()
+	return len(names) == 1 && n.Map().Get(names[0]).IsNull()
 }
 
 // whole returns a whole number between low and high, or missing if there is none.
@@ -213,6 +223,14 @@ func (s section) oneOf(key, missing string, words ...string) string {
 	}
 	s.r.problem(s.m.Get(key).At, "%s must be one of %s, not %q%s", s.label(key), strings.Join(words, ", "), text, doc.DidYouMean(text, words))
 	return missing
+}
+
+// meant returns a hint if a key is missing and another looks like it.
+func (s section) meant(key string) string {
+	if closest := doc.Closest(key, s.m.Names()); closest != "" {
+		return "; did you mean that by " + closest + "?"
+	}
+	return ""
 }
 
 // known warns of keys that nobody reads, as the framework does.

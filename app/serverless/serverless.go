@@ -88,7 +88,10 @@ func Read(ctx context.Context, dir string, opts Options) (*app.Application, erro
 		return nil, err
 	}
 	if manifest.Map() == nil {
-		return nil, app.Problems{{At: app.Position{File: name, Line: 1}, Message: "the file holds " + manifest.What() + ", not an application: it begins with \"service: NAME\""}}
+		return nil, app.Problems{{At: app.Position{File: name, Line: 1}, Message: "the file holds " + manifest.What() + " and no application: begin it with \"service: NAME\""}}
+	}
+	if at := manifest.Map().KeyAt("Resources"); manifest.Map().Get("service") == nil && at != (app.Position{}) {
+		return nil, app.Problems{{At: at, Message: "this is a template of CloudFormation or SAM, which Pinfold does not read yet: write the application as serverless.yml"}}
 	}
 	r := newReader(ctx, root, name, manifest, opts)
 	r.read()

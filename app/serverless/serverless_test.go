@@ -136,7 +136,7 @@ provider:
   versionFunctions: false
   tags: {team: shop, kind: all}
   layers: [arn:aws:lambda:us-east-1:123456789012:layer:tools:3]
-  environment: {A: from provider, B: 2, C: true, D: gone, E: 1.50}
+  environment: {AA: from provider, BB: 2, CC: true, DD: gone, EE: 1.50}
   logs: {lambda: {logFormat: json, systemLogLevel: warn}}
   iam:
     role:
@@ -147,7 +147,7 @@ provider:
 functions:
   hello:
     handler: hello.handler
-    environment: {A: from function, D: null, T: !Ref Table, F: !GetAtt WorkDasherUnderscore1LambdaFunction.Arn, URL: !GetAtt HelloLambdaFunctionUrl.FunctionUrl}
+    environment: {AA: from function, DD: null, TABLE: !Ref Table, FN: !GetAtt WorkDasherUnderscore1LambdaFunction.Arn, URL: !GetAtt HelloLambdaFunctionUrl.FunctionUrl}
     reservedConcurrency: 0
     tags: {kind: one}
     url: {cors: true, invokeMode: response_stream}

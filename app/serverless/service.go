@@ -31,6 +31,7 @@ var providerKeys = []string{
 	"logRetentionInDays", "logDataProtectionPolicy", "logs", "notificationArns", "rollbackConfiguration", "runtimeManagement", "s3", "stackParameters",
 	"stackPolicy", "tracing", "vpc", "vpcEndpointIds", "websocket", "websocketsApiName", "websocketsApiRouteSelectionExpression", "websocketsDescription",
 	"kinesis", "alb", "cloudFront", "snapStart", "resolver", "resolvers",
+	"apiKeys", "usagePlan", "resourcePolicy", // version 2's place for those of apiGateway
 }
 
 var (
@@ -56,7 +57,7 @@ func (r *reader) readService() {
 	}
 	switch {
 	case r.app.Name == "" && len(r.problems) == 0:
-		r.problem(r.root.at, "the application has no name: begin the file with \"service: NAME\"")
+		r.problem(r.root.at, "the application has no name: begin the file with \"service: NAME\"%s", r.root.meant("service"))
 	case r.app.Name != "" && !serviceName.MatchString(r.app.Name):
 		r.problem(at, "service must be a name of letters, digits and dashes that begins with a letter, not %q", r.app.Name)
 	}
@@ -66,7 +67,12 @@ func (r *reader) readService() {
 		stage = "dev"
 	}
 	if !stageName.MatchString(stage) {
-		r.problem(r.provider().m.KeyAt("stage"), "the stage must be a name of letters, digits and dashes, not %q", stage)
+		at := r.provider().m.KeyAt("stage")
+		if r.opts.Stage != "" {
+			at = app.Position{} // the command line's
+		}
+		r.problem(at, "the stage must be a name of letters, digits and dashes, not %q", stage)
+		stage = "dev"
 	}
 	r.app.Stage = stage
 	r.readProvider()
@@ -92,11 +98,15 @@ func (r *reader) readProvider() {
 	}
 	switch {
 	case r.root.m.Get("provider") == nil:
-		r.problem(r.root.at, "the provider is missing: write \"provider:\" with \"name: aws\" and a runtime below it")
+		r.problem(r.root.at, "the provider is missing: write \"provider:\" with \"name: aws\" and a runtime below it%s", r.root.meant("provider"))
 	case name == "":
 		r.warn(p.at, "provider has no name: it is taken as aws")
 	case name != "aws":
-		r.problem(p.m.KeyAt("name"), "the provider is %q: Pinfold runs applications that are written for aws", name)
+		at := p.at
+		if p.m != nil {
+			at = p.m.KeyAt("name")
+		}
+		r.problem(at, "the provider is %q: Pinfold runs applications that are written for aws", name)
 	}
 	p.known(providerKeys...)
 	if region := p.text("region"); region != "" && region != r.opts.Target.Region {

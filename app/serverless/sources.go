@@ -72,7 +72,11 @@ func (s *sources) ask(v *resolver, kind string, q question) (*doc.Node, string, 
 		return s.self(v, q)
 	case "opt":
 		value, ok := s.option(q.address)
-		return text(value, ok, fmt.Sprintf("the option --%s was not given", q.address))
+		how := "give it"
+		if q.address != "stage" {
+			how = fmt.Sprintf("give its value with --param '%s=VALUE'", name)
+		}
+		return text(value, ok, fmt.Sprintf("the option --%s was not given: %s", q.address, how))
 	case "env":
 		value, ok := s.env(q.address)
 		return text(value, ok, fmt.Sprintf("the environment variable %s is not set%s", q.address, s.dotenvHint(v)))
@@ -108,30 +112,37 @@ func (s *sources) self(v *resolver, q question) (*doc.Node, string, error) {
 		case "provider.region":
 			return doc.New(q.node.At, s.opts.Target.Region), "", nil
 		}
-		parent, last := v.root, q.address
-		if i := strings.LastIndexByte(q.address, '.'); i >= 0 {
-			last = q.address[i+1:]
-			if parent, err = v.lookup(v.root, q.address[:i]); err != nil {
-				return nil, "", err
-			}
-		}
-		return nil, fmt.Sprintf("there is no %s in the file%s", q.address, doc.DidYouMean(last, parent.Map().Names())), nil
+		why, err := v.missing(q.address)
+		return nil, why, err
 	}
 	return value, "", nil
 }
 
-func (s *sources) option(name string) (string, bool) {
-	switch name {
-	case "stage", "s":
-		if s.opts.Stage != "" {
-			return s.opts.Stage, true
+// missing names the first part of an address that the manifest does not have.
+func (v *resolver) missing(address string) (string, error) {
+	parent, path := v.root, ""
+	for key := range strings.SplitSeq(address, ".") {
+		path += key
+		next, err := v.lookup(parent, key)
+		if err != nil {
+			return "", err
 		}
-	case "region", "r":
-		if _, ok := s.opts.Opts[name]; !ok {
-			return "", false
+		if next.IsNull() {
+			return fmt.Sprintf("there is no %s in the file%s", path, doc.DidYouMean(key, parent.Map().Names())), nil
 		}
+		parent, path = next, path+"."
 	}
-	value, ok := s.opts.Opts[name]
+	return "there is no " + address + " in the file", nil
+}
+
+func (s *sources) option(name string) (string, bool) {
+	if (name == "stage" || name == "s") && s.opts.Stage != "" {
+		return s.opts.Stage, true
+	}
+	if value, ok := s.opts.Opts[name]; ok {
+		return value, true
+	}
+	value, ok := s.opts.Params["opt:"+name]
 	return value, ok
 }
 

@@ -9,8 +9,8 @@ import (
 	"pinfold.dev/pinfold/app/serverless"
 )
 
-// value reads a manifest in which the environment variable V is an expression,
-// and returns what V becomes.
+// value reads a manifest in which the environment variable VAR is an expression,
+// and returns what VAR becomes.
 func value(t *testing.T, expression string) (string, error) {
 	t.Helper()
 	a, err := read(t, map[string]string{
@@ -19,7 +19,7 @@ useDotenv: true
 params:
   default: {size: small, color: red}
   test: {size: large, nothing: null}
-provider: {name: aws, runtime: nodejs20.x, environment: {V: ` + expression + `}}
+provider: {name: aws, runtime: nodejs20.x, environment: {VAR: ` + expression + `}}
 functions: {hello: {handler: hello.handler}}
 custom:
   name: value
@@ -44,14 +44,14 @@ custom:
 		".env":            "FROM_DOTENV=default\n",
 		".env.test":       "FROM_DOTENV=stage\nBOTH=dotenv\n",
 	}, serverless.Options{
-		Stage: "test", Params: map[string]string{"color": "blue", "given": "1", "ssm:/given": "secret", "import:Exported": "imported", "git:sha1": "abc"}, Opts: map[string]string{"flavor": "sweet"},
+		Stage: "test", Params: map[string]string{"color": "blue", "given": "1", "ssm:/given": "secret", "import:Exported": "imported", "git:sha1": "abc", "opt:region": "eu-west-1"}, Opts: map[string]string{"flavor": "sweet"},
 		Env: env(map[string]string{"SET": "on", "EMPTY": "", "BOTH": "process", "YES": "TRUE", "DOLLAR": "${self:service}"}),
 	})
 	if err != nil {
 		return "", err
 	}
 	b, err := json.Marshal(a.Functions[0].Config.Environment)
-	return strings.TrimSuffix(strings.TrimPrefix(string(b), `{"V":`), "}"), err
+	return strings.TrimSuffix(strings.TrimPrefix(string(b), `{"VAR":`), "}"), err
 }
 
 func TestVariables(t *testing.T) {
@@ -100,6 +100,7 @@ func TestVariables(t *testing.T) {
 		"a $ b ${ c $$ {d} ${E} ${e} ${e.f}":                    `"a $ b ${ c $$ {d} ${E} ${e} ${e.f}"`,
 		"'\\${self:custom.name}'":                               `"${self:custom.name}"`,
 		"${ssm:/given}-${git:sha1}":                             `"secret-abc"`,
+		"${opt:region}":                                         `"eu-west-1"`,
 		"!ImportValue Exported":                                 `"imported"`,
 		"${ssm:/a/b, 'instead'}":                                `"instead"`,
 		"${cf:other.Output, self:custom.name}":                  `"value"`,
@@ -128,10 +129,12 @@ func unhtml(s string) string {
 
 func TestVariableProblems(t *testing.T) {
 	for expression, says := range map[string][]string{
-		"${self:custom.nane}":               {"serverless.yml:6:62: cannot resolve ${self:custom.nane}: there is no custom.nane in the file", `did you mean "name"`, "${self:custom.nane, 'value'}"},
-		"x-${env:NOPE}":                     {"serverless.yml:6:64:", "environment variable NOPE is not set"},
-		"${opt:none}":                       {"the option --none was not given"},
-		"${opt:none, env:NOPE}":             {"the option --none was not given; the environment variable NOPE is not set"},
+		"${self:custom.nane}":               {"serverless.yml:6:64: cannot resolve ${self:custom.nane}: there is no custom.nane in the file", `did you mean "name"`, "${self:custom.nane, 'value'}"},
+		"x-${env:NOPE}":                     {"serverless.yml:6:66:", "environment variable NOPE is not set"},
+		"${opt:none}":                       {"the option --none was not given: give its value with --param 'opt:none=VALUE' (or give a default"},
+		"${self:custom.tabels.dev.name}":    {"there is no custom.tabels in the file"},
+		"${self:custom.map.w.z}":            {"there is no custom.map.w in the file"},
+		"${opt:none, env:NOPE}":             {"the option --none was not given: give its value with --param 'opt:none=VALUE'; the environment variable NOPE is not set"},
 		"${param:sise}":                     {"no parameter sise for the stage test", `did you mean "size"`, "--param sise=VALUE"},
 		"${sefl:custom.name}":               {`no kind of variable called "sefl"`, `did you mean "self"`},
 		"${ssm:/a/b}":                       {"AWS Systems Manager", "--param 'ssm:/a/b=VALUE'"},
@@ -143,10 +146,10 @@ func TestVariableProblems(t *testing.T) {
 		"${file(config)}":                   {"cannot read the file config"},
 		"${strToBool(maybe)}":               {"true, false, 1 or 0"},
 		"a ${self:custom.map} b":            {"${self:custom.map} is a map (serverless.yml:15:8), which cannot be put into a text"},
-		"${self:custom.list}":               {"V in environment of provider must be a text", "not a list"},
-		"${self:custom.loop}":               {"circular", "${self:custom.loop} (serverless.yml:6:62) -> ${self:custom.loop2} (serverless.yml:19:9) -> ${self:custom.loop} (serverless.yml:20:12)"},
+		"${self:custom.list}":               {"VAR in environment of provider must be a text", "not a list"},
+		"${self:custom.loop}":               {"circular", "${self:custom.loop} (serverless.yml:6:64) -> ${self:custom.loop2} (serverless.yml:19:9) -> ${self:custom.loop} (serverless.yml:20:12)"},
 		"${self:custom.itself.inner.inner}": {"serverless.yml:21:11: circular", "contains itself"},
-		"${self:custom.name":                {"serverless.yml:6:62", "is not closed with }"},
+		"${self:custom.name":                {"serverless.yml:6:64", "is not closed with }"},
 		"${file(config/test.yml:a}":         {"is not closed with )"},
 		"${opt:stage, dev}":                 {"put quotes around a text, 'dev'"},
 		"${env:A:-b}":                       {"a second colon", "'default'"},
@@ -175,7 +178,7 @@ func TestVariableBombs(t *testing.T) {
 		"map":  {maps, "${self:custom.m40}", "more than 200000 values"},
 		"deep": {"  d: {d: '${self:custom.d}'}\n", "${self:custom.d}", "circular"},
 	} {
-		_, err := read(t, map[string]string{"serverless.yml": manifest("provider: {name: aws, runtime: nodejs20.x, environment: {V: '" + c.use + "'}}\ncustom:\n" + c.custom)}, serverless.Options{})
+		_, err := read(t, map[string]string{"serverless.yml": manifest("provider: {name: aws, runtime: nodejs20.x, environment: {VAR: '" + c.use + "'}}\ncustom:\n" + c.custom)}, serverless.Options{})
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %s", name, err, c.says)
 		}
