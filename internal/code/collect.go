@@ -14,8 +14,8 @@ import (
 	"pinfold.dev/pinfold/internal/store/blob"
 )
 
-// Collect removes the packages that are not in inUse, with their folders, and
-// returns how many zip files that were. inUse must have every package that the
+// Collect removes the packages that are not in inUse, with their folders and the
+// files that they alone share, and returns how many zip files that were. inUse must have every package that the
 // registry refers to or a running instance was made of. One that was stored or
 // asked for within Options.Grace is kept in any case: its reference may be on
 // its way.

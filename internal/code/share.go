@@ -46,13 +46,25 @@ func (w *writer) file(ctx context.Context, e entry, buffer []byte) error {
 	}
 	own, shared := filepath.Join(w.dir, filepath.FromSlash(e.name)), filepath.Join(w.shared, id)
 	if os.Link(shared, own) == nil {
-		return nil
+		if e.untouched(own) {
+			return nil
+		}
+		_ = os.Remove(own) // if it stays, create fails
+		_ = os.Remove(shared)
 	}
 	if err := w.create(ctx, e, buffer); err != nil {
 		return err
 	}
 	_ = os.Link(own, shared)
 	return nil
+}
+
+// untouched reports whether a file is as it was unpacked. Read-only means little
+// to root: a function that runs as root without walls may write into its own
+// code by mistake, and must not spoil packages that are yet to come.
+func (e entry) untouched(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode() == e.mode && info.Size() == int64(e.file.UncompressedSize64) && info.ModTime().Unix() == e.time
 }
 
 // collectFiles removes the shared files that are in no folder any more. One

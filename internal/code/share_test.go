@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -84,6 +85,22 @@ func TestSharedFilesMustBeAsDeclared(t *testing.T) {
 		}
 	}
 	f.wantShared(1)
+}
+
+// A function that is root can write into its code; others get it as it was packed.
+func TestASpoiltFileIsNotShared(t *testing.T) {
+	f := newPackages(t)
+	one := f.add(item{name: "a", content: "good"})
+	spoilt := filepath.Join(f.dir(one), "a")
+	if err := errors.Join(os.Chmod(spoilt, 0o644), os.WriteFile(spoilt, []byte("evil"), 0o644), os.Chmod(spoilt, 0o444)); err != nil {
+		t.Fatal(err)
+	}
+	two := f.add(item{name: "a", content: "good"}, item{name: "b"})
+	three := f.add(item{name: "a", content: "good"}, item{name: "c"})
+	wantTree(t, f.dir(two), "dr-xr-xr-x .", "-r--r--r-- a = good", "-r--r--r-- b = ")
+	if f.sameFile(one, "a", two, "a") || !f.sameFile(two, "a", three, "a") {
+		t.Error("want the new packages to share one file, and not the spoilt one")
+	}
 }
 
 func TestWithoutHardLinks(t *testing.T) {

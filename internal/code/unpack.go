@@ -135,9 +135,6 @@ func (w *writer) create(ctx context.Context, e entry, buffer []byte) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if e.time == 0 {
-		return nil
-	}
 	modified := time.Unix(e.time, 0)
 	return w.root.Chtimes(e.name, modified, modified) // Python compares it with what its .pyc files say
 }

@@ -53,7 +53,7 @@ type entry struct {
 	mode fs.FileMode // permissions to give it
 	link string      // target of a link: relative, and inside the package
 	file *zip.File
-	time int64 // when it was modified, Unix seconds; 0: not known
+	time int64 // when it was modified, Unix seconds, not before 0
 }
 
 type kind int
