@@ -118,14 +118,36 @@ func targetOperation(r *http.Request) string {
 	return name
 }
 
+// wantedOperation names the operation of a request to a service that is not
+// served, or "" if its protocol has no place for a name. The query protocol's is
+// in the body, which is read if it has not been.
+func wantedOperation(w http.ResponseWriter, r *http.Request, body []byte) string {
+	if name := targetOperation(r); name != "" {
+		return name
+	}
+	if name := r.URL.Query().Get("Action"); name != "" || !isForm(r) {
+		return name
+	}
+	if body == nil {
+		body, _ = readBody(w, r, maxForm) // without a name the answer is only less precise
+	}
+	form, _ := url.ParseQuery(string(body))
+	return form.Get("Action")
+}
+
 // spoken returns a service as a request speaks to it: some have a second
-// protocol, which a target header gives away.
+// protocol, which a target header or a form gives away. Old SDKs speak the query
+// protocol to services that have gone on to JSON, such as SQS.
 func spoken(r *http.Request, service *protocol.Service) *protocol.Service {
-	if service.Protocol != protocol.Query || targetOperation(r) == "" {
+	has := service.Protocol
+	wants := guess(r).Protocol
+	fromQuery := has == protocol.Query && targetOperation(r) != ""
+	fromJSON := (has == protocol.JSON10 || has == protocol.JSON11) && wants == protocol.Query
+	if !fromQuery && !fromJSON {
 		return service
 	}
 	second := *service
-	second.Protocol = guess(r).Protocol
+	second.Protocol = wants
 	return &second
 }
 

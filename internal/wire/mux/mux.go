@@ -144,8 +144,9 @@ func (m *Mux) serveService(w http.ResponseWriter, r *http.Request, caller protoc
 	}
 	server := m.served[service.Name]
 	if server == nil {
+		operation := wantedOperation(w, r, body)
 		drain(w, r)
-		m.fail(w, r, spoken(r, service), protocol.Unserved(service, targetOperation(r)))
+		m.fail(w, r, spoken(r, service), protocol.Unserved(service, operation))
 		return
 	}
 	limit := server.MaxBody(r)
