@@ -49,8 +49,8 @@ manifest asks for and Pinfold does not serve yet is left out.`,
 			defer stop()
 			where := cfg.Data
 			if cfg.Data == platform.DefaultData() && !cmd.Flag("data").Changed && os.Getenv("PINFOLD_DATA") == "" {
-				if cfg.Data, err = os.MkdirTemp("", "pinfold-dev-"); err != nil {
-					return pinfold.Errorf(pinfold.Unavailable, "making a folder for throwaway data: %w", err)
+				if cfg.Data, err = throwaway(); err != nil {
+					return err
 				}
 				defer removeAll(cfg.Data)
 				where = cfg.Data + " (removed at the end)"
@@ -136,6 +136,25 @@ func (sh *shell) followLogs(ctx context.Context, c *client.Client) {
 			printer.print(line)
 		}
 	}
+}
+
+const throwawayPrefix = "pinfold-dev-"
+
+// throwaway makes a folder for data that goes when the server does, and clears
+// away those of servers that were killed.
+func throwaway() (string, error) {
+	old, _ := filepath.Glob(filepath.Join(os.TempDir(), throwawayPrefix+"*"))
+	for _, dir := range old {
+		// One that is just starting may not hold its lock yet.
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Minute && platform.Abandoned(dir) {
+			removeAll(dir)
+		}
+	}
+	dir, err := os.MkdirTemp("", throwawayPrefix)
+	if err != nil {
+		return "", pinfold.Errorf(pinfold.Unavailable, "making a folder for throwaway data: %w", err)
+	}
+	return dir, nil
 }
 
 // removeAll removes a tree although its code folders are read-only.

@@ -15,7 +15,10 @@ import (
 // RootKeyFile is the name of the root access key's file in the data folder.
 const RootKeyFile = "root-key.json"
 
-const runningFile = "running.json"
+const (
+	runningFile = "running.json"
+	lockFile    = "lock"
+)
 
 // Running is what a running platform writes into its data folder, so that the
 // command line on the same machine finds it.
@@ -57,7 +60,7 @@ func openFolder(path string) (*folder, error) {
 	if err != nil {
 		return nil, pinfold.Errorf(pinfold.Invalid, "data folder: %w", err)
 	}
-	lock := flock.New(filepath.Join(path, "lock"), flock.SetPermissions(0o600))
+	lock := flock.New(filepath.Join(path, lockFile), flock.SetPermissions(0o600))
 	locked, err := lock.TryLock()
 	if err != nil {
 		return nil, pinfold.Errorf(pinfold.Unavailable, "locking the data folder: %w", err)
@@ -81,6 +84,18 @@ func (f *folder) fence() error {
 		return pinfold.Errorf(pinfold.Unavailable, "writing to the data folder: %w", err)
 	}
 	return nil
+}
+
+// Abandoned tells whether a server has used the data folder and none does now.
+func Abandoned(data string) bool {
+	lock := filepath.Join(data, lockFile)
+	if _, err := os.Stat(lock); err != nil {
+		return false
+	}
+	probe := flock.New(lock)
+	free, err := probe.TryLock()
+	_ = probe.Unlock()
+	return free && err == nil
 }
 
 // sub makes and returns a folder inside.

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gofrs/flock"
-
 	"pinfold.dev/pinfold/internal/runtimes"
 )
 
@@ -111,13 +109,7 @@ func inspectPort(name, addr string, running Running, flag string) Check {
 
 // whoRuns returns who holds the data folder now; the zero Running if nobody does.
 func whoRuns(data string) Running {
-	lock := filepath.Join(data, "lock")
-	if !exists(lock) {
-		return Running{}
-	}
-	probe := flock.New(lock)
-	if free, err := probe.TryLock(); free || err != nil {
-		_ = probe.Unlock()
+	if !exists(filepath.Join(data, lockFile)) || Abandoned(data) {
 		return Running{} // what a killed server wrote is no longer true
 	}
 	running, _ := ReadRunning(data)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // dev deploys a folder, deploys again what is edited, shows mistakes while what
@@ -202,4 +203,36 @@ func TestDevJSON(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A killed dev cannot clear up; the next one does, and leaves others' alone.
+func TestDevClearsUpAfterKilled(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t).with("PINFOLD_DATA", "")
+	dir := greeter(t, "one")
+	var folders []string
+	var servers []*server
+	for range 2 {
+		s := p.dev(dir)
+		folders = append(folders, s.until(s.out, `data +(\S+) \(removed`)[1])
+		s.until(s.out, `Try it`)
+		servers = append(servers, s)
+	}
+	servers[0].signal(syscall.SIGKILL)
+	servers[0].end()
+	long := time.Now().Add(-time.Hour)
+	for _, folder := range folders {
+		if err := os.Chtimes(folder, long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.dev(dir).stop()
+	if _, err := os.Stat(folders[0]); !os.IsNotExist(err) {
+		t.Errorf("what the killed one left is still there: %v", err)
+	}
+	if _, err := os.Stat(folders[1]); err != nil {
+		t.Errorf("the data of one that runs is gone: %v", err)
+	}
+	servers[1].answers("/hello", "one")
+	servers[1].stop()
 }
