@@ -33,12 +33,13 @@ type event struct {
 	base64    bool
 
 	headers []header
+	names   func(canonical string) string // as the client wrote them, or nil
 	query   []pair
 	cookies []string
 }
 
 type header struct {
-	name   string // canonical
+	name   string // canonical, or as the client wrote it
 	values []string
 	one    [1]string // room for values
 }
@@ -86,6 +87,9 @@ func (e *event) collect(r *http.Request, trace string) {
 			if e.door.kind == httpDoor {
 				continue
 			}
+		}
+		if e.names != nil && !v2 {
+			name = e.names(name)
 		}
 		e.headers = append(e.headers, header{name: name, values: values})
 	}

@@ -329,3 +329,25 @@ func BenchmarkEvent(b *testing.B) {
 		})
 	}
 }
+
+// Payload 1.0 has header names as the client wrote them, payload 2.0 in lower
+// case. Sources: aws/aws-lambda-go issue 117 and google/go-github pull request
+// 2508 ("GitHub sends them with a capitalized H").
+func TestHeaderNames(t *testing.T) {
+	r := request(t, "GET /hello\nHost: x\nX-Github-Event: push\nAccept: */*")
+	written := func(name string) string { return strings.ReplaceAll(name, "Github", "GitHub") }
+	for door, want := range map[*door]string{
+		{kind: restDoor}: `"Accept":"*/*","Host":"x","X-Amzn-Trace-Id":"T",`,
+		{kind: httpDoor}: `"accept":"*/*","content-length":"0","host":"x","x-amzn-trace-id":"T",`,
+	} {
+		e := event{door: door, route: &route{}, proto: "http", forwarded: "192.0.2.7", names: written}
+		got := string(e.append(nil, r, "T"))
+		name := "x-github-event"
+		if door.kind == restDoor {
+			name = "X-GitHub-Event"
+		}
+		if !strings.Contains(got, want) || !strings.Contains(got, `"`+name+`":"push"`) {
+			t.Errorf("%v: %s", door.kind, got)
+		}
+	}
+}

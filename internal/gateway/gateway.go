@@ -16,8 +16,7 @@
 //
 // What AWS does that is not done here: response streaming (function URLs with
 // InvokeMode RESPONSE_STREAM are served buffered), authorizers, throttling by
-// route, custom domains, mutual TLS. Header names reach functions in Go's
-// canonical form (X-My-Header) where AWS keeps the sender's, in payload 1.0.
+// route, custom domains, mutual TLS.
 package gateway
 
 import (
@@ -52,6 +51,10 @@ type Options struct {
 	Endpoints pinfold.Endpoints
 	// BodyTimeout is how long a client may take to send a body. Default 30 s.
 	BodyTimeout time.Duration
+	// HeaderNames returns what tells how the client of a request wrote the name
+	// of a header that net/http has in canonical form: payload 1.0 keeps that.
+	// Both it and what it returns may be nil, for names in canonical form.
+	HeaderNames func(r *http.Request) func(canonical string) string
 	// TrustForwarded takes the client's address and protocol from the
 	// X-Forwarded-For and X-Forwarded-Proto headers. Set it only behind a proxy
 	// that sets them.

@@ -11,6 +11,9 @@ import (
 // invoke runs the function and answers with what it says.
 func (x *exchange) invoke() {
 	e := &x.event
+	if x.g.o.HeaderNames != nil {
+		e.names = x.g.o.HeaderNames(x.r)
+	}
 	payload := e.append(make([]byte, 0, e.size(x.r)), x.r, x.trace)
 	if len(payload) > pinfold.MaxPayload {
 		x.fail(x.door.failures().tooLarge, "the event is larger than a function can take")

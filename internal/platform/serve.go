@@ -56,13 +56,15 @@ func reachable(addr net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
+const maxHeaderBytes = 64 << 10
+
 // openDoors puts handlers behind the listeners.
 func (p *Platform) openDoors(ctx context.Context) error {
 	p.access = gateway.NewAccessLog(1024, p.writeAccess)
 	p.closing(func() error { p.access.Close(); return nil })
 	p.gateway = gateway.New(gateway.Options{
 		Invoker: p.invoker, Authenticate: p.auth.Authenticate, Access: p.access.Record, Log: p.log, Endpoints: p.facts.Endpoints,
-		TrustForwarded: p.config.TrustForwarded,
+		HeaderNames: headerNames, TrustForwarded: p.config.TrustForwarded,
 	})
 	p.apis.OnChange(func() { p.logged("routes", p.loadAPIs(p.stopping)) })
 	p.functions.OnChange(func(pinfold.FunctionRef) { p.logged("function URLs", p.loadURLs(p.stopping)) })
@@ -74,14 +76,18 @@ func (p *Platform) openDoors(ctx context.Context) error {
 		return err
 	}
 	for i, handler := range []http.Handler{api, p.gateway} {
+		p.listeners[i].Listener = patient{p.listeners[i].Listener}
 		p.listeners[i].server = &http.Server{
 			Handler:           boundBody(handler),
 			ReadHeaderTimeout: 10 * time.Second,
 			IdleTimeout:       2 * time.Minute,
-			MaxHeaderBytes:    64 << 10,
+			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 		}
 	}
+	door := &p.listeners[1]
+	door.Listener = naming{door.Listener}
+	keepNames(door.server)
 	return nil
 }
 
@@ -127,7 +133,7 @@ func (p *Platform) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range p.listeners {
 		group.Go(func() error {
-			if err := s.server.Serve(patient{s.Listener}); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.server.Serve(s.Listener); !errors.Is(err, http.ErrServerClosed) {
 				return pinfold.Errorf(pinfold.Unavailable, "serving on %s: %w", s.Addr(), err)
 			}
 			return nil
