@@ -156,7 +156,7 @@ func (p *Platform) openState(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.packages, err = code.New(code.Options{Store: blobs, Dir: codeDir}); err != nil {
+	if p.packages, err = code.New(code.Options{Store: blobs, Dir: codeDir, Grace: p.packageGrace()}); err != nil {
 		return err
 	}
 	p.closing(p.packages.Close)

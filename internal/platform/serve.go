@@ -155,10 +155,19 @@ func (p *Platform) Run(ctx context.Context) error {
 	return errors.Join(err, p.close())
 }
 
+// packageGrace is how long a code package may be without anything that refers
+// to it. Every edit under `pinfold dev` makes one.
+func (p *Platform) packageGrace() time.Duration {
+	if p.config.Dev {
+		return 2 * time.Minute
+	}
+	return time.Hour
+}
+
 // keepHouse drops, now and then, the code packages that nothing refers to any
 // more, until ctx ends.
 func (p *Platform) keepHouse(ctx context.Context) {
-	for tick := time.NewTicker(time.Hour); ; {
+	for tick := time.NewTicker(p.packageGrace()); ; {
 		select {
 		case <-ctx.Done():
 			tick.Stop()
