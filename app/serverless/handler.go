@@ -132,7 +132,11 @@ func (r *reader) checkFile(f *function, l language, at app.Position, example str
 			r.warn(at, "the handler %q of function %s names the export %s of %s: write FILE.EXPORT without the file's ending, such as %s", handler, f.key, export, module+ending, example)
 		}
 	}
-	r.missing(f, at, wanted, "the file of the handler "+handler, r.elsewhere(s, l, handler, wanted[0]))
+	hint := r.elsewhere(s, l, handler, wanted[0])
+	if plugin := r.makerOf(module); plugin != "" {
+		hint = "; the plugin " + plugin + " would make it, and Pinfold runs no plugins: " + plugins[plugin]
+	}
+	r.missing(f, at, wanted, "the file of the handler "+handler, hint)
 }
 
 // elsewhere suggests a file in place of one that is missing: one of almost that

@@ -1,6 +1,9 @@
 package serverless
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 const builds = "build the code before you deploy (for instance `npx esbuild src/handler.ts --bundle --platform=node --outfile=dist/handler.js`) and let handler name the output, or package.artifact a zip of it"
 
@@ -21,7 +24,7 @@ var plugins = map[string]string{
 	"serverless-typescript":                          "Pinfold deploys what is there, so " + builds,
 	"serverless-rspack":                              "Pinfold deploys what is there, so " + builds,
 	"serverless-python-requirements":                 "install what the code needs beside it: `pip install -r requirements.txt -t .`",
-	"serverless-wsgi":                                "it puts a handler of its own into the package; build the zip with it and name it in package.artifact",
+	"serverless-wsgi":                                "it puts a handler of its own into the package; run `npx serverless package` and name the zip that this makes in package.artifact",
 	"serverless-rust":                                "build the program first and name a zip with a file `bootstrap` in package.artifact",
 	"serverless-go-plugin":                           "build the program first: `GOOS=linux CGO_ENABLED=0 go build -o bootstrap`",
 	"serverless-domain-manager":                      "domain names are set up in front of Pinfold, at your DNS and proxy",
@@ -88,6 +91,18 @@ func pluginReason(name string) string {
 		return "it is a program of your own, which Pinfold does not run; what it adds to the file is missing"
 	}
 	return "Pinfold runs no plugins; what it would add to the file is missing, what is written in the file counts"
+}
+
+// makers are modules that plugins put into packages. Sources: READMEs of
+// serverless-wsgi: of late, and from its first years (wsgi.handler).
+var makers = map[string]string{"wsgi_handler": "serverless-wsgi", "wsgi": "serverless-wsgi"}
+
+// makerOf returns the plugin of the application that makes a module, or "".
+func (r *reader) makerOf(module string) string {
+	if plugin := makers[module]; slices.Contains(r.plugins, plugin) {
+		return plugin
+	}
+	return ""
 }
 
 // buildPlugin returns a plugin of the application that builds its code, or "".
