@@ -1,0 +1,2 @@
+def of(text):
+    return text + ".py"

@@ -1,0 +1,1 @@
+exports.timestamp = async () => ({ statusCode: 200, headers: { 'content-type': 'text/plain' }, body: String(Date.now()) });

@@ -1,0 +1,2 @@
+def delete(event, context):
+    return {"statusCode": 204}

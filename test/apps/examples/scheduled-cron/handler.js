@@ -1,0 +1,3 @@
+module.exports.run = (event, context) => {
+  console.log(`Your cron function "${context.functionName}" ran at ${new Date(event.time).toISOString()}`);
+};
