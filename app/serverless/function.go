@@ -310,7 +310,7 @@ func (r *reader) logging(f *function) {
 // checkUnserved tells of a function's settings that are not followed: as
 // unserved where that changes what the function does, as a warning elsewhere.
 func (r *reader) checkUnserved(f *function) {
-	for _, key := range []string{"destinations", "onError", "fileSystemConfig", "maximumRetryAttempts", "maximumEventAge"} {
+	for _, key := range unservedOfFunction {
 		if n := f.get(key); n != nil {
 			r.unserved(f.m.KeyAt(key), "%s of function %s", key, f.key)
 		}
@@ -325,23 +325,7 @@ func (r *reader) checkUnserved(f *function) {
 	} else if f.get("handler") == nil {
 		r.problem(f.keyAt, "the function %s has no handler: write \"handler: FILE.EXPORT\", such as src/hello.handler%s", f.key, f.meant("handler"))
 	}
-	for _, s := range []struct{ key, why string }{
-		{"provisionedConcurrency", "instances are started when they are needed"},
-		{"vpc", "functions use this machine's network"},
-		{"kmsKeyArn", "environment variables are kept in Pinfold's data folder as they are"},
-		{"awsKmsKeyArn", "environment variables are kept in Pinfold's data folder as they are"},
-		{"tracing", "traces are not sent anywhere, the trace header is passed on"},
-		{"snapStart", "instances start in milliseconds without it"},
-		{"runtimeManagement", "runtimes are those that this machine has"},
-		{"logRetentionInDays", "Pinfold keeps as much of a log as its setting logMB says"},
-		{"disableLogs", "logs are kept, as much as Pinfold's setting logMB says"},
-		{"logDataProtectionPolicy", "logs are kept as they are written"},
-		{"recursiveLoop", "loops of invocations are not looked for"},
-	} {
-		if f.has(s.key) {
-			r.warn(f.m.KeyAt(s.key), "%s is ignored: %s", f.label(s.key), s.why)
-		}
-	}
+	f.ignored(ignoredOfFunction)
 }
 
 // tracing returns the mode of X-Ray tracing, which is kept with the function.

@@ -113,22 +113,7 @@ func (r *reader) readProvider() {
 		r.warn(p.m.KeyAt("region"), "the region is %s, and this Pinfold calls itself %s: ARNs name %s; a Pinfold that is started with PINFOLD_REGION=%s has the other name",
 			region, r.opts.Target.Region, r.opts.Target.Region, region)
 	}
-	r.ignoredProviderSettings(p)
-}
-
-// ignoredProviderSettings tells of settings of provider that are not followed.
-func (r *reader) ignoredProviderSettings(p section) {
-	for _, s := range []struct{ key, warning string }{
-		{"vpc", "vpc is ignored: functions use this machine's network"},
-		{"kmsKeyArn", "kmsKeyArn is ignored: environment variables are kept in Pinfold's data folder as they are"},
-		{"logRetentionInDays", "logRetentionInDays is ignored: Pinfold keeps as much of a log as its setting logMB says"},
-		{"tracing", "tracing is ignored: traces are not sent anywhere, the trace header is passed on"},
-		{"logDataProtectionPolicy", "logDataProtectionPolicy is ignored: logs are kept as they are written"},
-	} {
-		if p.has(s.key) {
-			r.warn(p.m.KeyAt(s.key), "%s", s.warning)
-		}
-	}
+	p.ignored(ignoredOfProvider)
 }
 
 // region and account shorten what is written often.

@@ -1,0 +1,41 @@
+package serverless
+
+// These tables are what a manifest can say and Pinfold does not follow. The
+// reader works by them, and docs/manifest.md is written from them.
+
+// setting is one that is ignored, with a warning that says why it usually does
+// not matter.
+type setting struct{ key, why string }
+
+const (
+	hostNetwork = "functions use this machine's network"
+	plainKept   = "environment variables are kept in Pinfold's data folder as they are"
+	noTraces    = "traces are not sent anywhere, the trace header is passed on"
+	logsBySize  = "Pinfold keeps as much of a log as its setting logMB says"
+	logsAsIs    = "logs are kept as they are written"
+)
+
+var ignoredOfProvider = []setting{
+	{"vpc", hostNetwork}, {"kmsKeyArn", plainKept}, {"tracing", noTraces}, {"logRetentionInDays", logsBySize}, {"logDataProtectionPolicy", logsAsIs},
+}
+
+var ignoredOfFunction = []setting{
+	{"provisionedConcurrency", "instances are started when they are needed"},
+	{"vpc", hostNetwork}, {"kmsKeyArn", plainKept}, {"awsKmsKeyArn", plainKept}, {"tracing", noTraces},
+	{"snapStart", "instances start in milliseconds without it"},
+	{"runtimeManagement", "runtimes are those that this machine has"},
+	{"logRetentionInDays", logsBySize}, {"disableLogs", "logs are kept, as much as Pinfold's setting logMB says"}, {"logDataProtectionPolicy", logsAsIs},
+	{"recursiveLoop", "loops of invocations are not looked for"},
+}
+
+// unservedOfFunction would change what happens around a function.
+var unservedOfFunction = []string{"destinations", "onError", "fileSystemConfig", "maximumRetryAttempts", "maximumEventAge"}
+
+// ignored warns of settings that are there and not followed.
+func (s section) ignored(settings []setting) {
+	for _, i := range settings {
+		if s.has(i.key) {
+			s.r.warn(s.m.KeyAt(i.key), "%s is ignored: %s", s.label(i.key), i.why)
+		}
+	}
+}
