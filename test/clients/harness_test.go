@@ -60,7 +60,9 @@ func zipped(t testing.TB, files map[string]string) []byte {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	for name, content := range files {
-		f, err := w.Create(name)
+		header := &zip.FileHeader{Name: name, Method: zip.Deflate}
+		header.SetMode(0o755)
+		f, err := w.CreateHeader(header)
 		if err == nil {
 			_, err = f.Write([]byte(content))
 		}
@@ -256,7 +258,7 @@ func environ(t testing.TB, p *platformtest.Platform, more ...string) []string {
 		"AWS_DEFAULT_REGION="+p.Region, "AWS_REGION="+p.Region, "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=",
 		"AWS_CONFIG_FILE="+nowhere, "AWS_SHARED_CREDENTIALS_FILE="+nowhere, "AWS_EC2_METADATA_DISABLED=true",
 		"PINFOLD_API="+p.Endpoints.API, "PINFOLD_HTTP="+p.Endpoints.HTTP, "PINFOLD_ACCOUNT="+p.Account, "PINFOLD_ROLE="+role,
-		"PROBE="+probeFile(t),
+		"PINFOLD_PROBE="+probeFile(t), "PYTHONDONTWRITEBYTECODE=1",
 	), more...)
 }
 
