@@ -182,6 +182,18 @@ func TestAPIKeysOfVersion2(t *testing.T) {
 	}
 }
 
+func TestRESTTimeouts(t *testing.T) {
+	for timeout, want := range map[string]int{"50": 50, "29000": 29000, "120000": 29000} {
+		a := ok(t, event("http: {method: GET, path: x, timeoutInMillis: "+timeout+"}"), nil, serverless.Options{})
+		if got := a.APIs[0].Routes[0].TimeoutMS; got != want {
+			t.Errorf("%s ms: %d, want %d", timeout, got, want)
+		}
+		if told := strings.Contains(warnings(a), "answers after 29 s here"); told != (timeout == "120000") {
+			t.Errorf("%s ms: warnings %q", timeout, warnings(a))
+		}
+	}
+}
+
 // What asks for protection that is not there must not be open to everybody.
 func TestProtectedRoutesAreLeftOut(t *testing.T) {
 	for name, c := range map[string]struct{ text, unserved, warning string }{

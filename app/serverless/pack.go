@@ -202,7 +202,11 @@ func (p *packer) source(ctx context.Context, root, name string, rules rules) (*a
 			": put a copy in its place, or leave it out with package.patterns: ['!" + first + "']"}
 	}
 	if len(picked) == 0 {
-		return nil, app.Problem{Message: "the package of " + name + " is empty: no file of " + root + " is left after package.patterns and what is always left out"}
+		hint := ""
+		if strings.HasPrefix(name, "layer ") {
+			hint = ": the patterns of the service count for layers too, those of the layer come after them"
+		}
+		return nil, app.Problem{Message: "the package of " + name + " is empty: no file of " + root + " is left after package.patterns and what is always left out" + hint}
 	}
 	for _, dir := range tree.VirtualEnvs {
 		if s := (&app.Source{Files: picked}); s.Holds(dir) {

@@ -136,19 +136,20 @@ func TestHandlers(t *testing.T) {
 
 func TestPackageProblems(t *testing.T) {
 	for text, says := range map[string]string{
-		"package: {patterns: ['../x/**']}":          "reaches out of the application's folder",
-		"package: {patterns: ['src/!(a)/**']}":      "are not understood",
-		"package: {patterns: ['[']}":                "is not a pattern",
-		"package: {patterns: ['!**']}":              "serverless.yml:6:1: the package of service is empty",
-		"package: {artifact: gone.zip}":             "serverless.yml:6:21: there is no file gone.zip: build it first",
-		"package: {artifact: hello.js}":             "cannot read the package hello.js (zip: not a valid zip file): build it again",
-		"layers: {l: {}}":                           "the layer l has no content",
-		"layers: {l: {path: gone}}":                 "there is no folder gone for the layer l: build it first",
-		"layers: {l: {path: ../x}}":                 "outside of the application's folder",
-		"layers: {l: {path: /tmp}}":                 "outside of the application's folder",
-		"layers: {l: {package: {artifact: g.zip}}}": "there is no file g.zip",
+		"package: {patterns: ['../x/**']}":                               "reaches out of the application's folder",
+		"package: {patterns: ['src/!(a)/**']}":                           "are not understood",
+		"package: {patterns: ['[']}":                                     "is not a pattern",
+		"package: {patterns: ['!**']}":                                   "serverless.yml:6:1: the package of service is empty",
+		"package: {artifact: gone.zip}":                                  "serverless.yml:6:21: there is no file gone.zip: build it first",
+		"package: {artifact: hello.js}":                                  "cannot read the package hello.js (zip: not a valid zip file): build it again",
+		"package: {patterns: ['!**', hello.js]}\nlayers: {l: {path: l}}": "the patterns of the service count for layers too",
+		"layers: {l: {}}":                                                "the layer l has no content",
+		"layers: {l: {path: gone}}":                                      "there is no folder gone for the layer l: build it first",
+		"layers: {l: {path: ../x}}":                                      "outside of the application's folder",
+		"layers: {l: {path: /tmp}}":                                      "outside of the application's folder",
+		"layers: {l: {package: {artifact: g.zip}}}":                      "there is no file g.zip",
 	} {
-		_, err := read(t, map[string]string{"serverless.yml": manifest(text + "\n")}, serverless.Options{})
+		_, err := read(t, map[string]string{"serverless.yml": manifest(text + "\n"), "l/a.js": ""}, serverless.Options{})
 		problems, isProblems := errors.AsType[app.Problems](err)
 		if !isProblems || !strings.Contains(err.Error(), says) || problems[0].At.File == "" {
 			t.Errorf("%s: %v, want %s", text, err, says)

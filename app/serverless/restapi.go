@@ -45,7 +45,7 @@ func (r *reader) restEvent(f *function, at app.Position, n *doc.Node) []draft {
 	}
 	d := draft{f: f, at: at, route: pinfold.Route{
 		Method: e.method, Path: e.path, Target: r.ref(f.name), Payload: "1.0",
-		TimeoutMS: either(s, r.provider().sub("apiGateway"), "timeoutInMillis").whole("timeoutInMillis", 50, 300_000, 0),
+		TimeoutMS: r.restTimeout(s),
 	}}
 	r.warnPath(d)
 	if s.m != nil {
@@ -55,6 +55,19 @@ func (r *reader) restEvent(f *function, at app.Position, n *doc.Node) []draft {
 		r.warnTimeout(f, 29, "a REST API")
 	}
 	return []draft{d}
+}
+
+// restTimeout returns the milliseconds that a route may take, or 0 for the
+// API's own. AWS grants more than 29 s to those who ask for it; the gateway does not.
+func (r *reader) restTimeout(s section) int {
+	const longest = 29_000
+	s = either(s, r.provider().sub("apiGateway"), "timeoutInMillis")
+	timeout := s.whole("timeoutInMillis", 50, 300_000, 0)
+	if timeout > longest {
+		r.warn(s.m.KeyAt("timeoutInMillis"), "timeoutInMillis is %d, but a REST API answers after 29 s here", timeout)
+		return longest
+	}
+	return timeout
 }
 
 // restSettings reads what an http event says besides method and path.
