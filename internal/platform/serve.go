@@ -63,7 +63,7 @@ func (p *Platform) openDoors(ctx context.Context) error {
 	p.access = gateway.NewAccessLog(1024, p.writeAccess)
 	p.closing(func() error { p.access.Close(); return nil })
 	p.gateway = gateway.New(gateway.Options{
-		Invoker: p.invoker, Authenticate: p.auth.Authenticate, Access: p.access.Record, Log: p.log, Endpoints: p.facts.Endpoints,
+		Invoker: p.invoker, Authenticate: p.auth.For("lambda"), Access: p.access.Record, Log: p.log, Endpoints: p.facts.Endpoints,
 		HeaderNames: headerNames, TrustForwarded: p.config.TrustForwarded,
 	})
 	p.apis.OnChange(func() { p.logged("routes", p.loadAPIs(p.stopping)) })

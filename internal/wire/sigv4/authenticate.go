@@ -40,13 +40,32 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (pinfold.Prin
 		}
 		return who, nil
 	}
-	var who pinfold.Principal
-	_, err := Verify(r, body, func(accessKeyID, sessionToken string) (secret string, found bool) {
+	who, _, err := a.verify(r, body)
+	return who, err
+}
+
+// For returns Authenticate for a door that leads to one service: a signature
+// that is scoped to another service does not open it.
+func (a *Authenticator) For(service string) func(r *http.Request, body []byte) (pinfold.Principal, error) {
+	return func(r *http.Request, body []byte) (pinfold.Principal, error) {
+		if a.open {
+			return a.Authenticate(r, body)
+		}
+		who, signature, err := a.verify(r, body)
+		if err == nil && signature.Service != service {
+			return pinfold.Principal{}, refused("Credential should be scoped to correct service: '%s'.", service)
+		}
+		return who, err
+	}
+}
+
+func (a *Authenticator) verify(r *http.Request, body []byte) (who pinfold.Principal, signature Signature, err error) {
+	signature, err = Verify(r, body, func(accessKeyID, sessionToken string) (secret string, found bool) {
 		secret, who, found = a.identities.Lookup(accessKeyID, sessionToken)
 		return secret, found
 	}, time.Now())
 	if err != nil {
-		return pinfold.Principal{}, err
+		return pinfold.Principal{}, signature, err
 	}
-	return who, nil
+	return who, signature, nil
 }

@@ -144,3 +144,25 @@ func TestSDKWithWrongSecret(t *testing.T) {
 		}
 	}
 }
+
+// A signature opens the doors of the service that it is scoped to, and no other.
+func TestForOneService(t *testing.T) {
+	strict, open := NewAuthenticator(identities{}).For("lambda"), NewOpenAuthenticator(identities{}).For("lambda")
+	for service, want := range map[string]string{"lambda": "", "s3": "Credential should be scoped to correct service: 'lambda'."} {
+		r := httptest.NewRequest("GET", "http://id.lambda-url.localhost/", nil)
+		empty := sha256.Sum256(nil)
+		if err := v4.NewSigner().SignHTTP(t.Context(), sdkCredentials, r, hex.EncodeToString(empty[:]), service, "us-east-1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		who, err := strict(r, nil)
+		if want == "" && (err != nil || who.ARN != "role") {
+			t.Errorf("scoped to %s: %+v, %v", service, who, err)
+		}
+		if want != "" && (err == nil || err.Error() != want || pinfold.ReasonOf(err) != "SignatureDoesNotMatch" || who != pinfold.Principal{}) {
+			t.Errorf("scoped to %s: %+v, %v; want %s", service, who, err, want)
+		}
+		if _, err := open(r, nil); err != nil {
+			t.Errorf("where any credentials are taken, scoped to %s: %v", service, err)
+		}
+	}
+}
