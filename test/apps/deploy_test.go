@@ -17,6 +17,20 @@ type deployed struct {
 	read *app.Application
 }
 
+// cache keeps the packages of all tests, so that none is built twice.
+var cache string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "pinfold-apps-")
+	if err != nil {
+		panic(err)
+	}
+	cache = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
 // deploy deploys an application with options of the command line, as
 // `pinfold deploy --allow-unserved` does.
 func deploy(t testing.TB, p *platformtest.Platform, dir string, opts serverless.Options) *deployed {
@@ -26,7 +40,7 @@ func deploy(t testing.TB, p *platformtest.Platform, dir string, opts serverless.
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := app.Build(t.Context(), a, app.BuildOptions{Cache: t.TempDir(), Fast: true})
+	built, err := app.Build(t.Context(), a, app.BuildOptions{Cache: cache, Fast: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
-	"pinfold.dev/pinfold/app"
+	"pinfold.dev/pinfold/app/serverless"
 	"pinfold.dev/pinfold/platformtest"
 )
 
@@ -24,10 +25,15 @@ type door struct {
 	rest       bool
 }
 
-func doors(t *testing.T, d *app.Deployed) []door {
+// doors deploys an application in two stages, for the two payloads of HTTP APIs.
+func doors(t *testing.T, p *platformtest.Platform, manifest string) []door {
+	deploy(t, p, manifest, serverless.Options{}) // URLs are lasting once there are two
+	one := deploy(t, p, manifest, serverless.Options{Stage: "one", Params: map[string]string{"payload": "1.0"}})
+	d := deploy(t, p, manifest, serverless.Options{})
 	return []door{
-		{name: "HTTP API", base: strings.TrimSuffix(urlOf(t, d, "ANY", "$default"), "/")},
-		{name: "REST API", base: strings.TrimSuffix(urlOf(t, d, "ANY", "/"), "/"), rest: true},
+		{name: "HTTP API", base: strings.TrimSuffix(d.at(t, "ANY $default"), "/")},
+		{name: "HTTP API, payload 1.0", base: strings.TrimSuffix(one.at(t, "ANY $default"), "/")},
+		{name: "REST API", base: strings.TrimSuffix(d.at(t, "ANY /"), "/"), rest: true},
 		{name: "function URL", base: strings.TrimSuffix(d.Functions[0].URL, "/")},
 	}
 }
@@ -48,8 +54,7 @@ func TestWebFrameworks(t *testing.T) {
 			if tt.dir != "wsgi" {
 				needsPackages(t, tt.dir)
 			}
-			d := p.Deploy(t, tt.manifest)
-			for _, door := range doors(t, d) {
+			for _, door := range doors(t, p, tt.manifest) {
 				t.Run(door.name, func(t *testing.T) {
 					t.Run("pages", func(t *testing.T) { pages(t, door, tt.dir) })
 					t.Run("queries", func(t *testing.T) { queries(t, door) })
@@ -58,6 +63,7 @@ func TestWebFrameworks(t *testing.T) {
 					t.Run("bodies", func(t *testing.T) { bodies(t, door) })
 					t.Run("large", func(t *testing.T) { large(t, door) })
 					t.Run("CORS", func(t *testing.T) { crossOrigin(t, door) })
+					t.Run("at once", func(t *testing.T) { atOnce(t, door) })
 					t.Run("errors", func(t *testing.T) { failures(t, door) })
 				})
 			}
@@ -193,4 +199,18 @@ func failures(t *testing.T, d door) {
 	get(t, d.base+"/fail").is(500).json(`{"error": "the application failed"}`)
 	post(t, d.base+"/json", "application/json", `{"name": `).is(400)
 	get(t, d.base+"/").is(200) // it works on after all of that
+}
+
+// atOnce checks that requests at the same time get their own answers.
+func atOnce(t *testing.T, d door) {
+	const requests = 6
+	var group sync.WaitGroup
+	for i := range requests {
+		group.Go(func() {
+			text := strings.Repeat(fmt.Sprintf("%02d", i), 50_000)
+			post(t, d.base+"/bytes", "application/octet-stream", text).is(200).says(text)
+			get(t, fmt.Sprint(d.base, "/search?i=", i)).is(200).json(fmt.Sprintf(`{"i": "%d"}`, i))
+		})
+	}
+	group.Wait()
 }
