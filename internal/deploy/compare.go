@@ -149,12 +149,15 @@ func (s *session) deleteLayer(ctx context.Context, name string) error {
 	}
 }
 
+// localLayer begins the name of a layer of the same application.
+const localLayer = "layer:"
+
 // layers turns the layers that a function asks for into ARNs. A layer of the
 // application that is yet to be published keeps its "layer:KEY".
 func (s *session) layers(f app.Function) ([]pinfold.LayerRef, error) {
 	var refs []pinfold.LayerRef
 	for _, name := range f.Layers {
-		if key, local := strings.CutPrefix(name, "layer:"); local {
+		if key, local := strings.CutPrefix(name, localLayer); local {
 			if !slices.ContainsFunc(s.want.Layers, func(l app.Layer) bool { return l.Key == key }) {
 				return nil, pinfold.Errorf(pinfold.Invalid, "the function %s uses a layer %s that the application does not have", f.Key, key)
 			}
@@ -191,6 +194,13 @@ func makeKeys(keys []pinfold.APIKey) {
 	}
 }
 
+// validate holds an API against the rules for it, as if its keys were made.
+func validate(api pinfold.API) error {
+	api.APIKeys = slices.Clone(api.APIKeys)
+	makeKeys(api.APIKeys)
+	return httpapi.Validate(api)
+}
+
 // compareAPIs compares the application's front doors route by route.
 func (s *session) compareAPIs(ctx context.Context, seen func(any)) error {
 	scope := pinfold.Scope{Account: s.d.Target.Account, Region: s.d.Target.Region}
@@ -210,6 +220,9 @@ func (s *session) compareAPIs(ctx context.Context, seen func(any)) error {
 			return err
 		}
 		want.APIKeys = keepKeys(have, want.APIKeys)
+		if err := validate(want); err != nil {
+			return err
+		}
 		if changes := routeChanges(have, &want); len(changes) > 0 || have == nil {
 			s.changes = append(s.changes, changes...)
 			s.step(func(ctx context.Context) error {

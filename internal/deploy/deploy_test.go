@@ -223,6 +223,24 @@ func TestFailedApplyChangesNothing(t *testing.T) {
 	}
 }
 
+// A plan refuses what the deployment would refuse, all of it at once, before
+// anything is uploaded.
+func TestPlanRefusesWhatCannotBeDeployed(t *testing.T) {
+	h := newHouse(t)
+	bad := hello()
+	bad.Functions[0].Config.Environment = map[string]string{"AWS_REGION": "here"}
+	bad.Functions[1].Layers = []string{"arn:aws:lambda:us-east-1:000000000000:layer:nope:1"}
+	_, err := h.Plan(t.Context(), bad)
+	if pinfold.CodeOf(err) != pinfold.Invalid {
+		t.Fatalf("got %v, want it refused", err)
+	}
+	for _, want := range []string{"serverless.yml:7: function greet", "AWS_REGION", "function part", "nope:1 does not exist"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not said in:\n%v", want, err)
+		}
+	}
+}
+
 func TestApplyRefusesAnOldPlan(t *testing.T) {
 	h := newHouse(t)
 	plan, err := h.Plan(t.Context(), hello())

@@ -2,9 +2,11 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/app"
@@ -12,6 +14,9 @@ import (
 )
 
 func (s *session) compareFunctions(ctx context.Context, seen func(any)) error {
+	if err := s.checkFunctions(ctx); err != nil {
+		return err
+	}
 	for _, want := range s.want.Functions {
 		have, err := s.functions.Get(ctx, s.d.ref(want.Name))
 		switch {
@@ -38,6 +43,30 @@ func (s *session) compareFunctions(ctx context.Context, seen func(any)) error {
 		s.step(func(ctx context.Context) error { return s.functions.Delete(ctx, s.d.ref(old.Name)) })
 	}
 	return nil
+}
+
+// checkFunctions holds all functions against the registry's rules, so that a plan
+// promises nothing that the deployment would refuse. It tells everything that is
+// wrong at once. The application's own layers are not looked for: they may be
+// yet to come.
+func (s *session) checkFunctions(ctx context.Context) error {
+	var wrong []error
+	for _, want := range s.want.Functions {
+		config := want.Config
+		config.Layers = nil
+		for _, name := range want.Layers {
+			if !strings.HasPrefix(name, localLayer) {
+				config.Layers = append(config.Layers, pinfold.LayerRef{ARN: name})
+			}
+		}
+		if _, err := s.functions.Check(ctx, function.NewFunction{Ref: s.d.ref(want.Name), Config: config, Tags: want.Tags}); err != nil {
+			wrong = append(wrong, inFunction(want, err))
+		}
+	}
+	if len(wrong) > 1 {
+		return pinfold.Errorf(pinfold.CodeOf(wrong[0]), "%w", errors.Join(wrong...))
+	}
+	return errors.Join(wrong...)
 }
 
 // inFunction says which function an error is about, and where it stands.

@@ -27,28 +27,36 @@ type Description struct {
 	Version *pinfold.Version
 }
 
-// Create makes a function and returns its $LATEST, or the published version.
-func (r *Registry) Create(ctx context.Context, f NewFunction) (*pinfold.Version, error) {
+// Check holds a function against every rule that needs neither its code nor the
+// other functions, and returns its complete configuration: with defaults, and
+// with its layers found.
+func (r *Registry) Check(ctx context.Context, f NewFunction) (config pinfold.Config, err error) {
 	if err := r.mine(f.Ref); err != nil {
-		return nil, err
+		return config, err
 	}
 	if f.Ref.Qualifier != "" {
-		return nil, invalid("%s names a version: a function is created by its name alone", f.Ref.ARN())
+		return config, invalid("%s names a version: a function is created by its name alone", f.Ref.ARN())
 	}
 	if err := checkTags(f.Tags); err != nil {
-		return nil, err
+		return config, err
 	}
-	config := Defaults(f.Ref.Name, f.Config)
+	config = Defaults(f.Ref.Name, f.Config)
 	config.Environment = maps.Clone(config.Environment)
 	if err := r.check(config); err != nil {
-		return nil, err
+		return config, err
 	}
 	layers := make([]string, len(config.Layers))
 	for i, l := range config.Layers {
 		layers[i] = l.ARN
 	}
-	var err error
-	if config.Layers, err = r.resolveLayers(ctx, layers); err != nil {
+	config.Layers, err = r.resolveLayers(ctx, layers)
+	return config, err
+}
+
+// Create makes a function and returns its $LATEST, or the published version.
+func (r *Registry) Create(ctx context.Context, f NewFunction) (*pinfold.Version, error) {
+	config, err := r.Check(ctx, f)
+	if err != nil {
 		return nil, err
 	}
 	if err := r.checkUnzipped(ctx, f.Code, config.Layers); err != nil {
