@@ -200,6 +200,14 @@ func failures(t *testing.T, d door) {
 	get(t, d.base+"/").is(200) // it works on after all of that
 }
 
+// TestFastifyContext checks that an application finds its event and context.
+func TestFastifyContext(t *testing.T) {
+	needsPackages(t, "fastify")
+	d := deploy(t, platformtest.Start(t), "fastify", serverless.Options{})
+	get(t, d.at(t, "ANY $default")+"/invocation").is(200).json(`{"stage": "$default", "function": "fastify-web-dev-web"}`)
+	get(t, d.at(t, "ANY /")+"invocation").is(200).json(`{"stage": "dev", "function": "fastify-web-dev-web"}`)
+}
+
 // atOnce checks that requests at the same time get their own answers.
 func atOnce(t *testing.T, d door) {
 	const requests = 6
