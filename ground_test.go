@@ -51,7 +51,7 @@ func TestParseFunctionRef(t *testing.T) {
 }
 
 func FuzzParseFunctionRef(f *testing.F) {
-	for _, s := range []string{"hello", "hello:1", "123456789012:function:hello", "arn:aws:lambda:us-east-1:1:function:x:y", "arn:", "::"} {
+	for _, s := range []string{"hello", "hello:1", "123456789012:function:hello", "us-east-1:123456789012:hello:live", "function:123456789012:1", "arn:aws:lambda:us-east-1:1:function:x:y", "arn:", "::"} {
 		f.Add(s)
 	}
 	in := pinfold.Scope{Account: "1", Region: "us-east-1"}
