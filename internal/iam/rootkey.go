@@ -89,17 +89,22 @@ func writeRootKey(path string, key Credentials) (err error) {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), RootKeyFile+".*") // CreateTemp gives mode 0600
+	// Always the same name, so that what a crash left is not left for ever.
+	unfinished := path + ".new"
+	if err := os.Remove(unfinished); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	tmp, err := os.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // does nothing once it is renamed
+	defer os.Remove(unfinished) // does nothing once it is renamed
 	_, err = tmp.Write(append(data, '\n'))
 	err = errors.Join(err, tmp.Sync(), tmp.Close())
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
+	if err := os.Rename(unfinished, path); err != nil {
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(path))

@@ -30,7 +30,14 @@ func (s *server) lines() (texts []string) {
 // may be lost, but from one point on and not in pieces, and half a line does
 // not harm the others.
 func TestLogsAfterAKill(t *testing.T) {
+	for range times(t, 1) {
+		logsAfterAKill(t)
+	}
+}
+
+func logsAfterAKill(t *testing.T) {
 	s := newServer(t)
+	defer s.kill()
 	s.start()
 	s.mustDeploy(platformtest.Files(t, map[string]string{
 		"serverless.yml": "service: app\nprovider: {name: aws, runtime: nodejs22.x}\nfunctions:\n  chatty: {handler: index.handler, timeout: 30}\n",
@@ -43,7 +50,7 @@ func TestLogsAfterAKill(t *testing.T) {
 	}))
 	const many = 5_000
 	first := 0
-	for i := range times(t, 5) {
+	for i := range 5 {
 		before := s.lines()
 		payload := fmt.Appendf(nil, `{"from": %d, "to": %d}`, first, first+10)
 		if _, err := s.client.Invoke(t.Context(), "app-dev-chatty", payload, false); err != nil {

@@ -26,7 +26,8 @@ const applicationID = 0x50696e46
 // claim makes sure that the file at path is ours, or makes an empty one with
 // the right mode (SQLite would make one that everybody can read). It looks at
 // the header by itself because connecting would already change the file. See
-// https://www.sqlite.org/fileformat.html#the_database_header.
+// https://www.sqlite.org/fileformat.html#the_database_header. fresh says that
+// the file has no mark that lasts, and must be given one.
 func claim(path string) (fresh bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return false, failed(err, "make the data folder")
@@ -47,7 +48,10 @@ func claim(path string) (fresh bool, err error) {
 	case binary.BigEndian.Uint32(header[68:]) != applicationID:
 		return false, pinfold.Errorf(pinfold.Invalid, "%s is the database of another program: give Pinfold a data folder of its own", path)
 	}
-	return false, nil
+	// A rollback journal, which nothing has that is past its first moments,
+	// means that connecting will take back what was written last: our mark.
+	_, err = os.Lstat(path + "-journal")
+	return err == nil, nil
 }
 
 // migrate brings the tables up to date. It asks for the version by itself

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	gosql "database/sql"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -141,6 +142,32 @@ func TestOpenHalfMadeFile(t *testing.T) {
 	execute(t, path, fmt.Sprintf("PRAGMA application_id = %d", 0x50696e46))
 	if err := put(open(t, path), 1); err != nil {
 		t.Error(err)
+	}
+}
+
+// A crash a moment earlier leaves our mark with a journal that takes it back:
+// here, to a file of no pages. See https://www.sqlite.org/fileformat.html#the_rollback_journal.
+func TestOpenUnmadeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pinfold.db")
+	execute(t, path, fmt.Sprintf("PRAGMA application_id = %d", 0x50696e46))
+	journal := make([]byte, 512)
+	copy(journal, "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")
+	binary.BigEndian.PutUint32(journal[20:], 512)  // sector size
+	binary.BigEndian.PutUint32(journal[24:], 4096) // page size
+	if err := os.WriteFile(path+"-journal", journal, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // once to take it back, and once to find it well
+		db, err := sql.Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := put(db, 1); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
