@@ -12,6 +12,21 @@ type Endpoints struct {
 	HTTP string `json:"http"` // base URL of the public door: http://127.0.0.1:8080
 }
 
+// The paths below which the public door serves APIs and function URLs by their
+// ID, whatever the host.
+const (
+	APIPath         = "/_aws/execute-api/" // then ID/STAGE/..., or ID/... where the stage is $default
+	FunctionURLPath = "/_aws/lambda-url/"  // then ID/...
+)
+
+// APIByPath returns the base URL of an API in the form that any program on the
+// machine can use: names below localhost are known to browsers and curl, but
+// not to every resolver. A REST API's stage comes behind it.
+func (e Endpoints) APIByPath(id string) string { return e.HTTP + APIPath + id }
+
+// FunctionURLByPath is the same for a function URL, with its trailing slash.
+func (e Endpoints) FunctionURLByPath(id string) string { return e.HTTP + FunctionURLPath + id + "/" }
+
 // APIURL returns the URL under which an API's routes are found, without a
 // trailing slash. A REST API has its stage in the path, an HTTP API has not.
 func (e Endpoints) APIURL(kind APIKind, id, stage string) string {

@@ -52,7 +52,7 @@ func (r *reader) madeNames() map[string]string {
 		id, ref := logicalID(f.key)+"LambdaFunction", r.ref(f.name)
 		made[id], made[id+".Arn"] = f.name, ref.ARN()
 		made[id+"Url"], made[id+"Url.FunctionArn"] = ref.ARN(), ref.ARN()
-		made[id+"Url.FunctionUrl"] = t.Endpoints.FunctionURL(pinfold.URLID(ref))
+		made[id+"Url.FunctionUrl"] = t.Endpoints.FunctionURLByPath(pinfold.URLID(ref))
 		group := "/aws/lambda/" + f.name
 		made[logicalID(f.key)+"LogGroup"], made[logicalID(f.key)+"LogGroup.Arn"] = group, r.scopeARN("logs")+"log-group:"+group+":*"
 	}
@@ -75,10 +75,11 @@ func apiOrigin(id, region string) string {
 
 // ownURLs replaces AWS's URLs of the application's own APIs by Pinfold's:
 // manifests put them together from an API's ID, the region and amazonaws.com.
+// They are for programs, so they are in the form that needs no host name.
 func (r *reader) ownURLs(text string) string {
 	for _, kind := range []pinfold.APIKind{pinfold.HTTPAPI, pinfold.RESTAPI} {
 		id := r.apiID(kind)
-		text = strings.ReplaceAll(text, apiOrigin(id, r.opts.Target.Region), r.opts.Target.Endpoints.APIURL(pinfold.HTTPAPI, id, ""))
+		text = strings.ReplaceAll(text, apiOrigin(id, r.opts.Target.Region), r.opts.Target.Endpoints.APIByPath(id))
 	}
 	return text
 }

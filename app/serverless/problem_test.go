@@ -248,8 +248,8 @@ resources:
     Never: {Value: x, Condition: No}
   Conditions: {No: !Equals [1, 2]}
 `, nil, serverless.Options{})
-	http := "http://" + pinfold.APIID(target.Account, target.Region, "shop", "dev", pinfold.HTTPAPI) + ".execute-api.localhost:8080"
-	rest := "http://" + pinfold.APIID(target.Account, target.Region, "shop", "dev", pinfold.RESTAPI) + ".execute-api.localhost:8080"
+	http := target.Endpoints.APIByPath(pinfold.APIID(target.Account, target.Region, "shop", "dev", pinfold.HTTPAPI))
+	rest := target.Endpoints.APIByPath(pinfold.APIID(target.Account, target.Region, "shop", "dev", pinfold.RESTAPI))
 	for name, want := range map[string]string{
 		"HTTP": http + "/users", "ENDPOINT": http, "REST": rest + "/dev", "LOG": "/aws/lambda/shop-dev-hello",
 		"ROLE": "arn:aws:iam::000000000000:role/shop-dev-us-east-1-lambdaRole", "STACK": "shop-dev",

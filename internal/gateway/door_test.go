@@ -133,6 +133,16 @@ func TestListingTellsHowToReachWhatIsThere(t *testing.T) {
 	}
 }
 
+// What there is is told on the machine itself, not to the world.
+func TestListingIsForThisMachine(t *testing.T) {
+	h := open(t, Options{TrustForwarded: true})
+	h.g.Update([]pinfold.API{httpAPI("webapi"), restAPI("restapi")}, nil)
+	response, body := h.do(ask{path: "/hello", headers: []string{"X-Forwarded-For: 203.0.113.5"}})
+	if response.StatusCode != 404 || strings.Contains(body, "webapi") {
+		t.Errorf("status %d, and somebody elsewhere is told:\n%s", response.StatusCode, body)
+	}
+}
+
 func TestUpdateReplacesEverything(t *testing.T) {
 	h := open(t, Options{})
 	h.g.Update([]pinfold.API{httpAPI("webapi", "GET /old")}, nil)

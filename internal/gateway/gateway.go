@@ -22,6 +22,7 @@ package gateway
 import (
 	"cmp"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -93,6 +94,7 @@ type exchange struct {
 	w http.ResponseWriter
 	r *http.Request
 
+	table  *table
 	door   *door
 	event  event
 	access Access
@@ -123,10 +125,10 @@ func (x *exchange) reset() {
 
 func (x *exchange) serve() {
 	x.identify()
-	t := x.g.table.Load()
-	to, wrong := t.find(x.r)
+	x.table = x.g.table.Load()
+	to, wrong := x.table.find(x.r)
 	if x.door = to.door; x.door == nil {
-		x.nobody(t.listing)
+		x.nobody(x.table.listing)
 		return
 	}
 	x.access.Door, x.access.Stage = x.door.id, x.door.stage
@@ -155,9 +157,13 @@ func (x *exchange) serve() {
 	}
 }
 
-// nobody answers a request that is for no door: it tells people what there is.
+// nobody answers a request that is for no door. It tells people on the machine
+// itself what there is; the world need not know.
 func (x *exchange) nobody(listing string) {
 	x.access.Error = "no such API or function URL"
+	if ip := net.ParseIP(x.event.source); ip == nil || !ip.IsLoopback() {
+		listing = noDoor + "\n"
+	}
 	x.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	x.send(http.StatusNotFound, []byte(listing))
 }

@@ -8,30 +8,26 @@ import (
 	"pinfold.dev/pinfold"
 )
 
-// invoke runs the function and answers with what it says.
+// invoke runs the function and answers with what it says. Where the function is
+// gone, a deployment may have put another one in its place since the route was
+// found, and the request goes there.
 func (x *exchange) invoke() {
 	e := &x.event
 	if x.g.o.HeaderNames != nil {
 		e.names = x.g.o.HeaderNames(x.r)
 	}
-	payload := e.append(make([]byte, 0, e.size(x.r)), x.r, x.trace)
-	if len(payload) > pinfold.MaxPayload {
-		x.fail(x.door.failures().tooLarge, "the event is larger than a function can take")
-		return
-	}
 	// The client may go away, the function runs on: see Options.Invoker.
 	deadline := time.Now().Add(e.route.timeout)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(x.r.Context()), deadline)
 	defer cancel()
-	result, err := x.g.o.Invoker.Invoke(ctx, &pinfold.Invocation{
-		ID:        e.request,
-		Principal: x.principal(),
-		Function:  e.route.target,
-		Trigger:   pinfold.Trigger{Kind: x.door.trigger(), Source: e.route.source},
-		Payload:   payload,
-		TraceID:   x.trace,
-		Deadline:  deadline,
-	})
+	result, err := x.call(ctx, deadline)
+	for pinfold.CodeOf(err) == pinfold.NotFound && x.reroute() {
+		result, err = x.call(ctx, deadline)
+	}
+	if errors.Is(err, errEventTooLarge) {
+		x.fail(x.door.failures().tooLarge, err.Error())
+		return
+	}
 	if err != nil {
 		x.notInvoked(ctx, err)
 		return
@@ -44,6 +40,55 @@ func (x *exchange) invoke() {
 		return
 	}
 	x.respond(result.Payload)
+}
+
+var errEventTooLarge = errors.New("the event is larger than a function can take")
+
+// call has the route's function run.
+func (x *exchange) call(ctx context.Context, deadline time.Time) (*pinfold.Result, error) {
+	e := &x.event
+	payload := e.append(make([]byte, 0, e.size(x.r)), x.r, x.trace)
+	if len(payload) > pinfold.MaxPayload {
+		return nil, errEventTooLarge
+	}
+	return x.g.o.Invoker.Invoke(ctx, &pinfold.Invocation{
+		ID:        e.request,
+		Principal: x.principal(),
+		Function:  e.route.target,
+		Trigger:   pinfold.Trigger{Kind: x.door.trigger(), Source: e.route.source},
+		Payload:   payload,
+		TraceID:   x.trace,
+		Deadline:  deadline,
+	})
+}
+
+// reroute finds the request's route anew if what can be reached has changed
+// since it was found. It reports whether that leads to another function, and to
+// one that the request may have.
+func (x *exchange) reroute() bool {
+	t := x.g.table.Load()
+	if t == x.table {
+		return false
+	}
+	x.table = t
+	to, wrong := t.find(x.r)
+	if to.door == nil || wrong != nil || to.door.kind != x.door.kind || to.door.id != x.door.id || to.door.iam {
+		return false
+	}
+	e := &x.event
+	route, values := to.door.routes.match(x.r.Method, to.path, e.values[:0])
+	if route == nil || route.preflight != nil || route.target == e.route.target {
+		return false
+	}
+	x.door = to.door
+	*e = event{
+		door: to.door, route: route, path: to.path, values: values, domain: to.domain, prefix: to.prefix,
+		source: e.source, proto: e.proto, forwarded: e.forwarded, request: e.request, extended: e.extended, time: e.time,
+		body: e.body, names: e.names, headers: e.headers[:0], query: e.query[:0], cookies: e.cookies[:0],
+	}
+	e.base64 = x.isBinary(e.body)
+	x.access.Route, x.access.Function = route.key, route.target.Name
+	return x.checkKey()
 }
 
 // trigger is the door's word in [pinfold.Trigger].

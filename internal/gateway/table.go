@@ -190,12 +190,6 @@ type target struct {
 	prefix string // domainPrefix of the event
 }
 
-// The first segments of URLs that reach a door without its host name.
-const (
-	apiPrefix = "/_aws/execute-api/"
-	urlPrefix = "/_aws/lambda-url/"
-)
-
 // find returns the door that a request is for. It has no door if there is
 // none, and a failure if the door has no such stage.
 //
@@ -218,8 +212,8 @@ func (t *table) find(r *http.Request) (to target, wrong *failure) {
 		to = target{t.apis[label], path, host, label}
 	case service == "lambda-url":
 		to = target{t.urls[label], path, host, label}
-	case strings.HasPrefix(path, apiPrefix):
-		id, rest := cut(path[len(apiPrefix)-1:])
+	case strings.HasPrefix(path, pinfold.APIPath):
+		id, rest := cut(path[len(pinfold.APIPath)-1:])
 		to = target{t.apis[strings.ToLower(id)], rest, id + ".execute-api.localhost", id}
 		if to.door != nil && to.door.stage == httpapi.DefaultStage {
 			// $ may come escaped; the stage may be left out.
@@ -227,8 +221,8 @@ func (t *table) find(r *http.Request) (to target, wrong *failure) {
 				to.path = rest
 			}
 		}
-	case strings.HasPrefix(path, urlPrefix):
-		id, rest := cut(path[len(urlPrefix)-1:])
+	case strings.HasPrefix(path, pinfold.FunctionURLPath):
+		id, rest := cut(path[len(pinfold.FunctionURLPath)-1:])
 		to = target{t.urls[strings.ToLower(id)], rest, id + ".lambda-url.localhost", id}
 	default:
 		to = t.atRoot(path, host, label)
@@ -287,15 +281,18 @@ func list(apis []pinfold.API, urls []pinfold.URL, at pinfold.Endpoints) string {
 		if a.Kind == pinfold.HTTPAPI {
 			stage = cmp.Or(a.Stage, httpapi.DefaultStage)
 		}
-		lines = append(lines, fmt.Sprintf("  %s API %s\n      %s\n      %s%s%s/%s\n", a.Kind, cmp.Or(a.Name, a.App, a.ID),
-			at.APIURL(a.Kind, a.ID, a.Stage), at.HTTP, apiPrefix, a.ID, stage))
+		lines = append(lines, fmt.Sprintf("  %s API %s\n      %s\n      %s/%s\n", a.Kind, cmp.Or(a.Name, a.App, a.ID),
+			at.APIURL(a.Kind, a.ID, a.Stage), at.APIByPath(a.ID), stage))
 	}
 	for _, u := range urls {
-		lines = append(lines, fmt.Sprintf("  function URL of %s\n      %s\n      %s%s%s/\n", u.Ref.Name, at.FunctionURL(u.ID), at.HTTP, urlPrefix, u.ID))
+		lines = append(lines, fmt.Sprintf("  function URL of %s\n      %s\n      %s\n", u.Ref.Name, at.FunctionURL(u.ID), at.FunctionURLByPath(u.ID)))
 	}
 	slices.Sort(lines)
-	return "No API or function URL answers at this address. These are here:\n\n" + strings.Join(lines, "")
+	return noDoor + " These are here:\n\n" + strings.Join(lines, "")
 }
+
+// noDoor begins the answer to a request for an address that nothing answers at.
+const noDoor = "No API or function URL answers at this address."
 
 // shortID derives an ID that looks like those of API Gateway's resources and
 // deployments, and stays the same.
