@@ -28,7 +28,8 @@ type session struct {
 	layerARNs map[string]string // by key; a layer yet to be published has none
 	changes   []app.Change
 	steps     []func(context.Context) error
-	base      string // identifies the state compared with
+	removals  []func(context.Context) error // of functions: steps after all others
+	base      string                        // identifies the state compared with
 }
 
 // compare finds what has to change. It changes nothing.
@@ -61,9 +62,10 @@ func (s *session) plan() *app.Plan {
 }
 
 // apply takes the steps: first what functions need, then functions, then what
-// leads to them, and removals last.
+// leads to them, and removals of functions last. What has changed is announced
+// in the same order, so that no route leads to a function that is forgotten.
 func (s *session) apply(ctx context.Context) error {
-	for _, step := range s.steps {
+	for _, step := range slices.Concat(s.steps, s.removals) {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (s *session) compareFunctions(ctx context.Context, seen func(any)) error {
 			return err
 		}
 		s.change(app.Remove, "function", old.Name)
-		s.step(func(ctx context.Context) error { return s.functions.Delete(ctx, s.d.ref(old.Name)) })
+		s.removals = append(s.removals, func(ctx context.Context) error { return s.functions.Delete(ctx, s.d.ref(old.Name)) })
 	}
 	return nil
 }

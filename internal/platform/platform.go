@@ -225,7 +225,12 @@ func (p *Platform) openInstances(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	launch := func(ctx context.Context, v *pinfold.Version) (pool.Worker, error) { return launcher.Launch(ctx, v) }
+	launch := func(ctx context.Context, v *pinfold.Version) (pool.Worker, error) {
+		// Whoever asks may have looked the version up before a change that was
+		// announced before there was anything to drain.
+		defer p.drainOld(v.Ref.With(""))
+		return launcher.Launch(ctx, v)
+	}
 	p.pool = pool.New(launch, pool.Config{Concurrency: p.config.Concurrency, IdleTimeout: p.config.IdleTimeout, Log: p.log})
 	p.closing(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), p.config.DrainTimeout)
