@@ -75,6 +75,9 @@ func (p *Platform) openDoors(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.config.Dev {
+		api = refuseBrowsers(p.config.API, api)
+	}
 	for i, handler := range []http.Handler{api, p.gateway} {
 		p.listeners[i].Listener = patient{p.listeners[i].Listener}
 		p.listeners[i].server = &http.Server{
