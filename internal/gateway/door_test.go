@@ -133,13 +133,18 @@ func TestListingTellsHowToReachWhatIsThere(t *testing.T) {
 	}
 }
 
-// What there is is told on the machine itself, not to the world.
+// What there is is told on the machine itself, not to the world: not either where
+// a proxy on the machine stands between, whose headers are not trusted.
 func TestListingIsForThisMachine(t *testing.T) {
-	h := open(t, Options{TrustForwarded: true})
-	h.g.Update([]pinfold.API{httpAPI("webapi"), restAPI("restapi")}, nil)
-	response, body := h.do(ask{path: "/hello", headers: []string{"X-Forwarded-For: 203.0.113.5"}})
-	if response.StatusCode != 404 || strings.Contains(body, "webapi") {
-		t.Errorf("status %d, and somebody elsewhere is told:\n%s", response.StatusCode, body)
+	for _, trust := range []bool{true, false} {
+		for _, header := range []string{"X-Forwarded-For: 203.0.113.5", "Forwarded: for=203.0.113.5", "X-Real-IP: 203.0.113.5", "Via: 1.1 proxy"} {
+			h := open(t, Options{TrustForwarded: trust})
+			h.g.Update([]pinfold.API{httpAPI("webapi"), restAPI("restapi")}, nil)
+			response, body := h.do(ask{path: "/hello", headers: []string{header}})
+			if response.StatusCode != 404 || strings.Contains(body, "webapi") {
+				t.Errorf("%s, trusted %v: status %d, and somebody elsewhere is told:\n%s", header, trust, response.StatusCode, body)
+			}
+		}
 	}
 }
 

@@ -158,10 +158,13 @@ func (x *exchange) serve() {
 }
 
 // nobody answers a request that is for no door. It tells people on the machine
-// itself what there is; the world need not know.
+// itself what there is; the world, which may come through a proxy on the
+// machine, need not know.
 func (x *exchange) nobody(listing string) {
 	x.access.Error = "no such API or function URL"
-	if ip := net.ParseIP(x.event.source); ip == nil || !ip.IsLoopback() {
+	h := x.r.Header
+	proxied := h.Get("X-Forwarded-For") != "" || h.Get("X-Real-Ip") != "" || h.Get("Forwarded") != "" || h.Get("Via") != ""
+	if ip := net.ParseIP(x.event.source); ip == nil || !ip.IsLoopback() || proxied {
 		listing = noDoor + "\n"
 	}
 	x.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
