@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -192,19 +193,20 @@ func (l *Launcher) launchCustom(ctx context.Context, in *Instance, a sandbox.Ass
 	program, failed := entrypoint(in.version, a, paths)
 	if failed == nil {
 		err = l.start(ctx, in, sandbox.Command{Path: program, Env: environ(env), Dir: paths.Task})
-		if err != nil && ctx.Err() == nil {
+		if notAProgram(err) {
 			failed = &failure{kind: "Runtime.InvalidEntrypoint", message: err.Error() +
 				": the program must be built for this machine, or be a script whose interpreter exists here"}
+			err = nil
 		}
 	} else {
 		err = l.openOutput(in)
 	}
+	if err != nil {
+		return err
+	}
 	if failed != nil {
 		in.failInit(failed)
 		return nil
-	}
-	if err != nil {
-		return err
 	}
 	in.phases.Boot = time.Since(began)
 	in.log.initStart(time.Now(), in.version.Config.Runtime)
@@ -238,6 +240,17 @@ func entrypoint(v *pinfold.Version, a sandbox.Assignment, paths sandbox.Paths) (
 	}
 	return "", &failure{kind: "Runtime.InvalidEntrypoint", message: "Couldn't find valid bootstrap(s): [" + names +
 		"]: put an executable file named bootstrap at the root of the code package"}
+}
+
+// notAProgram reports whether a start failed over what was to be started, and
+// not because the machine has too little of something.
+func notAProgram(err error) bool {
+	for _, of := range []error{syscall.ENOEXEC, syscall.ENOENT, syscall.EACCES, syscall.ENOTDIR, syscall.ELOOP, syscall.E2BIG, syscall.EINVAL, syscall.EISDIR, syscall.ETXTBSY} {
+		if errors.Is(err, of) {
+			return true
+		}
+	}
+	return false
 }
 
 // openOutput opens the instance's log for a program that is not started.
