@@ -12,6 +12,10 @@ import (
 
 func TestRootKeyIsMadeOnceAndKept(t *testing.T) {
 	dir := t.TempDir()
+	// What a start that was cut short has left, which anybody could read.
+	if err := os.WriteFile(filepath.Join(dir, RootKeyFile+".new"), []byte(`{"accessKeyId":`), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	first, path, made, err := LoadRootKey(dir)
 	if err != nil || !made {
 		t.Fatalf("first start: made %v, %v", made, err)
