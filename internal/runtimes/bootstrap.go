@@ -1,6 +1,7 @@
 package runtimes
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -19,7 +20,8 @@ import (
 var bootstraps embed.FS
 
 // unpackBootstraps writes the bootstraps into a folder below dir that is named
-// after their content, unless it is there already, and returns that folder.
+// after their content, unless it is there already, and returns that folder. One
+// that a power cut or a function without walls has spoiled is written anew.
 func unpackBootstraps(dir string) (string, error) {
 	hash := sha256.New()
 	content, err := fs.Sub(bootstraps, "bootstrap")
@@ -43,13 +45,35 @@ func unpackBootstraps(dir string) (string, error) {
 		return "", pinfold.Errorf(pinfold.Internal, "writing the bootstraps: %w", err)
 	}
 	target := filepath.Join(dir, "bootstrap-"+hex.EncodeToString(hash.Sum(nil))[:16])
-	if _, err := os.Stat(target); err == nil {
+	if same(content, target) {
 		return target, nil
 	}
-	if err := unpack(content, dir, target); err != nil {
+	err = os.RemoveAll(target)
+	if err == nil {
+		err = unpack(content, dir, target)
+	}
+	if err != nil {
 		return "", pinfold.Errorf(pinfold.Internal, "writing the bootstraps: %w", err)
 	}
 	return target, nil
+}
+
+// same reports whether a folder has all that content has.
+func same(content fs.FS, dir string) bool {
+	return nil == fs.WalkDir(content, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		want, err := fs.ReadFile(content, name)
+		if err != nil {
+			return err
+		}
+		got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+		if err == nil && !bytes.Equal(got, want) {
+			err = errors.New("it is not as it was written")
+		}
+		return err
+	})
 }
 
 // unpack makes target appear as a whole.

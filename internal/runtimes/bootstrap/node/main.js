@@ -44,7 +44,7 @@ link.on('data', (chunk) => {
     receive(data[8], data.readUInt32BE(4), data.subarray(HEADER, want));
     data = data.subarray(want);
   }
-  parts = [data];
+  parts = data.length > 0 ? [data] : []; // an empty one would have the next frame copied
   have = data.length;
 });
 link.on('end', () => process.exit(0)); // the platform is gone
