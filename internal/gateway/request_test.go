@@ -348,3 +348,32 @@ func TestAccessLog(t *testing.T) {
 		}
 	})
 }
+
+// promise is a body that declares much and sends little.
+type promise struct{ room int }
+
+func (p *promise) Read(b []byte) (int, error) {
+	p.room = max(p.room, len(b))
+	if p.room > 0 && len(b) > 0 {
+		b[0] = 'x'
+		return 1, io.ErrUnexpectedEOF
+	}
+	return 0, io.EOF
+}
+
+// A length costs nothing to declare, so it must cost little to believe.
+func TestPromisedBodyTakesNoMemory(t *testing.T) {
+	h := open(t, Options{})
+	h.g.Update([]pinfold.API{httpAPI("abc", "POST /x")}, nil)
+	body := &promise{}
+	r := httptest.NewRequest("POST", "http://abc.execute-api.localhost/x", body)
+	r.ContentLength = 10 << 20
+	w := httptest.NewRecorder()
+	h.g.ServeHTTP(w, r)
+	if w.Code != http.StatusBadRequest || h.invoked() != 0 {
+		t.Errorf("a body that breaks off is answered %d", w.Code)
+	}
+	if body.room == 0 || body.room > 1<<20 {
+		t.Errorf("%d bytes of memory are ready for a body of which one byte came", body.room)
+	}
+}
