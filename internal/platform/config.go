@@ -1,11 +1,7 @@
 package platform
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,9 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/caarlos0/env/v11"
-	"go.yaml.in/yaml/v3"
 
 	"pinfold.dev/pinfold"
 )
@@ -57,6 +50,8 @@ type Config struct {
 
 	// Dev accepts any credentials, or none, as the account owner's.
 	Dev bool `yaml:"-"`
+
+	wrong []string // what Load could not read; Validate reports it with the rest
 }
 
 // Defaults returns the configuration of a platform about which nothing is said.
@@ -88,60 +83,6 @@ func DefaultData() string {
 	return filepath.Join(home, ".local", "share", "pinfold")
 }
 
-// Load returns the defaults, overlaid by the configuration file (if file is not
-// empty) and by the environment. It does not validate: flags come first.
-func Load(file string, environ []string) (Config, error) {
-	c := Defaults()
-	if file != "" {
-		if err := c.readFile(file); err != nil {
-			return c, err
-		}
-	}
-	vars := map[string]string{}
-	for _, kv := range environ {
-		if name, value, ok := strings.Cut(kv, "="); ok && strings.HasPrefix(name, "PINFOLD_") && value != "" {
-			vars[name] = value
-		}
-	}
-	if err := env.ParseWithOptions(&c, env.Options{Environment: vars}); err != nil {
-		return c, pinfold.Errorf(pinfold.Invalid, "environment: %w", err)
-	}
-	// The command line's clients take the same variable as a URL.
-	c.API = strings.TrimSuffix(strings.TrimPrefix(c.API, "http://"), "/")
-	return c, nil
-}
-
-// UnknownVariables returns the names of variables that look like settings and
-// are none, such as misspelt ones.
-func UnknownVariables(environ []string) []string {
-	known, _ := env.GetFieldParams(&Config{}) // cannot fail: Load reads the same fields
-	var unknown []string
-	for _, kv := range environ {
-		name, _, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, "PINFOLD_") && !slices.ContainsFunc(known, func(f env.FieldParams) bool { return f.Key == name }) {
-			unknown = append(unknown, name)
-		}
-	}
-	slices.Sort(unknown)
-	return unknown
-}
-
-func (c *Config) readFile(file string) error {
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return pinfold.Errorf(pinfold.Invalid, "there is no configuration file %s", file)
-	}
-	if err != nil {
-		return pinfold.Errorf(pinfold.Invalid, "reading the configuration file: %w", err)
-	}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return pinfold.Errorf(pinfold.Invalid, "%s: %w", file, err)
-	}
-	return nil
-}
-
 var (
 	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 	regionPattern  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`)
@@ -152,7 +93,7 @@ var Sandboxes = []string{"auto", "process"}
 
 // Validate checks the configuration as a whole and reports all that is wrong.
 func (c *Config) Validate() error {
-	var wrong []string
+	wrong := slices.Clone(c.wrong)
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			wrong = append(wrong, fmt.Sprintf(format, args...))

@@ -28,25 +28,52 @@ func TestLoadOverlays(t *testing.T) {
 
 func TestLoadRefuses(t *testing.T) {
 	dir := t.TempDir()
-	write := func(content string) string {
-		file := filepath.Join(dir, "c.yml")
+	write := func(name, content string) string {
+		file := filepath.Join(dir, name)
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return file
 	}
-	for _, tc := range []struct{ name, file, env, want string }{
-		{"a missing file", filepath.Join(dir, "nope.yml"), "", "there is no configuration file"},
-		{"an unknown key", write("hhtp: x\n"), "", "hhtp"},
-		{"a variable of the wrong type", "", "PINFOLD_CONCURRENCY=many", "many"},
+	for _, tc := range []struct{ name, file, want string }{
+		{"a missing file", filepath.Join(dir, "nope.yml"), "there is no configuration file"},
+		{"no YAML", write("no.yml", "api: [\n"), "no.yml is not YAML: line 1"},
+		{"a list", write("list.yml", "\n- api\n"), "list.yml:2: write one setting a line"},
 	} {
-		if tc.name == "an unknown key" {
-			tc.file = write("hhtp: x\n")
-		}
-		_, err := Load(tc.file, []string{tc.env})
+		_, err := Load(tc.file, nil)
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want an error with %q", tc.name, err, tc.want)
 		}
+	}
+	for _, empty := range []string{"", "# nothing\n", "---\n"} {
+		if c, err := Load(write("empty.yml", empty), nil); err != nil || c.Validate() != nil {
+			t.Errorf("a file with %q: %v, %v; want the defaults", empty, err, c.Validate())
+		}
+	}
+}
+
+// What cannot be read as its setting is reported at once with what is no value
+// for it, wherever it was said, and without words of Go.
+func TestValidateReportsWhatLoadCouldNotRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yml")
+	if err := os.WriteFile(file, []byte("hhtp: x\nidleTimeout: 5\ntrustForwarded: perhaps\ndata: [a]\nregion: moon\nlogMB: 1\nlogMB: 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(file, []string{"PINFOLD_CONCURRENCY=many", "PINFOLD_DRAIN_TIMEOUT=5"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "the configuration is not valid:" +
+		"\n  " + file + `:1: "hhtp" is no setting: docs/configuration.md lists them` +
+		"\n  " + file + `:2: idleTimeout: "5" is not a duration, such as 90s or 10m` +
+		"\n  " + file + `:3: trustForwarded: "perhaps" is not true or false` +
+		"\n  " + file + `:4: data: "" is not a text` +
+		"\n  " + file + `:7: logMB is there twice: leave one of them out` +
+		"\n  " + `PINFOLD_CONCURRENCY: "many" is not a whole number` +
+		"\n  " + `PINFOLD_DRAIN_TIMEOUT: "5" is not a duration, such as 90s or 10m` +
+		"\n  " + `region: "moon" does not look like a region, such as us-east-1`
+	if err := c.Validate(); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 

@@ -3,6 +3,7 @@ package platform
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,9 +67,11 @@ func openFolder(path string) (*folder, error) {
 		return nil, pinfold.Errorf(pinfold.Unavailable, "locking the data folder: %w", err)
 	}
 	if !locked {
-		running, _ := ReadRunning(path)
-		return nil, pinfold.Errorf(pinfold.Conflict, "another Pinfold (process %d, API %s) runs on the data folder %s: stop it, or choose another folder with --data",
-			running.PID, running.Endpoints.API, path)
+		who := "starts or stops" // it says who it is only in between
+		if running, err := ReadRunning(path); err == nil && running.PID != 0 {
+			who = fmt.Sprintf("(process %d, API %s) runs", running.PID, running.Endpoints.API)
+		}
+		return nil, pinfold.Errorf(pinfold.Conflict, "another Pinfold %s on the data folder %s: stop it, or choose another folder with --data", who, path)
 	}
 	f := &folder{path, lock}
 	if err := f.fence(); err != nil {
