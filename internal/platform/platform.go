@@ -58,6 +58,7 @@ type Platform struct {
 	listeners []served
 	stopping  context.Context // done as soon as the platform is asked to stop
 	stop      context.CancelFunc
+	drained   func() time.Time // when what runs must have ended: Config.DrainTimeout after this was first asked
 
 	doors struct { // what the gateway's table was last made of
 		sync.Mutex
@@ -94,6 +95,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Platform, err er
 		return nil, err
 	}
 	p := &Platform{config: cfg, log: log}
+	p.drained = sync.OnceValue(func() time.Time { return time.Now().Add(cfg.DrainTimeout) })
 	p.stopping, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -233,7 +235,7 @@ func (p *Platform) openInstances(ctx context.Context) error {
 	}
 	p.pool = pool.New(launch, pool.Config{Concurrency: p.config.Concurrency, IdleTimeout: p.config.IdleTimeout, Log: p.log})
 	p.closing(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), p.config.DrainTimeout)
+		ctx, cancel := context.WithDeadline(context.Background(), p.drained())
 		defer cancel()
 		return p.pool.Close(ctx)
 	})

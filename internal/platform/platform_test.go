@@ -1,13 +1,16 @@
 package platform_test
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/platform"
 	"pinfold.dev/pinfold/platformtest"
 )
@@ -78,4 +81,47 @@ func TestRestart(t *testing.T) {
 			t.Errorf("after a restart the function says %+v, %v", result, err)
 		}
 	})
+}
+
+// A stop waits for what runs as long as it is told to, once: not for requests
+// first, and then as long again for their functions.
+func TestDrainTimeoutIsTheWholeWait(t *testing.T) {
+	const wait = 2 * time.Second
+	c := config(t)
+	c.DrainTimeout = wait
+	p, err := platform.New(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	facts := p.Facts()
+	outside := &platformtest.Platform{Facts: facts, Client: client.New(facts.Endpoints.API, facts.Region, facts.RootKey)}
+	outside.Deploy(t, platformtest.Files(t, map[string]string{
+		"serverless.yml": "service: s\nprovider: {name: aws, runtime: nodejs20.x, timeout: 60}\nfunctions: {f: {handler: i.h}}\n",
+		"i.js":           "exports.h = () => new Promise((done) => setTimeout(done, 60000))\n",
+	}))
+	answered := make(chan error, 1)
+	go func() {
+		_, err := outside.Client.Invoke(context.Background(), "s-dev-f", []byte("{}"), false)
+		answered <- err
+	}()
+	for deadline := time.Now().Add(10 * time.Second); len(p.Instances()) == 0 || p.Instances()[0].Busy == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the function does not run")
+		}
+	}
+	began := time.Now()
+	stop()
+	if err := <-ended; pinfold.CodeOf(err) != pinfold.Timeout {
+		t.Errorf("the platform ends with %v, want that an invocation was cut off", err)
+	}
+	if took := time.Since(began); took < wait || took > wait+wait/2 {
+		t.Errorf("it took %v to stop, want %v", took, wait)
+	}
+	if err := <-answered; err == nil {
+		t.Error("an invocation that was cut off has an answer")
+	}
 }

@@ -144,7 +144,7 @@ func (p *Platform) Run(ctx context.Context) error {
 		group.Go(func() error {
 			<-ctx.Done()
 			p.stop() // what has no end by itself, such as a followed log, ends now
-			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.DrainTimeout)
+			drain, cancel := context.WithDeadline(context.WithoutCancel(ctx), p.drained())
 			defer cancel()
 			if err := s.server.Shutdown(drain); err != nil {
 				return s.server.Close() // the time is up
