@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -36,10 +37,22 @@ func (x *exchange) invoke() {
 		x.access.Cold = p.Fetch + p.Sandbox + p.Boot + p.Init
 	}
 	if result.FunctionError != "" {
-		x.fail(x.door.failures().function, "the function failed")
+		x.fail(x.door.failures().function, whatFailed(result.Payload))
 		return
 	}
 	x.respond(result.Payload)
+}
+
+// whatFailed says for the access log how a function failed: its error's type
+// tells a timeout, a crash and an exception apart, which all answer alike.
+func whatFailed(envelope []byte) string {
+	var e struct {
+		Type string `json:"errorType"`
+	}
+	if json.Unmarshal(envelope, &e) != nil || e.Type == "" {
+		return "the function failed"
+	}
+	return "the function failed: " + e.Type
 }
 
 var errEventTooLarge = errors.New("the event is larger than a function can take")

@@ -323,6 +323,25 @@ func TestAccessRecord(t *testing.T) {
 	}
 }
 
+// The access log tells apart what callers see as the same failure.
+func TestAccessRecordOfFailure(t *testing.T) {
+	for envelope, want := range map[string]string{
+		`{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: 1 Error: Task timed out after 3.00 seconds"}`: "the function failed: Sandbox.Timedout",
+		`{"errorMessage":"boom"}`: "the function failed",
+		`boom`:                    "the function failed",
+	} {
+		h := open(t, Options{})
+		h.g.Update([]pinfold.API{restAPI("rest", "GET /a/{id}")}, nil)
+		h.answer = func(context.Context, *pinfold.Invocation) (*pinfold.Result, error) {
+			return &pinfold.Result{FunctionError: "Unhandled", Payload: []byte(envelope)}, nil
+		}
+		h.do(ask{path: "/dev/a/1"})
+		if a := h.access(); a.Status != 502 || a.Error != want {
+			t.Errorf("after %s: record %+v, want error %q", envelope, a, want)
+		}
+	}
+}
+
 func TestAccessLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan bool)
