@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,10 @@ type Worker interface {
 	// Reusable reports, after an invocation, whether the worker can take
 	// another: one that timed out or crashed cannot.
 	Reusable() bool
+	// Lingers reports whether the worker has answered, but works on for the
+	// invocation that it answered, and has for longer than is usual. Another
+	// invocation had better go elsewhere.
+	Lingers() bool
 	// Close ends the process, waits for that, and leaves nothing behind.
 	Close() error
 }
@@ -251,7 +256,7 @@ func (p *Pool) release(in *instance) {
 // offer gives a Ready instance to who has waited longest, or keeps it.
 func (p *Pool) offer(in *instance) {
 	s := in.set
-	if len(s.waiters) > 0 {
+	if len(s.waiters) > 0 && !in.worker.Lingers() { // who waits has a launch on its way
 		p.move(in, acquired)
 		p.serve(s, grant{in: in})
 		return
@@ -293,16 +298,18 @@ func (p *Pool) leave(s *set, w *waiter) bool {
 	return false
 }
 
-// popIdle takes the most recently used idle instance that is alive.
+// popIdle takes the most recently used idle instance that is alive and has
+// nothing left to do.
 func (p *Pool) popIdle(s *set) *instance {
-	for len(s.idle) > 0 {
-		in := s.idle[len(s.idle)-1]
-		if !in.ended() {
-			s.idle[len(s.idle)-1] = nil
-			s.idle = s.idle[:len(s.idle)-1]
+	for i := len(s.idle) - 1; i >= 0; i-- {
+		in := s.idle[i]
+		switch {
+		case in.ended():
+			p.retire(in) // which takes it out of s.idle
+		case !in.worker.Lingers():
+			s.idle = slices.Delete(s.idle, i, i+1)
 			return in
 		}
-		p.retire(in)
 	}
 	return nil
 }

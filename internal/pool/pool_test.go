@@ -37,6 +37,7 @@ type fakeWorker struct {
 	busy    atomic.Int32
 	served  atomic.Int32
 	spoiled atomic.Bool // not reusable
+	lingers atomic.Bool
 	closed  atomic.Bool
 }
 
@@ -84,6 +85,7 @@ func (f *fleet) size() int {
 func (w *fakeWorker) ID() string            { return w.id }
 func (w *fakeWorker) Done() <-chan struct{} { return w.done }
 func (w *fakeWorker) Reusable() bool        { return !w.spoiled.Load() }
+func (w *fakeWorker) Lingers() bool         { return w.lingers.Load() }
 func (w *fakeWorker) crash()                { w.once.Do(func() { close(w.done) }) }
 func (w *fakeWorker) Close() error {
 	time.Sleep(w.fleet.close)
@@ -408,6 +410,33 @@ func TestInstanceThatIsGoneFailsNoRequest(t *testing.T) {
 		f.gone = func(string) bool { return true }
 		if _, err := call(p, v, ""); pinfold.ReasonOf(err) != InstanceGone || f.size() != 3+maxAttempts {
 			t.Errorf("after %d launches: %v", f.size()-3, err)
+		}
+	})
+}
+
+// An instance that works on after its answer gets no invocation until it has
+// done, unless there is no room beside it.
+func TestInstanceThatLingersIsLeftAlone(t *testing.T) {
+	f := &fleet{}
+	inTime(t, f, Config{Concurrency: 2}, func(t *testing.T, p *Pool) {
+		v := version("f", "1")
+		want := func(worker string) {
+			t.Helper()
+			if got, err := call(p, v, ""); got != worker || err != nil {
+				t.Errorf("served by %s, %v; want %s", got, err, worker)
+			}
+		}
+		want("w1")
+		f.workers[0].lingers.Store(true)
+		want("w2")
+		f.workers[0].lingers.Store(false)
+		f.workers[1].lingers.Store(true)
+		want("w1")
+		f.workers[0].lingers.Store(true)
+		want("w3") // one of the others has made room
+		synctest.Wait()
+		if up := len(p.instances); up != 2 {
+			t.Errorf("%d instances, want 2", up)
 		}
 	})
 }

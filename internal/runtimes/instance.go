@@ -32,6 +32,7 @@ type Instance struct {
 	used    bool          // guarded by slot
 	loading bool          // init is over its limit and goes on; guarded by slot
 	broken  atomic.Bool   // no further invocation may go here
+	since   atomic.Int64  // when the answer came of an invocation that is not over yet, in Unix nanoseconds; or 0
 
 	done      chan struct{}
 	endDone   func()
@@ -82,6 +83,17 @@ func (in *Instance) Reusable() bool {
 	default:
 		return !in.broken.Load()
 	}
+}
+
+// usualSettling is how long a runtime has to ask for the next invocation before
+// it counts as one that works on.
+const usualSettling = 50 * time.Millisecond
+
+// Lingers reports whether the instance has answered, but its runtime works on
+// for the invocation that it answered. Only those of custom runtimes can.
+func (in *Instance) Lingers() bool {
+	since := in.since.Load()
+	return since != 0 && time.Now().UnixNano()-since > int64(usualSettling)
 }
 
 // watch notices the end of the process. It ends with the sandbox.

@@ -41,12 +41,8 @@ type outcome struct {
 // An error with the reason "InstanceGone" means that the function has not run,
 // so another instance may run it.
 func (in *Instance) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold.Result, error) {
-	select {
-	case in.slot <- struct{}{}:
-	case <-in.closing:
-		return nil, gone(nil)
-	case <-ctx.Done():
-		return nil, gone(ctx.Err())
+	if err := in.enter(ctx); err != nil {
+		return nil, err
 	}
 	if !in.Reusable() {
 		<-in.slot
@@ -68,9 +64,36 @@ func (in *Instance) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfo
 	case o.failure != nil: // the process may be about to end: find out before Reusable is asked
 		in.settle(r, o)
 	default:
+		in.since.Store(time.Now().UnixNano())
 		go in.settle(r, o) // owned by slot, which Close waits for
 	}
 	return result, nil
+}
+
+// enter waits until no invocation is under way. Where the one before has been
+// answered, but its runtime works on, another instance is the better choice.
+func (in *Instance) enter(ctx context.Context) error {
+	select { // the usual case needs no timer
+	case in.slot <- struct{}{}:
+		return nil
+	default:
+	}
+	patience := time.NewTicker(usualSettling)
+	defer patience.Stop()
+	for {
+		select {
+		case in.slot <- struct{}{}:
+			return nil
+		case <-in.closing:
+			return gone(nil)
+		case <-ctx.Done():
+			return gone(ctx.Err())
+		case <-patience.C:
+			if in.Lingers() {
+				return gone(nil)
+			}
+		}
+	}
 }
 
 // begin opens the invocation's part of the log.
@@ -212,7 +235,10 @@ func (in *Instance) result(r *run, o outcome) *pinfold.Result {
 // invocation is really over, completes its log, and frees the instance for the
 // next one. It returns the tail of the log.
 func (in *Instance) settle(r *run, o outcome) []byte {
-	defer func() { <-in.slot }()
+	defer func() {
+		in.since.Store(0)
+		<-in.slot
+	}()
 	peak := in.box.Usage().PeakMemoryMB // while the process lives, if it does
 	switch {
 	case o.status == "timeout":
