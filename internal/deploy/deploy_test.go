@@ -111,6 +111,28 @@ func (h *house) expect(a *app.Application, want ...string) {
 	}
 }
 
+// One route in both kinds of API is two lines that can be told apart.
+func TestPlanOfBothKindsOfAPI(t *testing.T) {
+	h := newHouse(t)
+	both := func() *app.Application {
+		a := hello()
+		rest := a.APIs[0]
+		rest.Kind, rest.Name, rest.Stage, rest.ID = pinfold.RESTAPI, "dev-hello-rest", "dev", pinfold.APIID(scope.Account, scope.Region, "hello", "dev", pinfold.RESTAPI)
+		rest.Routes = []pinfold.Route{{Method: "GET", Path: "/greet", Target: ref("hello-dev-greet"), Payload: "1.0"}}
+		a.APIs = append(a.APIs, rest)
+		return a
+	}
+	h.expect(both(),
+		"+ function hello-dev-greet nodejs20.x", "+ function hello-dev-part nodejs20.x",
+		"+ route GET /greet hello-dev-greet", "+ route GET /part hello-dev-part", "+ route GET /greet hello-dev-greet; REST API")
+	h.apply(both())
+	h.expect(both())
+	next := both()
+	next.APIs[1].Routes[0].APIKeyRequired = true
+	h.expect(next, "~ route GET /greet private; REST API")
+	h.expect(hello(), "- route GET /greet REST API")
+}
+
 func TestPlanAndApply(t *testing.T) {
 	h := newHouse(t)
 	h.expect(hello(),

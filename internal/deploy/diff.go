@@ -8,6 +8,7 @@ import (
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/app"
+	"pinfold.dev/pinfold/internal/httpapi"
 )
 
 // differences lists what is not the same between a function as it runs and as
@@ -73,30 +74,47 @@ func mapDifferences(have, want map[string]string) string {
 	return strings.Join(diffs, " ")
 }
 
-// routeChanges compares two APIs, either of which may be absent.
+// routeChanges compares two APIs of a kind, either of which may be absent. A
+// route of a REST API says so: the application's HTTP API may have the same.
 func routeChanges(have, want *pinfold.API) []app.Change {
 	var changes []app.Change
+	change := func(op app.Op, name string, detail []string) {
+		if kindOf(have, want) == pinfold.RESTAPI {
+			detail = append(detail, "REST API")
+		}
+		changes = append(changes, app.Change{Op: op, Kind: "route", Name: name, Detail: detail})
+	}
 	old := routesByName(have)
 	for _, r := range routesOf(want) {
-		name := routeName(r)
+		name := httpapi.Name(r)
 		before, exists := old[name]
 		delete(old, name)
 		switch {
 		case !exists:
-			changes = append(changes, app.Change{Op: app.Add, Kind: "route", Name: name, Detail: []string{r.Target.Name}})
+			change(app.Add, name, []string{r.Target.Name})
 		case !sameRoute(before, r):
-			changes = append(changes, app.Change{Op: app.Update, Kind: "route", Name: name, Detail: routeDetail(before, r)})
+			change(app.Update, name, routeDetail(before, r))
 		}
 	}
 	for _, r := range routesOf(have) {
-		if name := routeName(r); !gone(old, name) {
-			changes = append(changes, app.Change{Op: app.Remove, Kind: "route", Name: name})
+		if name := httpapi.Name(r); !gone(old, name) {
+			change(app.Remove, name, nil)
 		}
 	}
 	if detail := apiDetail(have, want); len(detail) > 0 {
 		changes = append(changes, app.Change{Op: app.Update, Kind: "api", Name: want.Name, Detail: detail})
 	}
 	return changes
+}
+
+// kindOf returns the kind of the first API that is there.
+func kindOf(apis ...*pinfold.API) pinfold.APIKind {
+	for _, a := range apis {
+		if a != nil {
+			return a.Kind
+		}
+	}
+	return ""
 }
 
 func gone(remaining map[string]pinfold.Route, name string) bool {
@@ -114,16 +132,9 @@ func routesOf(a *pinfold.API) []pinfold.Route {
 func routesByName(a *pinfold.API) map[string]pinfold.Route {
 	byName := map[string]pinfold.Route{}
 	for _, r := range routesOf(a) {
-		byName[routeName(r)] = r
+		byName[httpapi.Name(r)] = r
 	}
 	return byName
-}
-
-func routeName(r pinfold.Route) string {
-	if r.Path == "$default" {
-		return "$default"
-	}
-	return r.Method + " " + r.Path
 }
 
 func sameRoute(a, b pinfold.Route) bool {

@@ -112,7 +112,7 @@ func (l *Launcher) launch(ctx context.Context, in *Instance) error {
 func (l *Launcher) fetch(ctx context.Context, v *pinfold.Version) (a sandbox.Assignment, err error) {
 	a.Limits = sandbox.Limits{MemoryMB: v.Config.MemoryMB, EphemeralMB: v.Config.EphemeralMB}
 	if a.Code, err = l.options.Code.Dir(ctx, v.Code); err != nil {
-		return a, err
+		return a, lost(err)
 	}
 	if len(v.Config.Layers) > 0 {
 		packages := make([]pinfold.Package, len(v.Config.Layers))
@@ -121,7 +121,16 @@ func (l *Launcher) fetch(ctx context.Context, v *pinfold.Version) (a sandbox.Ass
 		}
 		a.Layers, err = l.options.Code.Layers(ctx, packages)
 	}
-	return a, err
+	return a, lost(err)
+}
+
+// lost makes of a code package that is not there what it is: our loss. The
+// caller's function is there.
+func lost(err error) error {
+	if pinfold.CodeOf(err) == pinfold.NotFound {
+		return pinfold.Errorf(pinfold.Internal, "the function's code is lost: %w", err)
+	}
+	return err
 }
 
 // prepare finds what a sandbox for the instance must let it see.
