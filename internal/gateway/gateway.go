@@ -57,8 +57,8 @@ type Options struct {
 	// Both it and what it returns may be nil, for names in canonical form.
 	HeaderNames func(r *http.Request) func(canonical string) string
 	// TrustForwarded takes the client's address and protocol from the
-	// X-Forwarded-For and X-Forwarded-Proto headers. Set it only behind a proxy
-	// that sets them.
+	// X-Forwarded-For and X-Forwarded-Proto headers: of addresses the last one,
+	// which the nearest proxy has written. Set it only behind a proxy that does.
 	TrustForwarded bool
 }
 

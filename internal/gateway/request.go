@@ -39,13 +39,15 @@ func (x *exchange) identify() {
 		e.proto = "https"
 	}
 	e.forwarded = e.source
-	if first := strings.Join(x.r.Header["X-Forwarded-For"], ", "); first != "" {
-		e.forwarded = first + ", " + e.source
-		if client, _, _ := strings.Cut(first, ","); x.g.o.TrustForwarded {
-			e.source = strings.TrimSpace(client)
+	if before := strings.Join(x.r.Header["X-Forwarded-For"], ", "); before != "" {
+		e.forwarded = before + ", " + e.source
+		// What comes before the last one the client may have written itself.
+		last := strings.TrimSpace(before[strings.LastIndexByte(before, ',')+1:])
+		if x.g.o.TrustForwarded && net.ParseIP(last) != nil {
+			e.source = last
 		}
 	}
-	if proto := x.r.Header.Get("X-Forwarded-Proto"); proto != "" && x.g.o.TrustForwarded {
+	if proto := x.r.Header.Get("X-Forwarded-Proto"); x.g.o.TrustForwarded && (proto == "http" || proto == "https") {
 		e.proto = proto
 	}
 	e.request = uuid()

@@ -229,19 +229,26 @@ func TestClientThatGoesAway(t *testing.T) {
 }
 
 func TestForwarded(t *testing.T) {
-	headers := []string{"X-Forwarded-For: 203.0.113.9, 198.51.100.1", "X-Forwarded-Proto: https", "X-Forwarded-Port: 9"}
-	for trust, want := range map[bool]string{
-		false: "127.0.0.1 http 80 203.0.113.9, 198.51.100.1, 127.0.0.1",
-		true:  "203.0.113.9 https 443 203.0.113.9, 198.51.100.1, 127.0.0.1",
+	for _, tc := range []struct {
+		trust      bool
+		xff, proto string
+		want       string
+	}{
+		{false, "203.0.113.9, 198.51.100.1", "https", "127.0.0.1 http 80 203.0.113.9, 198.51.100.1, 127.0.0.1"},
+		{true, "198.51.100.1", "https", "198.51.100.1 https 443 198.51.100.1, 127.0.0.1"},
+		// The client has written the first one; the proxy, the last.
+		{true, "203.0.113.9, 198.51.100.1", "https", "198.51.100.1 https 443 203.0.113.9, 198.51.100.1, 127.0.0.1"},
+		{true, "2001:db8::7", "http", "2001:db8::7 http 80 2001:db8::7, 127.0.0.1"},
+		{true, "unknown", "gopher", "127.0.0.1 http 80 unknown, 127.0.0.1"},
 	} {
-		h := open(t, Options{TrustForwarded: trust})
+		h := open(t, Options{TrustForwarded: tc.trust})
 		h.g.Update([]pinfold.API{httpAPI("web", "$default")}, nil)
-		h.do(ask{host: "example.com", headers: headers})
+		h.do(ask{host: "example.com", headers: []string{"X-Forwarded-For: " + tc.xff, "X-Forwarded-Proto: " + tc.proto, "X-Forwarded-Port: 9"}})
 		e := h.event()
 		got := fmt.Sprint(dig(e, "requestContext", "http", "sourceIp"), " ", dig(e, "headers", "x-forwarded-proto"), " ",
 			dig(e, "headers", "x-forwarded-port"), " ", dig(e, "headers", "x-forwarded-for"))
-		if got != want {
-			t.Errorf("trust %v: %s, want %s", trust, got, want)
+		if got != tc.want {
+			t.Errorf("trust %v, %s: %s, want %s", tc.trust, tc.xff, got, tc.want)
 		}
 	}
 }
