@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
@@ -108,7 +111,7 @@ func (p *logPrinter) print(line pinfold.LogLine) {
 		text = out.faint(text)
 	}
 	if out.terminal {
-		text = unfold(text)
+		text = tame(unfold(text))
 	}
 	fmt.Fprintln(out, prefix+text)
 }
@@ -126,6 +129,37 @@ func unfold(text string) string {
 	}
 	return strings.TrimRight(text[:i], " \t") + "\n  " + strings.Join(failure.Stack, "\n  ")
 }
+
+// tame takes from a text what a terminal would obey but for colours: functions
+// log what strangers send them.
+func tame(text string) string {
+	if strings.IndexFunc(text, obeyed) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		if color := colors.FindString(text); color != "" {
+			b.WriteString(color)
+			text = text[len(color):]
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(text)
+		if obeyed(r) {
+			fmt.Fprintf(&b, "\\x%02x", r)
+		} else {
+			b.WriteString(text[:size])
+		}
+		text = text[size:]
+	}
+	return b.String()
+}
+
+// colors is a sequence that changes how text looks (ECMA-48, SGR).
+var colors = regexp.MustCompile("^\x1b\\[[0-9;:]*m")
+
+// obeyed reports whether a character is a control character that does more than
+// to end a line or fill it.
+func obeyed(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
 
 var palette = []color.Attribute{
 	color.FgCyan, color.FgMagenta, color.FgGreen, color.FgYellow, color.FgBlue,

@@ -95,6 +95,24 @@ func TestUnfold(t *testing.T) {
 	}
 }
 
+// Colours are a log's own affair; all else that a terminal obeys is shown.
+func TestTame(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain \t text\n  é 日": "plain \t text\n  é 日",
+		"\x1b[1;31mred\x1b[0m": "\x1b[1;31mred\x1b[0m",
+		"\x1b]52;c;cm0gLXJm\a": `\x1b]52;c;cm0gLXJm\x07`, // the clipboard
+		"\x1b]0;title\x1b\\":   `\x1b]0;title\x1b\`,
+		"\x1b[2J\x1b[1mgone":   `\x1b[2J` + "\x1b[1mgone",
+		"one\rtwo\b\x7f":       `one\x0dtwo\x08\x7f`,
+		"\u009b2J":             `\x9b2J`, // the same in one character
+		"not UTF-8 \xff":       "not UTF-8 \xff",
+	} {
+		if got := tame(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestParseSince(t *testing.T) {
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	for s, want := range map[string]time.Time{
