@@ -116,7 +116,7 @@ type finder struct {
 func (f *finder) find(id identifier) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if path, ok := f.known[id]; ok {
+	if path, ok := f.known[id]; ok && exists(path) { // an upgrade may move it
 		return path, nil
 	}
 	names := exactNames(id)

@@ -61,6 +61,22 @@ func TestFindInterpreter(t *testing.T) {
 	}
 }
 
+// An upgrade of the machine moves interpreters.
+func TestInterpreterThatMoved(t *testing.T) {
+	var f finder
+	old := fakes(t, map[string]string{"node": "\x7fELF"})
+	if got, err := f.find(identifier{family: Node}); err != nil || got != old+"/node" {
+		t.Fatal(got, err)
+	}
+	if err := os.Remove(old + "/node"); err != nil {
+		t.Fatal(err)
+	}
+	moved := fakes(t, map[string]string{"node": "\x7fELF"})
+	if got, err := f.find(identifier{family: Node}); err != nil || got != moved+"/node" {
+		t.Errorf("after the move: %q, %v", got, err)
+	}
+}
+
 func TestNote(t *testing.T) {
 	fakes(t, map[string]string{
 		"node": "#!/bin/sh\necho $0\n", "python3.12": "\x7fELF",
