@@ -72,7 +72,7 @@ func TestUpRefuses(t *testing.T) {
 		{"an address in use for the door", nil, []string{"--api", "127.0.0.1:0", "--http", busy}, 1, []string{busy + " for the public door is in use", "--http"}},
 		{"a configuration file that is not there", nil, []string{"--config", "/nowhere.yml"}, 1, []string{"there is no configuration file /nowhere.yml"}},
 		{"a key that the file must not have", nil, []string{"--config", config("hhtp: 127.0.0.1:1\n")}, 1, []string{"pinfold.yml", "hhtp"}},
-		{"a variable of the wrong type", []string{"PINFOLD_IDLE_TIMEOUT", "soon"}, nil, 1, []string{"IdleTimeout", "soon"}},
+		{"a variable of the wrong type", []string{"PINFOLD_IDLE_TIMEOUT", "soon"}, nil, 1, []string{"PINFOLD_IDLE_TIMEOUT", "soon"}},
 		{"a data folder that cannot be made", []string{"PINFOLD_DATA", "/dev/null/data"}, anyPort, 1, []string{"data folder", "/dev/null"}},
 		{"an argument", nil, []string{"now"}, 2, []string{`up does not know what to do with "now"`, "Usage: pinfold up"}},
 		{"an application that is not there", nil, append([]string{"--deploy", "/nowhere"}, anyPort...), 1, []string{"there is no folder /nowhere"}},
