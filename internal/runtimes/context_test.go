@@ -137,7 +137,7 @@ func TestLaunchErrors(t *testing.T) {
 		says   string
 	}{
 		"unknown runtime": {func(v *pinfold.Version) { v.Config.Runtime = "ruby3.3" }, pinfold.Unserved, `runtime "ruby3.3" is not served: Pinfold runs nodejs*, python3.*`},
-		"no code":         {func(v *pinfold.Version) { v.Code.SHA256 = "gone" }, pinfold.NotFound, "no package gone"},
+		"no code":         {func(v *pinfold.Version) { v.Code.SHA256 = "gone" }, pinfold.Internal, "the function's code is lost: no package gone"}, // the function is there
 	} {
 		v := *l.version("nodejs20.x", "index.handler", nil)
 		test.change(&v)

@@ -89,13 +89,3 @@ func TestPoorMachine(t *testing.T) {
 		})
 	}
 }
-
-// A code package that is lost is not a function that is missing.
-func TestCodeIsLost(t *testing.T) {
-	l := newLab(t)
-	v := l.version("nodejs", "i.h", nil)
-	clear(l.packages)
-	if _, err := l.launcher.Launch(l.Context(), v); pinfold.CodeOf(err) != pinfold.Internal {
-		t.Errorf("the launch says %v (%s), want an internal error", err, pinfold.CodeOf(err))
-	}
-}
