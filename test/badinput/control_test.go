@@ -14,6 +14,7 @@ import (
 // What a client of another version says and this server does not understand
 // is refused, not left out.
 func TestApplicationsOfOtherClients(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	a, plan, _, err := h.plan(t.Context(), h.dir)
 	if err != nil {
@@ -60,6 +61,7 @@ func TestApplicationsOfOtherClients(t *testing.T) {
 // may not have read it from a manifest. All of it is refused, the half that is
 // right included.
 func TestApplicationsThatBreakRules(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	for name, test := range map[string]struct {
 		spoil func(a *app.Application)
@@ -100,6 +102,7 @@ func TestApplicationsThatBreakRules(t *testing.T) {
 
 // A plan that is out of date is not carried out.
 func TestOutdatedPlan(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	a, plan, _, err := h.plan(t.Context(), h.dir)
 	if err != nil {
@@ -120,6 +123,7 @@ func TestOutdatedPlan(t *testing.T) {
 
 // Names that are nobody's get an answer that says so.
 func TestUnknownNames(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	for name, call := range map[string]func() error{
 		"a function": func() error {

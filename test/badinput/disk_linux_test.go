@@ -64,6 +64,7 @@ func fill(t *testing.T, dir string) (empty func()) {
 // A deployment to a disk that is full says so and changes nothing; what runs
 // goes on; and when there is room again the same deployment works.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	data := small(t, "24m")
 	h := start(t, func(c *platform.Config) { c.Data = data })
 	noise := make([]byte, 256<<10)
@@ -86,7 +87,7 @@ func TestFullDisk(t *testing.T) {
 		}
 		// Settings large enough that no page of the database has room for them.
 		second := a.Functions[0]
-		for i := range 200 {
+		for i := range 60 {
 			f := second
 			f.Key += strings.Repeat("x", i+1)
 			f.Name = "good-dev-" + f.Key[:min(len(f.Key), 50)] + string(rune('a'+i%26)) + string(rune('a'+i/26))
@@ -116,6 +117,7 @@ func TestFullDisk(t *testing.T) {
 // What runs for the first time on a full disk cannot run, and says why; it does
 // run when there is room.
 func TestColdStartOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	data := small(t, "24m")
 	h := start(t, func(c *platform.Config) { c.Data = data })
 	deployed, err := h.TryDeploy(t.Context(), t.TempDir(), files(t, "cold", `exports.handler = async () => "ran";`))
@@ -142,6 +144,7 @@ func TestColdStartOnAFullDisk(t *testing.T) {
 // A server that finds no room for its data says so when it starts, and leaves
 // nothing that keeps the next from starting.
 func TestStartOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	data := small(t, "4m")
 	empty := fill(t, data)
 	cfg := platform.Defaults()

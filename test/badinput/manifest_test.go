@@ -13,6 +13,7 @@ import (
 // What is wrong with a manifest is told with its place, before anything is
 // uploaded.
 func TestManifests(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	manifest := func(from, to string) string {
 		if !strings.Contains(goodManifest, from) {
@@ -81,6 +82,7 @@ func TestManifests(t *testing.T) {
 // A file of a hundred levels, or one that says the same a billion times, costs
 // neither the memory nor the time of one.
 func TestManifestBombs(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	manifest := strings.Replace(goodManifest, "hello.handler", "${self:custom.x}", 1) + "custom:\n"
 	laughs := manifest + "  a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n"
@@ -116,6 +118,7 @@ func TestManifestBombs(t *testing.T) {
 // A handler without its export can be seen only when it is called; the function
 // can be deployed, and mended, like every other.
 func TestHandlerWithoutTheExport(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	deploy := func(code string) *app.Deployed {
 		deployed, err := h.TryDeploy(t.Context(), t.TempDir(), platformtest.Files(t, map[string]string{

@@ -157,6 +157,7 @@ func (h *house) nothingLeft(t *testing.T, pkg pinfold.Package) {
 // A package that would do harm is refused at each of the doors by which code
 // comes in, and nothing of it is kept.
 func TestWickedPackages(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	aws := h.lambda(h.rootCredentials())
 	for name, test := range wicked(t) {
@@ -213,6 +214,7 @@ func (h *house) lambda(creds aws.Credentials) *lambda.Client {
 
 // A zip file over AWS's 50 MB is refused where AWS refuses it.
 func TestDirectUploadOver50MB(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	file := make([]byte, 51<<20)
 	_, err := h.lambda(h.rootCredentials()).CreateFunction(t.Context(), createWith(file))
@@ -228,6 +230,7 @@ func TestDirectUploadOver50MB(t *testing.T) {
 
 // What arrives is what the hash says, or is not kept.
 func TestPackageWithTheWrongHash(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	file := zipOf(t, item{name: "other.js", content: "1"})
 	pkg := packageOf(file)
@@ -268,6 +271,7 @@ func TestPackageWithTheWrongHash(t *testing.T) {
 
 // An application is not deployed before its packages are there.
 func TestDeployWithoutThePackage(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	a, plan, _, err := h.plan(t.Context(), h.dir)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 var sevenMB = []byte(`"` + strings.Repeat("x", 7<<20) + `"`)
 
 func TestPayloads(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	for name, test := range map[string]struct {
 		payload []byte
@@ -48,6 +49,7 @@ func TestPayloads(t *testing.T) {
 // A body that is over the function's limit gets through the door but not to the
 // function; one over the door's limit does not get through the door.
 func TestLargeBodiesAtTheDoor(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	for name, size := range map[string]int{"over the function's limit": 7 << 20, "over the door's limit": 11 << 20} {
 		for _, chunked := range []bool{false, true} {
@@ -72,6 +74,7 @@ func TestLargeBodiesAtTheDoor(t *testing.T) {
 
 // A function whose answer is over 6 MB is told so, and its caller, too.
 func TestLargeAnswers(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	deployed, err := h.TryDeploy(t.Context(), t.TempDir(), files(t, "large", `exports.handler = async () => "x".repeat(7 << 20);`))
 	if err != nil {

@@ -79,6 +79,7 @@ func (l *line) closed(what string) []byte {
 // answer that says whose fault it is, and nothing panics (a handler that did
 // would have no answer).
 func TestOddRequests(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	const plain = "GET /hello HTTP/1.1\r\nHost: localhost\r\n"
 	headers := func(n int, value string) string {
@@ -180,6 +181,7 @@ func TestOddRequests(t *testing.T) {
 // What follows good requests on one connection, unasked, does not spoil their
 // answers.
 func TestPipelinedGarbage(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	l := connect(t, h.Endpoints.HTTP)
 	l.write(strings.Repeat("GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n", 5) + "\x00\x01garbage\r\n\r\n" + "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -197,6 +199,7 @@ func TestPipelinedGarbage(t *testing.T) {
 
 // A body that ends before its length reaches no function and no store.
 func TestBodiesThatAreCutOff(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	t.Run("at the door", func(t *testing.T) {
 		for _, head := range []string{"Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n64\r\n"} {

@@ -20,6 +20,7 @@ const invokePath = "/2015-03-31/functions/good-dev-hello/invocations"
 
 // Who signs wrongly is told what is wrong with it, and nothing is run for them.
 func TestSignatures(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	now := time.Now()
 	good := func(at time.Time) *http.Request {

@@ -128,7 +128,7 @@ func TestKilledWhileUploading(t *testing.T) {
 	s.start()
 	var took time.Duration
 	for i := range times(t, 6) {
-		noise := make([]byte, 12<<20)
+		noise := make([]byte, 4<<20)
 		_, _ = rand.Read(noise)
 		dir := platformtest.Files(t, map[string]string{
 			"serverless.yml": "service: app\nprovider: {name: aws, runtime: nodejs22.x}\nfunctions:\n  f:\n    handler: index.handler\n    events:\n      - httpApi: 'GET /f'\n",
