@@ -54,6 +54,27 @@ func TestNodeAnswers(t *testing.T) {
 	}
 }
 
+// From nodejs24.x on a handler that is not async answers with what it returns.
+// Source: aws/aws-lambda-nodejs-runtime-interface-client, version 4, and
+// "Define Lambda function handler in Node.js" on callbacks before and after 24.
+func TestNodePlainReturns(t *testing.T) {
+	for name, test := range map[string]struct{ runtime, code, want string }{
+		"before":   {"nodejs22.x", `exports.handler = () => "ignored"`, `null`},
+		"since":    {"nodejs24.x", `exports.handler = () => ({ plain: true })`, `{"plain":true}`},
+		"nothing":  {"nodejs24.x", `exports.handler = (e, c) => {}`, `null`},
+		"callback": {"nodejs24.x", `exports.handler = (e, c, cb) => { setTimeout(() => cb(null, "called"), 1); return "ignored" }`, `"called"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			res := l.once(l.version(test.runtime, "index.handler", map[string]string{"index.js": test.code}))
+			if string(res.Payload) != test.want || res.FunctionError != "" {
+				t.Errorf("answer: %s %s, want %s", res.FunctionError, res.Payload, test.want)
+			}
+		})
+	}
+}
+
 func bigString(n int) string {
 	b := make([]byte, n)
 	for i := range b {

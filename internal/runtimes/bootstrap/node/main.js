@@ -136,7 +136,7 @@ function invoke(id, head, event) {
       return;
     }
     const result = handler(JSON.parse(event), context, callback);
-    if (returnAnswers() || typeof result?.then === 'function') Promise.resolve(result).then(context.succeed, context.fail).catch(context.fail);
+    if (typeof result?.then === 'function' || returnAnswers()) Promise.resolve(result).then(context.succeed, context.fail).catch(context.fail);
   } catch (error) {
     if (!call.answered) done(error ?? 'handled');
   }
