@@ -32,7 +32,7 @@ type Instance struct {
 	used    bool          // guarded by slot
 	loading bool          // init is over its limit and goes on; guarded by slot
 	broken  atomic.Bool   // no further invocation may go here
-	since   atomic.Int64  // when the answer came of an invocation that is not over yet, in Unix nanoseconds; or 0
+	since   atomic.Int64  // from when on the runtime works on after its answer, in Unix nanoseconds; or 0
 
 	done      chan struct{}
 	endDone   func()

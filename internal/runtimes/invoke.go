@@ -64,7 +64,6 @@ func (in *Instance) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfo
 	case o.failure != nil: // the process may be about to end: find out before Reusable is asked
 		in.settle(r, o)
 	default:
-		in.since.Store(time.Now().UnixNano())
 		go in.settle(r, o) // owned by slot, which Close waits for
 	}
 	return result, nil
@@ -283,6 +282,7 @@ func (in *Instance) awaitIdle(r *run) {
 		return
 	default:
 	}
+	in.since.Store(time.Now().UnixNano())
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {

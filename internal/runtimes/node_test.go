@@ -67,7 +67,7 @@ func TestNodePlainReturns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			res := l.once(l.version(test.runtime, "index.handler", map[string]string{"index.js": test.code}))
+			res := l.once(l.version(test.runtime, "index.handler", map[string]string{"index.js": test.code}), `{}`)
 			if string(res.Payload) != test.want || res.FunctionError != "" {
 				t.Errorf("answer: %s %s, want %s", res.FunctionError, res.Payload, test.want)
 			}
