@@ -53,7 +53,17 @@ func (x *exchange) identify() {
 	e.request = uuid()
 	e.extended = shortRequestID()
 	x.trace = traceID(x.r.Header.Get("X-Amzn-Trace-Id"), x.start)
-	x.access = Access{Time: x.start, Remote: e.source, Method: x.r.Method, URI: x.r.RequestURI, Proto: x.r.Proto, RequestID: e.request}
+	x.access = Access{Time: x.start, Remote: e.source, Method: x.r.Method, URI: withoutSecrets(x.r.RequestURI), Proto: x.r.Proto, RequestID: e.request}
+}
+
+// withoutSecrets leaves the signature and session token of a presigned URL out
+// of the log.
+func withoutSecrets(uri string) string {
+	path, query, _ := strings.Cut(uri, "?")
+	if strings.Contains(strings.ToLower(query), "x-amz-") {
+		return path + "?(signed)"
+	}
+	return uri
 }
 
 // admit checks everything that stands between a route and its function: API

@@ -403,3 +403,15 @@ func TestPromisedBodyTakesNoMemory(t *testing.T) {
 		t.Errorf("%d bytes of memory are ready for a body of which one byte came", body.room)
 	}
 }
+
+func TestLogHasNoSignatures(t *testing.T) {
+	for uri, want := range map[string]string{
+		"/a?b=c": "/a?b=c",
+		"/a":     "/a",
+		"/a?b=c&X-Amz-Signature=s&X-Amz-Security-Token=t": "/a?(signed)",
+	} {
+		if got := withoutSecrets(uri); got != want {
+			t.Errorf("%s is logged as %s, want %s", uri, got, want)
+		}
+	}
+}
