@@ -13,7 +13,7 @@ func TestBlame(t *testing.T) {
 		Functions: []Function{
 			{Key: "one", Code: shared, At: Position{File: "serverless.yml", Line: 6, Column: 3}},
 			{Key: "two", Code: shared, At: Position{File: "serverless.yml", Line: 9, Column: 3}},
-			{Key: "three", Code: alone, Source: &Source{Artifact: "/work/build/three.zip"}, At: Position{File: "serverless.yml", Line: 12}},
+			{Key: "three", Code: alone, Source: &Source{Artifact: "/elsewhere/three.zip"}, At: Position{File: "serverless.yml", Line: 12}},
 		},
 		Layers: []Layer{{Key: "common", Code: layer}},
 	}

@@ -1,4 +1,4 @@
-// Program rest is a function in Go behind a REST API.
+// Command rest is a function in Go behind a REST API.
 package main
 
 import (

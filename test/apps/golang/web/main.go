@@ -1,4 +1,4 @@
-// Program web is a function in Go behind an HTTP API, as people write them.
+// Command web is a function in Go behind an HTTP API, as people write them.
 package main
 
 import (
