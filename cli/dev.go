@@ -71,13 +71,17 @@ manifest asks for and Pinfold does not serve yet is left out.`,
 func (sh *shell) develop(ctx context.Context, facts platform.Facts, flags manifestFlags, folder string) error {
 	c := client.New(facts.Endpoints.API, facts.Region, facts.RootKey)
 	d := deployment{sh: sh, client: c, flags: flags, yes: true, dev: true, allowUnserved: true, cache: filepath.Join(facts.Data, "cache")}
+	ctx, cancel := context.WithCancel(ctx)
 	changes, err := watch(ctx, folder)
 	if err != nil {
+		cancel()
 		return err
 	}
+	defer changes.wait()
 	var logs sync.WaitGroup
 	logs.Go(func() { sh.followLogs(ctx, c) })
 	defer logs.Wait()
+	defer cancel() // before the two are waited for
 
 	running := false
 	for {

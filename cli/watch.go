@@ -29,13 +29,14 @@ const settle = 30 * time.Millisecond
 type watcher struct {
 	C   chan string // one path for each burst of changes
 	fs  *fsnotify.Watcher
-	dir string // real path
+	dir string        // real path
+	end chan struct{} // closed when run is over
 
 	mu      sync.Mutex
 	outside map[string]bool // files elsewhere that the application is made of
 }
 
-// watch reports changes below dir until ctx ends.
+// watch reports changes below dir until ctx ends; wait then waits for it.
 func watch(ctx context.Context, dir string) (*watcher, error) {
 	real, err := filepath.Abs(dir)
 	if err == nil {
@@ -48,7 +49,7 @@ func watch(ctx context.Context, dir string) (*watcher, error) {
 	if err != nil {
 		return nil, pinfold.Errorf(pinfold.Unavailable, "watching for changes: %w", err)
 	}
-	w := &watcher{C: make(chan string), fs: fsw, dir: real, outside: map[string]bool{}}
+	w := &watcher{C: make(chan string), fs: fsw, dir: real, end: make(chan struct{}), outside: map[string]bool{}}
 	err = w.addTree(real)
 	if errors.Is(err, syscall.ENOSPC) {
 		err = errors.New("the kernel's limit on watched folders is reached: sysctl fs.inotify.max_user_watches=524288 raises it")
@@ -57,9 +58,12 @@ func watch(ctx context.Context, dir string) (*watcher, error) {
 		fsw.Close()
 		return nil, pinfold.Errorf(pinfold.Unavailable, "watching %s for changes: %w", dir, err)
 	}
-	go w.run(ctx) // ends with ctx
+	go w.run(ctx)
 	return w, nil
 }
+
+// wait returns once nothing is watched any more.
+func (w *watcher) wait() { <-w.end }
 
 // also watches files that may lie outside the folder.
 func (w *watcher) also(files []string) {
@@ -81,6 +85,7 @@ func (w *watcher) inside(path string) bool {
 }
 
 func (w *watcher) run(ctx context.Context) {
+	defer close(w.end)
 	defer w.fs.Close()
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"reflect"
 	"syscall"
 	"time"
 
@@ -124,6 +125,10 @@ func (p *Platform) loadURLs(ctx context.Context) error {
 	urls, err := p.functions.URLs(ctx)
 	if err != nil {
 		return err
+	}
+	// Every change of a function comes here, and few are about its URL.
+	if reflect.DeepEqual(urls, p.doors.urls) {
+		return nil
 	}
 	p.doors.urls = urls
 	p.gateway.Update(p.doors.apis, urls)
