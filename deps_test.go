@@ -41,7 +41,10 @@ var house = []room{
 	{"internal/store/blob/blobtest", []string{"internal/store/blob"}, "a conformance suite tests any engine"},
 	{"internal/sandbox", nil, "a contract names no driver"},
 	{"internal/sandbox/sandboxtest", []string{"internal/sandbox"}, "a conformance suite tests any driver"},
-	{"internal/sandbox/*", []string{"internal/sandbox", "internal/sandbox/sandboxtest"}, "a driver knows its contract, no service and no other driver"},
+	{"internal/sandbox/process", []string{"internal/sandbox", "internal/sandbox/sandboxtest"}, "a driver knows its contract, no service and no other driver"},
+
+	{"internal/sandbox/namespace/*", []string{"internal/sandbox/namespace/message"}, "the parts of the walls know each other's messages at most"},
+	{"internal/sandbox/namespace", []string{"internal/sandbox", "internal/sandbox/sandboxtest", "internal/sandbox/namespace/*"}, "the driver puts its parts together"},
 
 	{"internal/function", []string{"internal/store"}, "services are siblings: the composition root plugs them together"},
 	{"internal/code", []string{"internal/store/blob"}, "services are siblings: the composition root plugs them together"},

@@ -39,6 +39,7 @@ type Config struct {
 	SystemLevel      string            `json:"systemLogLevel,omitempty"`      // JSON only: DEBUG, INFO, WARN
 	LogGroup         string            `json:"logGroup,omitempty"`
 	TracingMode      string            `json:"tracingMode,omitempty"` // PassThrough or Active
+	Network          Network           `json:"network,omitzero"`      // not AWS's: what the function may reach
 }
 
 // Seconds is a duration in whole seconds, as AWS's timeouts are.

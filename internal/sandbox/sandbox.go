@@ -13,6 +13,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"pinfold.dev/pinfold"
 )
 
 // Driver makes sandboxes of one kind.
@@ -24,6 +26,8 @@ type Driver interface {
 	// Sweep removes everything that sandboxes of an earlier process of the
 	// platform left behind. It is called once, before the first Create.
 	Sweep(ctx context.Context) error
+	// Close ends what the driver itself runs. Its sandboxes are closed by then.
+	Close() error
 }
 
 // Capabilities says which promises a driver keeps. Tests of a promise run
@@ -35,6 +39,10 @@ type Capabilities struct {
 	Memory     bool // is held to its memory size
 	CPU        bool // is held to its share of the processor
 	Freeze     bool // implements Freezer
+
+	// Weak says for people what is weaker on this machine than the driver can
+	// have it, each with what to do about it.
+	Weak []string
 }
 
 // Spec is what must be known to create a sandbox.
@@ -50,10 +58,14 @@ type Assignment struct {
 	Code   string // host folder with the unpacked code package; read-only
 	Layers string // host folder with the merged layers, or "" for none; read-only
 	Limits Limits
+	// Network is what may be reached outside. Before Assign nothing is.
+	Network pinfold.Network
 }
 
-// Limits bounds what a sandbox may use. Zero means no bound.
+// Limits bounds what a sandbox may use. Zero means no bound; less is an error.
 type Limits struct {
+	// MemoryMB bounds the memory, and the processor in proportion: 1,769 MB are
+	// one CPU. Source: "Configure Lambda function memory", Lambda developer guide.
 	MemoryMB    int
 	EphemeralMB int // size of Paths.Tmp
 }

@@ -79,6 +79,9 @@ func (d *Driver) Sweep(context.Context) error {
 	return errors.Join(problems...)
 }
 
+// Close has nothing to end.
+func (d *Driver) Close() error { return nil }
+
 // pidFile, in a sandbox's folder, holds the identity of its process.
 const pidFile = "pid"
 

@@ -1,0 +1,136 @@
+package pinfold
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Network says what a function may reach outside its sandbox. The zero Network
+// is open. Under any policy a function reaches the platform's own endpoints, and
+// never the host's loopback, another instance, or link-local addresses, where
+// machines keep their metadata.
+type Network struct {
+	Policy NetworkPolicy `json:"policy,omitempty"` // "" means NetworkOpen
+	// Allow holds the destinations of NetworkList, as ParseDestination reads them.
+	Allow []string `json:"allow,omitempty"`
+}
+
+// NetworkPolicy is a kind of [Network].
+type NetworkPolicy string
+
+// The kinds of networks.
+const (
+	NetworkOpen NetworkPolicy = "open" // everything but what is denied to all
+	NetworkNone NetworkPolicy = "none" // nothing
+	NetworkList NetworkPolicy = "list" // Network.Allow, and the names in it
+)
+
+// maxDestinations bounds Network.Allow: each is looked at for each connection.
+const maxDestinations = 256
+
+// ParseNetwork reads a network as people write it: the one word "open" or
+// "none", or a list of destinations. An error has code Invalid.
+func ParseNetwork(words []string) (Network, error) {
+	if len(words) == 1 && (words[0] == string(NetworkOpen) || words[0] == string(NetworkNone)) {
+		return Network{Policy: NetworkPolicy(words[0])}, nil
+	}
+	n := Network{Policy: NetworkList, Allow: slices.Clone(words)}
+	return n, n.Check()
+}
+
+// String returns the network as people write it.
+func (n Network) String() string {
+	switch n.Policy {
+	case "":
+		return string(NetworkOpen)
+	case NetworkList:
+		return strings.Join(n.Allow, ", ")
+	}
+	return string(n.Policy)
+}
+
+// Check returns an error with code Invalid that says what is wrong.
+func (n Network) Check() error {
+	switch n.Policy {
+	case "", NetworkOpen, NetworkNone:
+		if len(n.Allow) > 0 {
+			return Errorf(Invalid, "a network that is %s has no list of destinations", n)
+		}
+		return nil
+	case NetworkList:
+	default:
+		return Errorf(Invalid, "network %q is none of open, none and a list of destinations", n.Policy)
+	}
+	if len(n.Allow) == 0 {
+		return Errorf(Invalid, "the list of destinations is empty: write none to allow nothing")
+	}
+	if len(n.Allow) > maxDestinations {
+		return Errorf(Invalid, "%d destinations are more than the %d that a network can list: use a CIDR or a wildcard", len(n.Allow), maxDestinations)
+	}
+	for _, text := range n.Allow {
+		if _, err := ParseDestination(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Destination is one entry of [Network.Allow]: either Name or Prefix is set.
+type Destination struct {
+	// Name is a host name in lower case, such as "api.example.com". With
+	// Subdomains it stands for every name below it, and not for itself.
+	Name       string
+	Subdomains bool
+	Prefix     netip.Prefix // an address is a prefix of its full length
+	Port       uint16       // 0: every port
+}
+
+var hostName = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// ParseDestination reads a host name, "*." and a host name, an address or a
+// CIDR, each optionally with ":" and a port; an IPv6 one then stands in
+// brackets. An error has code Invalid.
+func ParseDestination(text string) (Destination, error) {
+	wrong := func(why string) (Destination, error) {
+		return Destination{}, Errorf(Invalid, "%q is no destination: %s", text, why)
+	}
+	var d Destination
+	host := strings.ToLower(strings.TrimSuffix(text, "."))
+	if strings.Contains(host, "://") {
+		return wrong("write the host alone, without " + host[:strings.Index(host, "://")+3])
+	}
+	if at := strings.LastIndexByte(host, ':'); at >= 0 && (strings.Count(host, ":") == 1 || strings.HasPrefix(host, "[") && host[at-1] == ']') {
+		port, err := strconv.ParseUint(host[at+1:], 10, 16)
+		if err != nil || port == 0 {
+			return wrong("its port must be a number from 1 to 65535")
+		}
+		host, d.Port = host[:at], uint16(port)
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(inner, "]")
+	}
+	if prefix, err := netip.ParsePrefix(host); err == nil {
+		d.Prefix = prefix.Masked()
+		return d, nil
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Zone() == "" {
+		d.Prefix = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
+		return d, nil
+	}
+	d.Name, d.Subdomains = strings.CutPrefix(host, "*.")
+	switch {
+	case strings.Contains(d.Name, "*"):
+		return wrong("a wildcard stands at the beginning, as in *.example.com")
+	case strings.Contains(d.Name, "/"):
+		return wrong("write a host without a path, or a CIDR such as 10.0.0.0/8")
+	case len(d.Name) > 253 || !hostName.MatchString(d.Name) || allDigits(d.Name):
+		return wrong("write a host name (api.example.com), *.example.com, an address or a CIDR (10.0.0.0/8), each with a :port or without")
+	}
+	return d, nil
+}
+
+// allDigits tells what was meant to be an address, such as 10.0.0, from a name.
+func allDigits(name string) bool { return strings.Trim(name, "0123456789.") == "" }
