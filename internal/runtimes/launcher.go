@@ -46,7 +46,8 @@ type Options struct {
 // Launcher makes instances.
 type Launcher struct {
 	options    Options
-	bootstraps string
+	bootstraps string // as instances see it
+	onHost     string // the same folder, as the platform does
 	find       finder
 	initLimit  time.Duration
 }
@@ -58,7 +59,11 @@ func NewLauncher(o Options) (*Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Launcher{options: o, bootstraps: dir, initLimit: initLimit}, nil
+	l := &Launcher{options: o, bootstraps: dir, onHost: dir, initLimit: initLimit}
+	if o.Driver.Capabilities().Filesystem {
+		l.bootstraps = sandbox.RuntimeDir
+	}
+	return l, nil
 }
 
 // Launch returns an instance of v that is ready for its first invocation. A
@@ -142,7 +147,7 @@ func (l *Launcher) prepare(in *Instance) (interpreter string, spec sandbox.Spec,
 	if interpreter, err = l.find.find(in.runtime); err != nil {
 		return "", spec, err
 	}
-	spec.ReadOnly = []string{l.bootstraps}
+	spec.Runtime = l.onHost
 	if prefix := filepath.Dir(filepath.Dir(interpreter)); prefix != "/" && prefix != "/usr" {
 		spec.ReadOnly = append(spec.ReadOnly, prefix)
 	}

@@ -49,9 +49,16 @@ type Capabilities struct {
 type Spec struct {
 	ID string // unique among all sandboxes of all time: names its folder, cgroup, ...
 	// ReadOnly lists host folders that the process inside must be able to
-	// read at the same path, such as the one with the runtime's bootstrap.
+	// read at the same path, such as the one with its interpreter.
 	ReadOnly []string
+	// Runtime is a host folder with what of a runtime the platform brings, or
+	// "". With Capabilities.Filesystem it appears at RuntimeDir, else it is read
+	// where it is.
+	Runtime string
 }
+
+// RuntimeDir is where Spec.Runtime appears, as on Lambda.
+const RuntimeDir = "/var/runtime"
 
 // Assignment makes a sandbox a function's.
 type Assignment struct {

@@ -1,0 +1,261 @@
+//go:build linux
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/sandbox"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/cgroup"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/egress"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
+)
+
+// processes bounds the processes and threads of a sandbox, as on Lambda. Source:
+// "Lambda quotas", Lambda developer guide.
+const processes = 1024
+
+// usualTmpMB is the size of the temporary folder that a sandbox begins with.
+const usualTmpMB = 512
+
+// box is one sandbox.
+type box struct {
+	driver  *Driver
+	id      string
+	hostID  int
+	group   *cgroup.Group // nil: no limits here
+	init    *message.Conn
+	pid     int
+	process *os.File // pidfd of the init
+	runtime net.Listener
+	link    *egress.Link // nil: no network device
+	noTap   string       // why
+
+	inside  sync.WaitGroup // services on its loopback
+	closers []func() error
+	answers chan *message.Failure // of init to Begin and Start
+	done    chan struct{}         // closed when nothing lives in there any more
+
+	mu       sync.Mutex
+	assigned bool
+	started  bool
+	closing  bool
+	exit     sandbox.Exit
+	usage    sandbox.Usage
+	cleanup  func() error
+}
+
+// Create makes a sandbox with an init in it that waits for its command.
+func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, error) {
+	b := &box{driver: d, id: spec.ID, answers: make(chan *message.Failure, 1), done: make(chan struct{})}
+	b.cleanup = sync.OnceValue(b.remove)
+	if err := d.reserve(b); err != nil {
+		return nil, err
+	}
+	if err := b.build(ctx, spec); err != nil {
+		return nil, errors.Join(pinfold.Errorf(pinfold.Unavailable, "making a sandbox: %w", err), b.Close())
+	}
+	return b, nil
+}
+
+func (b *box) build(ctx context.Context, spec sandbox.Spec) (err error) {
+	if b.driver.groups != nil {
+		if b.group, err = b.driver.groups.Create(b.id); err != nil {
+			return err
+		}
+		if err := b.group.Limit(cgroup.Limits{Pids: processes}); err != nil {
+			return err
+		}
+	}
+	if err := b.spawn(spec); err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.Go(func() error { return b.begin(ctx) })
+	group.Go(func() error { return b.furnish(spec.Runtime) })
+	return group.Wait()
+}
+
+// spawn starts the init and waits for its end in the background.
+func (b *box) spawn(spec sandbox.Spec) error {
+	conn, theirs, err := message.Pair()
+	if err != nil {
+		return err
+	}
+	a, err := b.driver.keeper.ask(message.Request{Spawn: &message.Spawn{
+		Box: b.id, HostUID: b.hostID, HostGID: b.hostID, ReadOnly: spec.ReadOnly,
+	}}, theirs)
+	_ = theirs.Close()
+	if err != nil {
+		_ = conn.Close()
+		return err
+	}
+	b.init, b.pid, b.process = conn, a.reply.PID, a.files[0]
+	go b.watch()
+	return nil
+}
+
+// begin puts the init into its cgroup and lets it furnish the sandbox.
+func (b *box) begin(ctx context.Context) error {
+	if b.group != nil {
+		if err := b.group.Add(b.pid); err != nil {
+			return err
+		}
+	}
+	return b.order(ctx, message.Order{Begin: &message.Begin{Hostname: "pinfold"}})
+}
+
+// order tells the init something and waits until it has been done.
+func (b *box) order(ctx context.Context, o message.Order, files ...*os.File) error {
+	if err := b.init.Send(o, files...); err != nil {
+		return fmt.Errorf("speaking to the sandbox's init: %w", err)
+	}
+	select {
+	case failure := <-b.answers:
+		return failure.Err()
+	case <-b.done:
+		select {
+		case failure := <-b.answers: // its last words
+			return failure.Err()
+		default:
+			return errors.New("the sandbox's init has ended")
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// furnish receives the sandbox's listeners and network device.
+func (b *box) furnish(runtimeDir string) error {
+	services := b.driver.options.Inside
+	ports := []int{b.driver.runtimePort()}
+	for _, s := range services {
+		ports = append(ports, s.Port)
+	}
+	a, err := b.driver.keeper.ask(message.Request{Furnish: &message.Furnish{
+		PID: b.pid, Ports: ports, Runtime: runtimeDir, EphemeralMB: usualTmpMB,
+	}})
+	if err != nil {
+		return err
+	}
+	b.noTap = a.reply.NoTap
+	files := a.files
+	if a.reply.Tap {
+		tap := files[len(files)-1]
+		files = files[:len(files)-1]
+		b.link = egress.Attach(tap, egress.Options{})
+		b.closers = append(b.closers, b.link.Close)
+	}
+	for i, file := range files {
+		l, err := net.FileListener(file)
+		_ = file.Close()
+		if err != nil {
+			message.CloseAll(files[i+1:])
+			return err
+		}
+		if i == 0 {
+			b.runtime = l
+			b.closers = append(b.closers, l.Close)
+			continue
+		}
+		b.closers = append(b.closers, l.Close)
+		b.inside.Go(func() { _ = services[i-1].Serve(l) }) // it ends because we close the listener
+	}
+	return nil
+}
+
+// watch hears what the init says, and waits until it and everything inside has
+// ended.
+func (b *box) watch() {
+	var exited *message.Exited
+	for {
+		var news message.News
+		files, err := b.init.Receive(&news)
+		message.CloseAll(files)
+		if err != nil {
+			break
+		}
+		if news.Exited != nil {
+			exited = news.Exited
+			continue
+		}
+		b.answers <- news.Failure
+	}
+	waitEnded(b.process)
+	exit := sandbox.Exit{Code: -1, Signal: syscall.SIGKILL.String()}
+	if exited != nil {
+		exit = sandbox.Exit{Code: exited.Code, Signal: exited.Signal}
+	}
+	usage := b.measure()
+	b.mu.Lock()
+	if b.group != nil && exit.Signal == syscall.SIGKILL.String() {
+		exit.OutOfMemory = b.group.OOMKills() > 0
+	}
+	b.exit, b.usage = exit, usage
+	b.mu.Unlock()
+	close(b.done)
+}
+
+// waitEnded returns when the process behind a pidfd has ended.
+func waitEnded(process *os.File) {
+	raw, err := process.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(poll, 0)
+		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+	})
+}
+
+func (b *box) ID() string            { return b.id }
+func (b *box) Done() <-chan struct{} { return b.done }
+
+func (b *box) Exit() sandbox.Exit {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.exit
+}
+
+// Usage reports what all processes of the sandbox have used together.
+func (b *box) Usage() sandbox.Usage {
+	select {
+	case <-b.done:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.usage
+	default:
+		return b.measure()
+	}
+}
+
+func (b *box) measure() sandbox.Usage {
+	if b.group == nil {
+		return sandbox.Usage{}
+	}
+	u, err := b.group.Usage()
+	if err != nil {
+		return sandbox.Usage{} // it is being removed
+	}
+	return sandbox.Usage{PeakMemoryMB: u.PeakMemoryMB, CPU: u.CPU}
+}
+
+// Listen returns the listener of the Runtime API, which there is one of.
+func (b *box) Listen(context.Context) (net.Listener, error) { return b.runtime, nil }
+
+// Freeze stops every process inside until Thaw.
+func (b *box) Freeze(ctx context.Context) error { return b.group.Freeze(ctx) }
+
+// Thaw lets them go on.
+func (b *box) Thaw(ctx context.Context) error { return b.group.Thaw(ctx) }

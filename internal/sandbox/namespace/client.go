@@ -1,0 +1,164 @@
+//go:build linux
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/egress"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
+)
+
+// keeperProcess is the platform's end of its keeper.
+type keeperProcess struct {
+	cmd  *exec.Cmd
+	conn *message.Conn
+	weak []string
+	done chan struct{} // closed when no more replies come
+
+	mu      sync.Mutex
+	last    uint64
+	waiting map[uint64]chan answer // nil: the keeper has ended
+}
+
+type answer struct {
+	reply message.Reply
+	files []*os.File
+}
+
+// startKeeper starts a keeper and waits until it is ready.
+func startKeeper(ctx context.Context, setup message.Setup) (*keeperProcess, error) {
+	setup.ResolvConf = egress.ResolvConf
+	conn, theirs, err := message.Pair()
+	if err != nil {
+		return nil, pinfold.Errorf(pinfold.Internal, "starting the keeper of sandboxes: %w", err)
+	}
+	defer theirs.Close()
+	k := &keeperProcess{conn: conn, done: make(chan struct{}), waiting: map[uint64]chan answer{}}
+	k.cmd = &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{message.KeeperName}, Env: []string{"PATH=" + os.Getenv("PATH")},
+		Stderr: os.Stderr, ExtraFiles: []*os.File{theirs},
+		// A session of its own: an interrupt at the terminal is for the platform,
+		// which lets functions finish.
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWNS},
+	}
+	if setup.Rootless {
+		attr := k.cmd.SysProcAttr
+		attr.Cloneflags |= unix.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	if err := k.cmd.Start(); err != nil {
+		_ = conn.Close()
+		return nil, cannotStart(setup.Rootless, err)
+	}
+	if err := k.settle(ctx, setup); err != nil {
+		close(k.done)
+		return nil, errors.Join(err, k.close())
+	}
+	go k.receive() // ends with the connection; close waits
+	return k, nil
+}
+
+// cannotStart says what of the kernel is missing for a keeper.
+func cannotStart(rootless bool, err error) error {
+	advice := "the kernel must have mount namespaces, and CAP_SYS_ADMIN must not have been taken from root"
+	if rootless {
+		advice = "an ordinary user needs user namespaces: sysctl user.max_user_namespaces must not be 0, kernel.unprivileged_userns_clone must be 1 where it exists, " +
+			"and kernel.apparmor_restrict_unprivileged_userns 0; or start Pinfold as root"
+	}
+	return pinfold.Errorf(pinfold.Unavailable, "this machine does not let Pinfold build walls: starting the keeper of sandboxes: %w: %s", err, advice)
+}
+
+func (k *keeperProcess) settle(ctx context.Context, setup message.Setup) error {
+	stop := context.AfterFunc(ctx, func() { _ = k.conn.Close() })
+	defer stop()
+	var settled message.Settled
+	err := k.conn.Send(setup)
+	if err == nil {
+		_, err = k.conn.Receive(&settled)
+	}
+	if err == nil {
+		err = settled.Failure.Err()
+	}
+	if err != nil {
+		return pinfold.Errorf(pinfold.Unavailable, "this machine does not let Pinfold build walls: %w", errors.Join(err, ctx.Err()))
+	}
+	k.weak = settled.Weak
+	return nil
+}
+
+// ask sends a request and waits for its answer. Files in it are the caller's.
+// It does not end with ctx: what the keeper has begun must be known.
+func (k *keeperProcess) ask(r message.Request, files ...*os.File) (answer, error) {
+	k.mu.Lock()
+	if k.waiting == nil {
+		k.mu.Unlock()
+		return answer{}, errors.New("the keeper of sandboxes has ended: restart the server")
+	}
+	k.last++
+	r.ID = k.last
+	reply := make(chan answer, 1)
+	k.waiting[r.ID] = reply
+	k.mu.Unlock()
+	if err := k.conn.Send(r, files...); err != nil {
+		k.mu.Lock()
+		delete(k.waiting, r.ID)
+		k.mu.Unlock()
+		return answer{}, fmt.Errorf("asking the keeper of sandboxes: %w", err)
+	}
+	a, ok := <-reply
+	if !ok {
+		return answer{}, errors.New("the keeper of sandboxes has ended: restart the server")
+	}
+	if err := a.reply.Failure.Err(); err != nil {
+		message.CloseAll(a.files)
+		return answer{}, err
+	}
+	return a, nil
+}
+
+func (k *keeperProcess) receive() {
+	defer close(k.done)
+	for {
+		var a answer
+		var err error
+		a.files, err = k.conn.Receive(&a.reply)
+		k.mu.Lock()
+		if err != nil {
+			for _, reply := range k.waiting {
+				close(reply)
+			}
+			k.waiting = nil
+			k.mu.Unlock()
+			return
+		}
+		reply := k.waiting[a.reply.ID]
+		delete(k.waiting, a.reply.ID)
+		k.mu.Unlock()
+		if reply == nil {
+			message.CloseAll(a.files)
+			continue
+		}
+		reply <- a
+	}
+}
+
+// close ends the keeper and waits for it.
+func (k *keeperProcess) close() error {
+	err := k.conn.Close()
+	<-k.done
+	if waitErr := k.cmd.Wait(); waitErr != nil {
+		err = errors.Join(err, fmt.Errorf("the keeper of sandboxes: %w", waitErr))
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+//go:build linux
+
+// Package keeper is the process that makes sandboxes. There is one per platform.
+// It has a mount namespace of its own, so that nothing it mounts shows on the
+// host or outlives it, and where the platform is an ordinary user's, a user
+// namespace in which it is root. It spawns the init of each sandbox, furnishes
+// the sandbox from outside (listeners, network device, temporary folder), and
+// makes code appear in it. It ends with the platform.
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/scratch"
+)
+
+// ControlFD is the descriptor that a keeper is started with.
+const ControlFD = 3
+
+type keeper struct {
+	conn    *message.Conn
+	setup   message.Setup
+	scratch *scratch.Store // nil: temporary folders are in memory
+	visitor *thread
+
+	mu        sync.Mutex
+	templates map[string]*template
+	alive     map[int]bool // inits by pid, until they are reaped
+}
+
+// Main is the whole life of a keeper. It returns its exit status.
+func Main() int {
+	conn, err := message.Open(os.NewFile(ControlFD, "control"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, message.KeeperName+":", err)
+		return 1
+	}
+	k := &keeper{conn: conn, templates: map[string]*template{}, alive: map[int]bool{}}
+	if err := k.run(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		fmt.Fprintln(os.Stderr, message.KeeperName+":", err)
+		return 1
+	}
+	return 0
+}
+
+func (k *keeper) run() error {
+	if _, err := k.conn.Receive(&k.setup); err != nil {
+		return err
+	}
+	settled, err := k.settle()
+	settled.Failure = message.Fail(err)
+	if sendErr := k.conn.Send(settled); err != nil || sendErr != nil {
+		return errors.Join(err, sendErr)
+	}
+	if k.scratch != nil {
+		defer k.scratch.Close()
+	}
+	children := make(chan os.Signal, 1)
+	signal.Notify(children, unix.SIGCHLD)
+	go k.reap(children) // it, and what is under way when the platform goes, ends with the process
+	for {
+		var r message.Request
+		files, err := k.conn.Receive(&r)
+		if err != nil {
+			return err // the platform has ended; inits notice by themselves
+		}
+		go k.serve(r, files)
+	}
+}
+
+func (k *keeper) settle() (message.Settled, error) {
+	var s message.Settled
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return s, fmt.Errorf("keeping mounts to ourselves: %w", err)
+	}
+	store, err := scratch.Open(k.setup.Dir)
+	if err != nil {
+		s.Weak = append(s.Weak, "/tmp is in memory and counts as the function's: "+err.Error())
+	} else {
+		k.scratch = store
+	}
+	k.visitor, err = newThread(func() error { return unix.Unshare(unix.CLONE_FS) })
+	if err != nil {
+		return s, fmt.Errorf("preparing a thread to visit sandboxes: %w", err)
+	}
+	return s, nil
+}
+
+func (k *keeper) serve(r message.Request, files []*os.File) {
+	reply := message.Reply{ID: r.ID}
+	var out []*os.File
+	var err error
+	switch {
+	case r.Spawn != nil && len(files) == 1:
+		var process *os.File
+		if reply.PID, process, err = k.spawn(r.Spawn, files[0]); err == nil {
+			out = append(out, process)
+		}
+	case r.Furnish != nil:
+		out, reply.NoTap, err = k.furnish(r.Furnish)
+		reply.Tap = err == nil && reply.NoTap == ""
+	case r.Place != nil:
+		err = k.place(r.Place)
+	default:
+		err = errors.New("a request that asks for nothing")
+	}
+	reply.Failure = message.Fail(err)
+	_ = k.conn.Send(reply, out...) // if it fails the platform is gone, and so are we
+	message.CloseAll(append(files, out...))
+}
+
+// reap collects inits that have ended.
+func (k *keeper) reap(children <-chan os.Signal) {
+	for range children {
+		for {
+			k.mu.Lock()
+			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+			delete(k.alive, pid)
+			k.mu.Unlock()
+			if pid <= 0 && !errors.Is(err, unix.EINTR) {
+				break
+			}
+		}
+	}
+}
+
+// namespace opens one of the namespaces of a sandbox, by its name in /proc/PID/ns.
+// It fails if the sandbox has ended, so that a reused pid misleads nobody.
+func (k *keeper) namespace(pid int, name string) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.alive[pid] {
+		return -1, fmt.Errorf("the sandbox has ended: %w", unix.ESRCH)
+	}
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, name), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("opening the sandbox's %s namespace: %w", name, err)
+	}
+	return fd, nil
+}
+
+// visit runs fn inside a namespace of a sandbox.
+func (k *keeper) visit(pid int, name string, kind int, fn func() error) error {
+	ns, err := k.namespace(pid, name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(ns)
+	return k.visitor.run(func() error {
+		if err := unix.Setns(ns, kind); err != nil {
+			return fmt.Errorf("entering the sandbox's %s namespace: %w", name, err)
+		}
+		return fn()
+	})
+}

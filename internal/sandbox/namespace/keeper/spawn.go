@@ -1,0 +1,140 @@
+//go:build linux
+
+package keeper
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/rootfs"
+)
+
+// maxTemplates bounds how many kinds of roots are kept: one per interpreter is usual.
+const maxTemplates = 16
+
+// template is a thread in a mount namespace that holds nothing but the root that
+// sandboxes of one kind have. What it starts in a new mount namespace begins
+// with a copy of that.
+type template struct {
+	once   sync.Once
+	root   *rootfs.Root
+	thread *thread
+	err    error
+	users  sync.WaitGroup
+}
+
+// template returns the template for sandboxes that see these folders. It makes
+// one if there is none, or if the host's files have changed since: an
+// interpreter may have been upgraded or removed.
+func (k *keeper) template(readOnly []string) (*template, error) {
+	key := strings.Join(slices.Sorted(slices.Values(readOnly)), "\x00")
+	k.mu.Lock()
+	t := k.templates[key]
+	if t != nil && t.root != nil && !t.root.Current() {
+		k.forget(key)
+		t = nil
+	}
+	if t == nil {
+		for other := range k.templates {
+			if len(k.templates) >= maxTemplates {
+				k.forget(other)
+			}
+		}
+		t = &template{}
+		k.templates[key] = t
+	}
+	t.users.Add(1)
+	k.mu.Unlock()
+	t.once.Do(func() { k.build(t, readOnly) })
+	if t.err != nil {
+		t.users.Done()
+		k.mu.Lock()
+		if k.templates[key] == t {
+			delete(k.templates, key)
+		}
+		k.mu.Unlock()
+		return nil, t.err
+	}
+	return t, nil
+}
+
+// forget drops a template once nobody uses it any more. The caller holds k.mu.
+func (k *keeper) forget(key string) {
+	t := k.templates[key]
+	delete(k.templates, key)
+	go func() { // ends when the spawns that are under way have
+		t.users.Wait()
+		if t.thread != nil {
+			t.thread.end()
+		}
+	}()
+}
+
+func (k *keeper) build(t *template, readOnly []string) {
+	root, err := rootfs.Plan(readOnly)
+	if err != nil {
+		t.err = err
+		return
+	}
+	t.thread, t.err = newThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			return fmt.Errorf("making a mount namespace: %w", err)
+		}
+		return root.Build()
+	})
+	k.mu.Lock()
+	t.root = root
+	k.mu.Unlock()
+}
+
+// spawn starts the init of a sandbox and returns its pid and pidfd.
+func (k *keeper) spawn(s *message.Spawn, control *os.File) (int, *os.File, error) {
+	t, err := k.template(s.ReadOnly)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer t.users.Done()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer null.Close()
+	pidfd := -1
+	attr := &syscall.ProcAttr{
+		Dir:   "/",
+		Files: []uintptr{null.Fd(), null.Fd(), 2, control.Fd()},
+		Sys: &syscall.SysProcAttr{
+			Cloneflags:                 unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+			UidMappings:                []syscall.SysProcIDMap{{ContainerID: message.UID, HostID: s.HostUID, Size: 1}},
+			GidMappings:                []syscall.SysProcIDMap{{ContainerID: message.GID, HostID: s.HostGID, Size: 1}},
+			GidMappingsEnableSetgroups: !k.setup.Rootless,
+			Credential:                 &syscall.Credential{Uid: message.UID, Gid: message.GID, NoSetGroups: k.setup.Rootless},
+			// What init needs before it starts anything: to mount, and to drop the rest.
+			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP},
+			Setsid:      true,
+			PidFD:       &pidfd,
+		},
+	}
+	var pid int
+	err = t.thread.run(func() (err error) {
+		k.mu.Lock() // so that reap does not meet a child that is not known yet
+		defer k.mu.Unlock()
+		pid, err = syscall.ForkExec(rootfs.Init, []string{message.InitName, s.Box}, attr)
+		if err == nil {
+			k.alive[pid] = true
+		}
+		return err
+	})
+	if err != nil {
+		return 0, nil, fmt.Errorf("starting the sandbox's init: %w", err)
+	}
+	_ = unix.SetNonblock(pidfd, true) // so that the platform need not spend a thread on waiting for it
+	return pid, os.NewFile(uintptr(pidfd), "pidfd"), nil
+}
