@@ -49,7 +49,8 @@ type Capabilities struct {
 type Spec struct {
 	ID string // unique among all sandboxes of all time: names its folder, cgroup, ...
 	// ReadOnly lists host folders that the process inside must be able to
-	// read at the same path, such as the one with its interpreter.
+	// read at the same path, such as the one with its interpreter. What is below
+	// /tmp cannot be among them: inside, that is Paths.Tmp.
 	ReadOnly []string
 	// Runtime is a host folder with what of a runtime the platform brings, or
 	// "". With Capabilities.Filesystem it appears at RuntimeDir, else it is read

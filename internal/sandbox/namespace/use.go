@@ -5,6 +5,7 @@ package namespace
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -68,8 +69,16 @@ func (b *box) Start(ctx context.Context, cmd sandbox.Command) error {
 	if dir == "" {
 		dir = "/tmp"
 	}
+	output := cmd.Output
+	if output == nil {
+		var err error
+		if output, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
+			return pinfold.Errorf(pinfold.Internal, "starting the instance: %w", err)
+		}
+		defer output.Close()
+	}
 	start := message.Start{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: dir}
-	if err := b.order(ctx, message.Order{Start: &start}, append([]*os.File{cmd.Output}, cmd.Files...)...); err != nil {
+	if err := b.order(ctx, message.Order{Start: &start}, append([]*os.File{output}, cmd.Files...)...); err != nil {
 		return pinfold.Errorf(pinfold.Internal, "starting the instance: %w", err)
 	}
 	return nil
@@ -95,7 +104,9 @@ func (b *box) remove() error {
 		errs = append(errs, b.init.Close(), b.process.Close())
 	}
 	for _, c := range b.closers {
-		errs = append(errs, c())
+		if err := c(); !errors.Is(err, net.ErrClosed) { // whoever had the listener may have closed it
+			errs = append(errs, err)
+		}
 	}
 	b.inside.Wait()
 	if b.group != nil {

@@ -104,7 +104,7 @@ func files(t *testing.T, driver sandbox.Driver) {
 }
 
 func readOnlyFolders(t *testing.T, driver sandbox.Driver) {
-	dir := t.TempDir()
+	dir := visible(t)
 	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), []byte("same path\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +113,14 @@ func readOnlyFolders(t *testing.T, driver sandbox.Driver) {
 	if got := line(t, sh(t, box, "cat "+dir+"/bootstrap")); got != "same path" {
 		t.Errorf("a folder of Spec.ReadOnly reads %q", got)
 	}
+}
+
+func copyFile(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o755)
 }
 
 func onlyOnce(t *testing.T, driver sandbox.Driver) {
@@ -147,14 +155,19 @@ func listen(t *testing.T, driver sandbox.Driver) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	box := create(t, driver, filepath.Dir(exe))
+	dir := visible(t)
+	inside := filepath.Join(dir, "helper")
+	if err := copyFile(exe, inside); err != nil {
+		t.Fatal(err)
+	}
+	box := create(t, driver, dir)
 	assign(t, box)
 	listener, err := box.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	out := start(t, box, sandbox.Command{Path: exe, Env: []string{helperVar + "=" + listener.Addr().String()}})
+	out := start(t, box, sandbox.Command{Path: inside, Env: []string{helperVar + "=" + listener.Addr().String()}})
 	go func() { // ends with the process: a failed dial must not leave Accept waiting
 		<-box.Done()
 		time.AfterFunc(time.Second, func() { listener.Close() })

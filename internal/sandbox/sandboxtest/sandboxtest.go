@@ -99,6 +99,24 @@ func create(t *testing.T, driver sandbox.Driver, readOnly ...string) sandbox.San
 	return box
 }
 
+// visible returns a folder that a sandbox can be shown: not below /tmp, so it
+// is made beside the test. Everyone may read it.
+func visible(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(".", "visible-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if dir, err = filepath.Abs(dir); err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // assign gives the sandbox code that consists of one file, "hello".
 func assign(t *testing.T, box sandbox.Sandbox) sandbox.Paths {
 	t.Helper()

@@ -78,8 +78,12 @@ func start(s *message.Start, files []*os.File) (int, error) {
 		return 0, err
 	}
 	defer null.Close()
-	fds := []uintptr{null.Fd(), files[0].Fd()} // Fd makes them blocking, as programs expect them
+	fds := []uintptr{null.Fd(), files[0].Fd()}
 	for _, f := range files {
+		// Blocking, as programs expect their files.
+		if err := unix.SetNonblock(int(f.Fd()), false); err != nil {
+			return 0, err
+		}
 		fds = append(fds, f.Fd())
 	}
 	pid, err := syscall.ForkExec(s.Path, append([]string{s.Path}, s.Args...), &syscall.ProcAttr{
