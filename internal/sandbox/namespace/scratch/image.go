@@ -30,8 +30,6 @@ type block struct {
 	data   []byte
 }
 
-func devicePath(number int) string { return "/dev/loop" + strconv.Itoa(number) }
-
 // findMkfs looks for mkfs.ext4 where it is, even if PATH is an ordinary user's.
 func findMkfs() (string, error) {
 	for _, name := range []string{"mkfs.ext4", "/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4"} {
@@ -60,14 +58,17 @@ func newImage(mkfs, dir string, sizeMB int) (*image, error) {
 	defer file.Close()
 	cmd := exec.Command(mkfs, "-q", "-F",
 		// No journal: there is no later. Nothing kept for root. 64 inodes for each
-		// megabyte, twice as many as the tmpfs of most machines has for a function.
+		// megabyte, which is what ext4 has by default. Inode tables are holes of a new
+		// file, so nothing needs to be written for them.
 		"-O", "none,extent,filetype,sparse_super2,large_file,huge_file,flex_bg,dir_index,extra_isize,metadata_csum",
 		"-E", "lazy_itable_init=1,nodiscard,packed_meta_blocks=1,num_backup_sb=0",
 		"-b", strconv.Itoa(blockSize), "-I", "256", "-i", "16384", "-m", "0", "/proc/self/fd/3")
 	cmd.ExtraFiles = []*os.File{file}
 	cmd.Env = []string{"MKE2FS_CONFIG=/dev/null"} // what this machine's file systems are like is not asked
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, pinfold.Errorf(pinfold.Unavailable, "making a file system for temporary folders of %d MB with %s: %w: %s", sizeMB, mkfs, err, strings.TrimSpace(string(out)))
+		why := strings.TrimSpace(string(out)) // a warning that there is no configuration, and then the reason
+		why = why[strings.LastIndexByte(why, '\n')+1:]
+		return nil, pinfold.Errorf(pinfold.Unavailable, "making a file system for temporary folders of %d MB in %s: %w: %s", sizeMB, dir, err, why)
 	}
 	if err := i.read(file); err != nil {
 		return nil, pinfold.Errorf(pinfold.Unavailable, "reading a new file system for temporary folders: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -142,7 +143,7 @@ func (s *Store) free() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.OpenFile(devicePath(number), os.O_RDWR, 0)
+	return os.OpenFile("/dev/loop"+strconv.Itoa(number), os.O_RDWR, 0)
 }
 
 // options of ext4 for content that need not outlive anything: nothing waits for
