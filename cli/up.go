@@ -72,7 +72,7 @@ func (f *serverFlags) bind(cmd *cobra.Command) {
 	fl.StringVar(&f.override.HTTP, "http", d.HTTP, "`address` of the public door")
 	fl.StringVar(&f.override.Region, "region", d.Region, "the `region` that the server says it is")
 	fl.StringVar(&f.override.Account, "account", d.Account, "the account `id`, 12 digits")
-	fl.StringVar(&f.override.Sandbox, "sandbox", d.Sandbox, "sandbox `driver`: auto or process")
+	fl.StringVar(&f.override.Sandbox, "sandbox", d.Sandbox, "sandbox `driver`: auto, namespace or process")
 	_ = cmd.MarkFlagFilename("config", "yml", "yaml")
 	_ = cmd.RegisterFlagCompletionFunc("sandbox", cobra.FixedCompletions(platform.Sandboxes, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -117,6 +117,9 @@ func (sh *shell) printFacts(f platform.Facts, data string) {
 		row("sandbox", f.Sandbox)
 	} else {
 		row("sandbox", sh.out.amber(f.Sandbox+": functions are NOT isolated from this machine or each other; run only code that you trust"))
+	}
+	for _, weak := range f.Weak {
+		row("", sh.out.amber(weak))
 	}
 }
 

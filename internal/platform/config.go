@@ -33,7 +33,8 @@ type Config struct {
 	RootAccessKeyID     string `yaml:"rootAccessKeyId" env:"PINFOLD_ROOT_ACCESS_KEY_ID"`
 	RootSecretAccessKey string `yaml:"rootSecretAccessKey" env:"PINFOLD_ROOT_SECRET_ACCESS_KEY"`
 
-	// Sandbox is the sandbox driver: "auto" takes the strongest one that runs here.
+	// Sandbox is the sandbox driver: "namespace" has walls and needs Linux,
+	// "process" has none; "auto" takes the strongest one that runs here.
 	Sandbox string `yaml:"sandbox" env:"PINFOLD_SANDBOX"`
 	// Concurrency is the account's limit of simultaneous invocations.
 	Concurrency int `yaml:"concurrency" env:"PINFOLD_CONCURRENCY"`
@@ -89,7 +90,7 @@ var (
 )
 
 // Sandboxes lists what Config.Sandbox may be.
-var Sandboxes = []string{"auto", "process"}
+var Sandboxes = []string{"auto", "namespace", "process"}
 
 // Validate checks the configuration as a whole and reports all that is wrong.
 func (c *Config) Validate() error {

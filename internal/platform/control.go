@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"os"
@@ -19,11 +20,13 @@ func (p *Platform) controlRoutes() mux.Route {
 	handler := control.New(control.Options{
 		Deployer: p.deployer, Packages: p.packages, Logs: logReader{p}, Authorizer: p.identity,
 		Info: client.Info{
-			Target: p.facts.Target, Version: Version(), Sandbox: p.facts.Sandbox, Dev: p.facts.Dev, PID: os.Getpid(), Data: p.facts.Data,
+			Target: p.facts.Target, Version: Version(), Sandbox: p.facts.Sandbox, Contained: p.facts.Contained, MachineMB: machineMB(),
+			Dev: p.facts.Dev, PID: os.Getpid(), Data: p.facts.Data,
 		},
 		RuntimeNote:  new(runtimes.Machine).Note,
 		Functions:    func(ctx context.Context) (any, error) { return p.functionStatus(ctx) },
 		FunctionName: p.functionName,
+		Network:      func(ctx context.Context, name string, to *pinfold.Network) (any, error) { return p.network(ctx, name, to) },
 		Principal:    mux.Principal,
 		ARN: func(resource string) string {
 			return pinfold.ARN{Partition: "aws", Service: "pinfold", Region: p.config.Region, Account: p.config.Account, Resource: resource}.String()
@@ -53,6 +56,45 @@ func (p *Platform) functionName(ctx context.Context, name string) (string, error
 	return "", pinfold.Errorf(pinfold.NotFound, "there is no function %s, and none of that name has left a log", ref.Name)
 }
 
+// network tells what a function may reach, after changing it if to is not nil.
+func (p *Platform) network(ctx context.Context, name string, to *pinfold.Network) (*client.FunctionNetwork, error) {
+	ref, err := p.functions.Ref(name, "")
+	if err != nil {
+		return nil, err
+	}
+	if to != nil {
+		if ref.Qualifier != "" && ref.Qualifier != pinfold.LatestVersion {
+			return nil, pinfold.Errorf(pinfold.Invalid, "%s is a published version, which does not change: set the network of %s and publish another", ref.Qualifier, ref.Name)
+		}
+		if _, err := p.functions.UpdateConfig(ctx, ref, function.ConfigPatch{Network: to}, ""); err != nil {
+			return nil, err
+		}
+	}
+	f, err := p.functions.Get(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	owners, err := p.owners(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n := f.Version.Config.Network
+	n.Policy = cmp.Or(n.Policy, pinfold.NetworkOpen)
+	return &client.FunctionNetwork{Function: ref.Name, Network: n, App: owners[ref.Name], Enforced: p.facts.Contained}, nil
+}
+
+// owners returns the applications of functions, "name/stage" by function.
+func (p *Platform) owners(ctx context.Context) (map[string]string, error) {
+	apps, err := p.deployer.List(ctx)
+	owners := map[string]string{}
+	for _, a := range apps {
+		for _, f := range a.Functions {
+			owners[f.Name] = a.App + "/" + a.Stage
+		}
+	}
+	return owners, err
+}
+
 // logReader reads the log store in the control API's terms. What follows ends
 // when the platform stops.
 type logReader struct{ p *Platform }
@@ -79,15 +121,9 @@ func (l logReader) Lines(ctx context.Context, q control.LogQuery) iter.Seq2[pinf
 
 // functionStatus tells every function with its instances and its application.
 func (p *Platform) functionStatus(ctx context.Context) ([]client.FunctionStatus, error) {
-	owners := map[string]string{}
-	apps, err := p.deployer.List(ctx)
+	owners, err := p.owners(ctx)
 	if err != nil {
 		return nil, err
-	}
-	for _, a := range apps {
-		for _, f := range a.Functions {
-			owners[f.Name] = a.App + "/" + a.Stage
-		}
 	}
 	instances := map[string]map[string]int{}
 	for _, s := range p.pool.Stats() {
@@ -111,7 +147,7 @@ func (p *Platform) functionStatus(ctx context.Context) ([]client.FunctionStatus,
 		for _, v := range versions {
 			all = append(all, client.FunctionStatus{
 				Name: v.Ref.Name, Runtime: v.Config.Runtime, MemoryMB: v.Config.MemoryMB, App: owners[v.Ref.Name],
-				Modified: v.LastModified, CodeSize: v.Code.Size, Instances: instances[v.Ref.Name],
+				Modified: v.LastModified, CodeSize: v.Code.Size, Network: v.Config.Network, Instances: instances[v.Ref.Name],
 			})
 		}
 		if next == "" {

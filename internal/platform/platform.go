@@ -28,8 +28,6 @@ import (
 	"pinfold.dev/pinfold/internal/logs"
 	"pinfold.dev/pinfold/internal/pool"
 	"pinfold.dev/pinfold/internal/runtimes"
-	"pinfold.dev/pinfold/internal/sandbox"
-	"pinfold.dev/pinfold/internal/sandbox/process"
 	"pinfold.dev/pinfold/internal/store/blob"
 	"pinfold.dev/pinfold/internal/store/sql"
 	"pinfold.dev/pinfold/internal/wire/sigv4"
@@ -82,8 +80,9 @@ type Facts struct {
 	RootKeyFile string             `json:"rootKeyFile,omitempty"` // "" if the key came with the configuration
 	RootKeyMade bool               `json:"rootKeyMade,omitempty"` // this start made it
 	RootKey     client.Credentials `json:"-"`
-	Sandbox     string             `json:"sandbox"`   // name of the driver
-	Contained   bool               `json:"contained"` // functions are isolated
+	Sandbox     string             `json:"sandbox"`        // name of the driver
+	Contained   bool               `json:"contained"`      // functions are isolated
+	Weak        []string           `json:"weak,omitempty"` // what of the isolation is weaker than it could be, and what to do
 	Dev         bool               `json:"dev,omitempty"`
 }
 
@@ -207,21 +206,16 @@ func (p *Platform) openServices(context.Context) error {
 }
 
 func (p *Platform) openInstances(ctx context.Context) error {
-	driver, err := p.driver()
+	driver, err := p.openSandboxes(ctx)
 	if err != nil {
 		return err
 	}
-	if err := driver.Sweep(ctx); err != nil {
-		return err
-	}
-	can := driver.Capabilities()
-	p.facts.Sandbox, p.facts.Contained = driver.Name(), can.Filesystem && can.Processes && can.Network
 	bootstraps, err := p.folder.sub("bootstraps")
 	if err != nil {
 		return err
 	}
 	launcher, err := runtimes.NewLauncher(runtimes.Options{
-		Driver: driver, Code: p.packages, Logs: p.logs, RunDir: bootstraps, Endpoint: p.facts.Endpoints.API,
+		Driver: driver, Code: p.packages, Logs: p.logs, RunDir: bootstraps, Endpoint: p.endpointFor(driver),
 		Env: func(v *pinfold.Version) map[string]string { return p.identity.CredentialsFor(v).Env() },
 	})
 	if err != nil {
@@ -242,20 +236,6 @@ func (p *Platform) openInstances(ctx context.Context) error {
 	p.functions.OnChange(p.drainOld)
 	p.invoker = invoke.New(p.identity, p.functions, p.pool)
 	return nil
-}
-
-// driver returns the sandbox driver that the configuration asks for: the
-// visible list of drivers, strongest first.
-func (p *Platform) driver() (sandbox.Driver, error) {
-	run, err := p.folder.sub("run")
-	if err != nil {
-		return nil, err
-	}
-	switch p.config.Sandbox {
-	case "auto", "process":
-		return process.New(run)
-	}
-	return nil, pinfold.Errorf(pinfold.Invalid, "there is no sandbox driver %q", p.config.Sandbox)
 }
 
 // drainOld retires instances of what a function was before it changed.

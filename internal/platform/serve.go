@@ -80,7 +80,7 @@ func (p *Platform) openDoors(ctx context.Context) error {
 		api = refuseBrowsers(p.config.API, api)
 	}
 	for i, handler := range []http.Handler{api, p.gateway} {
-		p.listeners[i].Listener = patient{p.listeners[i].Listener}
+		p.listeners[i].Listener = p.dressed(i, p.listeners[i].Listener)
 		p.listeners[i].server = &http.Server{
 			Handler:           boundBody(handler),
 			ReadHeaderTimeout: 10 * time.Second,
@@ -89,10 +89,20 @@ func (p *Platform) openDoors(ctx context.Context) error {
 			ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 		}
 	}
-	door := &p.listeners[1]
-	door.Listener = naming{door.Listener}
-	keepNames(door.server)
+	keepNames(p.listeners[publicDoor].server)
 	return nil
+}
+
+// publicDoor is the place of the public door among the listeners.
+const publicDoor = 1
+
+// dressed gives a listener what the server behind it expects of connections.
+func (p *Platform) dressed(i int, l net.Listener) net.Listener {
+	l = patient{l}
+	if i == publicDoor {
+		l = naming{l}
+	}
+	return l
 }
 
 func (p *Platform) writeAccess(a gateway.Access) {

@@ -108,14 +108,20 @@ func (l *Launcher) launch(ctx context.Context, in *Instance) error {
 
 	env := l.environment(in, paths, interpreter)
 	if in.runtime.family == Custom {
-		return l.launchCustom(ctx, in, assignment, paths, env)
+		err = l.launchCustom(ctx, in, assignment, paths, env)
+	} else {
+		err = l.launchOurs(ctx, in, paths, env, interpreter)
 	}
-	return l.launchOurs(ctx, in, paths, env, interpreter)
+	if box, ok := in.box.(sandbox.Settler); ok && err == nil {
+		err = box.Settle(ctx)
+	}
+	return err
 }
 
 // fetch makes code and layers ready on disk.
 func (l *Launcher) fetch(ctx context.Context, v *pinfold.Version) (a sandbox.Assignment, err error) {
 	a.Limits = sandbox.Limits{MemoryMB: v.Config.MemoryMB, EphemeralMB: v.Config.EphemeralMB}
+	a.Network = v.Config.Network
 	if a.Code, err = l.options.Code.Dir(ctx, v.Code); err != nil {
 		return a, lost(err)
 	}

@@ -125,6 +125,14 @@ type Freezer interface {
 	Thaw(ctx context.Context) error
 }
 
+// Settler is implemented by sandboxes that are held to their share of the
+// processor from Settle on only. Loading a function is not work for a caller,
+// and on Lambda, too, it has the processor to itself (the init phase is not
+// throttled: an observation, not a promise of AWS's documents).
+type Settler interface {
+	Settle(ctx context.Context) error
+}
+
 // Exit is how a process ended.
 type Exit struct {
 	Code        int    // exit status, or -1 if a signal ended it

@@ -77,22 +77,22 @@ func (b *box) build(ctx context.Context, spec sandbox.Spec) (err error) {
 			return err
 		}
 	}
-	if err := b.spawn(spec); err != nil {
+	if err := b.spawn(ctx, spec); err != nil {
 		return err
 	}
 	var group errgroup.Group
 	group.Go(func() error { return b.begin(ctx) })
-	group.Go(func() error { return b.furnish(spec.Runtime) })
+	group.Go(func() error { return b.furnish(ctx, spec.Runtime) })
 	return group.Wait()
 }
 
 // spawn starts the init and waits for its end in the background.
-func (b *box) spawn(spec sandbox.Spec) error {
+func (b *box) spawn(ctx context.Context, spec sandbox.Spec) error {
 	conn, theirs, err := message.Pair()
 	if err != nil {
 		return err
 	}
-	a, err := b.driver.keeper.ask(message.Request{Spawn: &message.Spawn{
+	a, err := b.driver.ask(ctx, message.Request{Spawn: &message.Spawn{
 		Box: b.id, HostUID: b.hostID, HostGID: b.hostID, ReadOnly: spec.ReadOnly,
 	}}, theirs)
 	_ = theirs.Close()
@@ -136,13 +136,13 @@ func (b *box) order(ctx context.Context, o message.Order, files ...*os.File) err
 }
 
 // furnish receives the sandbox's listeners and network device.
-func (b *box) furnish(runtimeDir string) error {
+func (b *box) furnish(ctx context.Context, runtimeDir string) error {
 	services := b.driver.options.Inside
 	ports := []int{b.driver.runtimePort()}
 	for _, s := range services {
 		ports = append(ports, s.Port)
 	}
-	a, err := b.driver.keeper.ask(message.Request{Furnish: &message.Furnish{
+	a, err := b.driver.ask(ctx, message.Request{Furnish: &message.Furnish{
 		PID: b.pid, Ports: ports, Runtime: runtimeDir, EphemeralMB: usualTmpMB,
 	}})
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pinfold.dev/pinfold"
-	"pinfold.dev/pinfold/internal/sandbox/namespace/egress"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
 )
 
@@ -37,7 +36,6 @@ type answer struct {
 
 // startKeeper starts a keeper and waits until it is ready.
 func startKeeper(ctx context.Context, setup message.Setup) (*keeperProcess, error) {
-	setup.ResolvConf = egress.ResolvConf
 	conn, theirs, err := message.Pair()
 	if err != nil {
 		return nil, pinfold.Errorf(pinfold.Internal, "starting the keeper of sandboxes: %w", err)
@@ -97,13 +95,37 @@ func (k *keeperProcess) settle(ctx context.Context, setup message.Setup) error {
 	return nil
 }
 
+// errKeeperGone is the error of whoever speaks to a keeper that has ended.
+var errKeeperGone = errors.New("the keeper of sandboxes has ended")
+
+// ask asks the keeper. One that has ended, which only the machine's lack of
+// memory or somebody's kill makes it do, is replaced for the next one who asks.
+// Sandboxes live on without it, but can be assigned no more.
+func (d *Driver) ask(ctx context.Context, r message.Request, files ...*os.File) (answer, error) {
+	d.keeping.Lock()
+	k := d.keeper
+	select {
+	case <-k.done:
+		fresh, err := startKeeper(ctx, d.setup())
+		if err != nil {
+			d.keeping.Unlock()
+			return answer{}, err
+		}
+		d.options.Log.Warn("the keeper of sandboxes had ended; there is a new one", "error", k.close())
+		d.keeper, k = fresh, fresh
+	default:
+	}
+	d.keeping.Unlock()
+	return k.ask(r, files...)
+}
+
 // ask sends a request and waits for its answer. Files in it are the caller's.
-// It does not end with ctx: what the keeper has begun must be known.
+// It does not end with a context: what the keeper has begun must be known.
 func (k *keeperProcess) ask(r message.Request, files ...*os.File) (answer, error) {
 	k.mu.Lock()
 	if k.waiting == nil {
 		k.mu.Unlock()
-		return answer{}, errors.New("the keeper of sandboxes has ended: restart the server")
+		return answer{}, errKeeperGone
 	}
 	k.last++
 	r.ID = k.last
@@ -118,7 +140,7 @@ func (k *keeperProcess) ask(r message.Request, files ...*os.File) (answer, error
 	}
 	a, ok := <-reply
 	if !ok {
-		return answer{}, errors.New("the keeper of sandboxes has ended: restart the server")
+		return answer{}, errKeeperGone
 	}
 	if err := a.reply.Failure.Err(); err != nil {
 		message.CloseAll(a.files)

@@ -17,6 +17,7 @@ import (
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/sandbox"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/cgroup"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/egress"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
 )
 
@@ -24,6 +25,7 @@ import (
 type Driver struct {
 	options  Options
 	rootless bool
+	keeping  sync.Mutex // guards keeper
 	keeper   *keeperProcess
 	groups   *cgroup.Tree // nil: there are none for us
 	can      sandbox.Capabilities
@@ -63,7 +65,7 @@ func open(ctx context.Context, o Options) (_ *Driver, err error) {
 	if d.rootless {
 		d.weak("sandboxes run as this user (uid %d), not each as one of its own: start Pinfold as root for that", os.Getuid())
 	}
-	if d.keeper, err = startKeeper(ctx, message.Setup{Dir: o.Dir, Hide: o.Hide, Rootless: d.rootless}); err != nil {
+	if d.keeper, err = startKeeper(ctx, d.setup()); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	d.can.Weak = append(d.can.Weak, d.keeper.weak...)
@@ -73,6 +75,10 @@ func open(ctx context.Context, o Options) (_ *Driver, err error) {
 	}
 	d.options.Inside = o.Inside
 	return d, nil
+}
+
+func (d *Driver) setup() message.Setup {
+	return message.Setup{Dir: d.options.Dir, Hide: d.options.Hide, Rootless: d.rootless, ResolvConf: egress.ResolvConf}
 }
 
 // prove makes a sandbox and lets it go again.

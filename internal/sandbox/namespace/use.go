@@ -17,7 +17,7 @@ import (
 )
 
 // Assign makes code and layers appear where Lambda has them, and limits hold.
-func (b *box) Assign(_ context.Context, a sandbox.Assignment) (sandbox.Paths, error) {
+func (b *box) Assign(ctx context.Context, a sandbox.Assignment) (sandbox.Paths, error) {
 	if a.Limits.MemoryMB < 0 || a.Limits.EphemeralMB < 0 {
 		return sandbox.Paths{}, pinfold.Errorf(pinfold.Invalid, "limits of %d MB of memory and %d MB of /tmp: neither can be negative", a.Limits.MemoryMB, a.Limits.EphemeralMB)
 	}
@@ -28,7 +28,7 @@ func (b *box) Assign(_ context.Context, a sandbox.Assignment) (sandbox.Paths, er
 	}
 	b.assigned = true
 	b.mu.Unlock()
-	if err := b.assign(a); err != nil {
+	if err := b.assign(ctx, a); err != nil {
 		return sandbox.Paths{}, pinfold.Errorf(pinfold.Internal, "giving a sandbox its function: %w", err)
 	}
 	paths := sandbox.Paths{Task: "/var/task", Tmp: "/tmp"}
@@ -38,7 +38,7 @@ func (b *box) Assign(_ context.Context, a sandbox.Assignment) (sandbox.Paths, er
 	return paths, nil
 }
 
-func (b *box) assign(a sandbox.Assignment) error {
+func (b *box) assign(ctx context.Context, a sandbox.Assignment) error {
 	if b.group != nil {
 		if err := b.group.Limit(cgroup.Limits{MemoryMB: a.Limits.MemoryMB, Pids: processes}); err != nil {
 			return err
@@ -53,7 +53,7 @@ func (b *box) assign(a sandbox.Assignment) error {
 	if a.Limits.EphemeralMB != usualTmpMB {
 		place.EphemeralMB = a.Limits.EphemeralMB
 	}
-	_, err := b.driver.keeper.ask(message.Request{Place: &place})
+	_, err := b.driver.ask(ctx, message.Request{Place: &place})
 	return err
 }
 

@@ -78,7 +78,7 @@ func (k *keeper) forget(key string) {
 }
 
 func (k *keeper) build(t *template, readOnly []string) {
-	root, err := rootfs.Plan(readOnly)
+	root, err := rootfs.Plan(rootfs.Options{ReadOnly: readOnly, Hide: k.setup.Hide, ResolvConf: k.setup.ResolvConf})
 	if err != nil {
 		t.err = err
 		return
