@@ -17,7 +17,7 @@ import (
 // furnish opens listeners and the network device in a sandbox's network
 // namespace and mounts its temporary folder. Without a device it says why.
 func (k *keeper) furnish(f *message.Furnish) (files []*os.File, noTap string, err error) {
-	err = k.visit(f.PID, "net", unix.CLONE_NEWNET, func() error {
+	err = k.inNetwork(f.PID, func() error {
 		tap, err := egress.Configure("eth0")
 		if errors.Is(err, egress.ErrNoDevice) {
 			noTap = err.Error()
@@ -71,7 +71,7 @@ func (k *keeper) mountTmp(pid, sizeMB int) error {
 		return nil
 	}
 	if k.scratch == nil {
-		return k.visit(pid, "mnt", unix.CLONE_NEWNS, func() error {
+		return k.inMounts(pid, func() error {
 			size := "mode=1777,size=" + strconv.Itoa(sizeMB) + "m,nr_inodes=" + strconv.Itoa(sizeMB*64)
 			if err := unix.Mount("tmpfs", "/tmp", "tmpfs", tmpFlags, size); err != nil {
 				return fmt.Errorf("mounting a temporary folder of %d MB: %w", sizeMB, err)
@@ -125,7 +125,7 @@ func readOnly(dir string) (int, error) {
 
 // appear moves a detached mount into a running sandbox.
 func (k *keeper) appear(pid, tree int, at string) error {
-	return k.visit(pid, "mnt", unix.CLONE_NEWNS, func() error {
+	return k.inMounts(pid, func() error {
 		if err := unix.MoveMount(tree, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 			return fmt.Errorf("making %s appear in the sandbox: %w", at, err)
 		}

@@ -30,7 +30,9 @@ type keeper struct {
 	conn    *message.Conn
 	setup   message.Setup
 	scratch *scratch.Store // nil: temporary folders are in memory
-	visitor *thread
+	// One thread visits mount namespaces, the other network namespaces: that one
+	// must find the host's /dev/net/tun.
+	mounts, networks *thread
 
 	mu        sync.Mutex
 	templates map[string]*template
@@ -88,11 +90,13 @@ func (k *keeper) settle() (message.Settled, error) {
 	} else {
 		k.scratch = store
 	}
-	k.visitor, err = newThread(func() error { return unix.Unshare(unix.CLONE_FS) })
+	// Whoever changes its mount namespace must not share its root with others.
+	k.mounts, err = newThread(func() error { return unix.Unshare(unix.CLONE_FS) })
 	if err != nil {
 		return s, fmt.Errorf("preparing a thread to visit sandboxes: %w", err)
 	}
-	return s, nil
+	k.networks, err = newThread(func() error { return nil })
+	return s, err
 }
 
 func (k *keeper) serve(r message.Request, files []*os.File) {
@@ -148,17 +152,25 @@ func (k *keeper) namespace(pid int, name string) (int, error) {
 	return fd, nil
 }
 
-// visit runs fn inside a namespace of a sandbox.
-func (k *keeper) visit(pid int, name string, kind int, fn func() error) error {
+// visit runs fn on a thread inside a namespace of a sandbox.
+func (k *keeper) visit(t *thread, pid int, name string, kind int, fn func() error) error {
 	ns, err := k.namespace(pid, name)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(ns)
-	return k.visitor.run(func() error {
+	return t.run(func() error {
 		if err := unix.Setns(ns, kind); err != nil {
 			return fmt.Errorf("entering the sandbox's %s namespace: %w", name, err)
 		}
 		return fn()
 	})
+}
+
+func (k *keeper) inMounts(pid int, fn func() error) error {
+	return k.visit(k.mounts, pid, "mnt", unix.CLONE_NEWNS, fn)
+}
+
+func (k *keeper) inNetwork(pid int, fn func() error) error {
+	return k.visit(k.networks, pid, "net", unix.CLONE_NEWNET, fn)
 }
