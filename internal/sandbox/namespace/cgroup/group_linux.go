@@ -1,0 +1,332 @@
+package cgroup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"pinfold.dev/pinfold"
+)
+
+// Limits bounds a group. Zero means no bound; less is an error.
+type Limits struct {
+	// MemoryMB bounds the memory, with swap, and the processor time in
+	// proportion: 1,769 MB are one processor. Source: "Configure Lambda
+	// function memory", Lambda developer guide.
+	MemoryMB int
+	Pids     int // processes and threads together
+}
+
+// Usage is what the processes of a group have used so far.
+type Usage struct {
+	PeakMemoryMB int // rounded up; see [Group.Usage]
+	CPU          time.Duration
+}
+
+// Group is one sandbox's processes.
+type Group struct {
+	tree *Tree
+	id   string
+
+	mu       sync.Mutex
+	files    map[string]*os.File // what Usage reads, by path
+	buf      [8192]byte          // of the last read
+	highest  int64               // the kernel's own peak, bytes, at the last Usage
+	peak     int64               // ours, bytes
+	last     Usage
+	oomKills int
+}
+
+func (g *Group) dir(n *home) string { return filepath.Join(n.dir, g.id) }
+
+// Add moves a process into the group, with all its threads and all children
+// that it has from now on.
+func (g *Group) Add(pid int) error {
+	for _, n := range g.tree.homes {
+		err := write(g.dir(n), "cgroup.procs", strconv.Itoa(pid))
+		if gone(err) {
+			return pinfold.Errorf(pinfold.NotFound, "process %d has ended before it came into its control group: %w", pid, err)
+		}
+		if err != nil {
+			return pinfold.Errorf(pinfold.Internal, "moving process %d into its control group: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// Limit sets the bounds, at any time. Memory that is in use beyond a new, lower
+// bound is taken back as far as it can be; if that does not suffice, the bound
+// is refused with an error, and nothing is killed.
+//
+// The bound kills one process, the one that the kernel holds for the worst, not
+// the group (memory.oom.group): on Lambda, too, the microVM's kernel picks one,
+// and a function whose child was killed goes on.
+func (g *Group) Limit(l Limits) error {
+	if l.MemoryMB < 0 || l.Pids < 0 {
+		return pinfold.Errorf(pinfold.Invalid, "limits of %d MB and %d processes: they cannot be below 0", l.MemoryMB, l.Pids)
+	}
+	if n := g.tree.memory; n != nil && l.MemoryMB > 0 {
+		// Version 2 would kill where version 1 refuses.
+		g.mu.Lock()
+		used, _, err := g.memory(n)
+		g.mu.Unlock()
+		if err == nil && used > int64(l.MemoryMB)<<20 {
+			return tooLow(l, used)
+		}
+	}
+	for _, s := range g.tree.settings(l) {
+		err := write(g.dir(s.home), s.file, s.value)
+		switch {
+		case err == nil || s.accept != 0 && errors.Is(err, s.accept):
+		case errors.Is(err, syscall.EBUSY):
+			return tooLow(l, 0)
+		default:
+			return pinfold.Errorf(pinfold.Internal, "setting the limits of a sandbox: %w", err)
+		}
+	}
+	return nil
+}
+
+func tooLow(l Limits, used int64) error {
+	if used == 0 {
+		return pinfold.Errorf(pinfold.Conflict, "a running sandbox uses more than the %d MB that it should be held to: give its function more memory", l.MemoryMB)
+	}
+	return pinfold.Errorf(pinfold.Conflict, "a running sandbox uses %d MB and cannot be held to %d: give its function more memory", megabytes(used), l.MemoryMB)
+}
+
+// period is what processor time is shared out over. The kernel's default of
+// 100 ms would let a small function pause for up to 93 ms at a time; below 15,
+// the share of 128 MB would be under the kernel's least quota of 1 ms.
+const period = 20 * time.Millisecond
+
+// setting is one write into a file of a group.
+type setting struct {
+	home        *home
+	file, value string
+	accept      syscall.Errno // an error that is as good as success
+}
+
+// settings translates limits into what is to be written, in order.
+func (t *Tree) settings(l Limits) (s []setting) {
+	set := func(n *home, file, value string, accept syscall.Errno) {
+		s = append(s, setting{n, file, value, accept})
+	}
+	limit := func(n int64, none string) string {
+		if n == 0 {
+			return none
+		}
+		return strconv.FormatInt(n, 10)
+	}
+	memory := int64(l.MemoryMB) << 20
+	quota := int64(l.MemoryMB) * period.Microseconds() / 1769
+	if l.MemoryMB > 0 {
+		quota = max(quota, 1000) // the kernel's least
+	}
+	switch n := t.memory; {
+	case n == nil:
+	case n.v2:
+		swap := "max"
+		if l.MemoryMB > 0 {
+			swap = "0"
+		}
+		set(n, "memory.swap.max", swap, syscall.ENOENT) // no accounting of swap
+		set(n, "memory.max", limit(memory, "max"), 0)
+	default:
+		// memsw is memory and swap together and may never be below memory,
+		// so it steps aside first, whichever way the limit goes.
+		const memsw = "memory.memsw.limit_in_bytes"
+		set(n, memsw, "-1", syscall.ENOENT)
+		set(n, "memory.limit_in_bytes", limit(memory, "-1"), 0)
+		set(n, memsw, limit(memory, "-1"), syscall.ENOENT)
+	}
+	us := strconv.FormatInt(period.Microseconds(), 10)
+	switch n := t.cpu; {
+	case n == nil:
+	case n.v2:
+		set(n, "cpu.max", limit(quota, "max")+" "+us, 0)
+	default:
+		// Version 1 refuses more than a group above may have; that one's
+		// bound holds then.
+		set(n, "cpu.cfs_quota_us", "-1", 0)
+		set(n, "cpu.cfs_period_us", us, 0)
+		set(n, "cpu.cfs_quota_us", limit(quota, "-1"), syscall.EINVAL)
+	}
+	if t.pids != nil {
+		set(t.pids, "pids.max", limit(int64(l.Pids), "max"), 0)
+	}
+	return s
+}
+
+// Usage reports what has been used; after Remove, what was at the last call.
+// It is made for being called after each invocation.
+//
+// The kernel's peak counts cached files, which would make a function that reads
+// much look large although the cache would be given back before anything is
+// killed. There is no peak without it, so it is estimated: each call takes
+// what is in use less the reclaimable cache (the active and inactive file
+// lists); if the kernel's peak has risen since the last call, it takes that
+// peak less the cache instead; and the result is the most that any call saw.
+func (g *Group) Usage() (Usage, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	u := g.last
+	if n := g.tree.memory; n != nil {
+		used, cache, err := g.memory(n)
+		if err != nil {
+			return g.ended(err)
+		}
+		highest, err := g.number(n, "memory.peak", "memory.max_usage_in_bytes")
+		if err == nil && highest > g.highest { // memory.peak is there from Linux 5.19 on
+			g.highest, used = highest, max(used, highest-cache)
+		}
+		g.peak = max(g.peak, used)
+		u.PeakMemoryMB = megabytes(g.peak)
+	}
+	if n := g.tree.account; n != nil {
+		cpu, err := g.cpu(n)
+		if err != nil {
+			return g.ended(err)
+		}
+		u.CPU = cpu
+	}
+	g.last = u
+	return u, nil
+}
+
+// ended answers for a group that cannot be read, after Remove with what was.
+func (g *Group) ended(err error) (Usage, error) {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENODEV) {
+		return g.last, nil
+	}
+	return g.last, pinfold.Errorf(pinfold.Internal, "reading what a sandbox has used: %w", err)
+}
+
+// memory returns the bytes in use without the reclaimable cache, and that.
+func (g *Group) memory(n *home) (used, cache int64, err error) {
+	current, err := g.number(n, "memory.current", "memory.usage_in_bytes")
+	if err != nil {
+		return 0, 0, err
+	}
+	stat, err := g.read(n, "memory.stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	cache = value(stat, "inactive_file") + value(stat, "active_file")
+	return max(0, current-cache), cache, nil
+}
+
+func (g *Group) cpu(n *home) (time.Duration, error) {
+	if !n.v2 {
+		ns, err := g.number(n, "", "cpuacct.usage")
+		return time.Duration(ns), err
+	}
+	stat, err := g.read(n, "cpu.stat")
+	return time.Duration(value(stat, "usage_usec")) * time.Microsecond, err
+}
+
+// number reads a file that is a number, by its name in either version.
+func (g *Group) number(n *home, v2, v1 string) (int64, error) {
+	file := v1
+	if n.v2 {
+		file = v2
+	}
+	b, err := g.read(n, file)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(string(bytes.TrimSpace(b)), 10, 64)
+}
+
+// read returns what a file says now, until the next read. It keeps the file
+// open: to read a group's files so is five times as fast. The caller holds mu.
+func (g *Group) read(n *home, name string) ([]byte, error) {
+	path := filepath.Join(g.dir(n), name)
+	f := g.files[path]
+	if f == nil {
+		var err error
+		if f, err = os.Open(path); err != nil {
+			return nil, err
+		}
+		if g.files == nil {
+			g.files = map[string]*os.File{}
+		}
+		g.files[path] = f
+	}
+	size, err := f.ReadAt(g.buf[:], 0)
+	if err == io.EOF {
+		err = nil
+	}
+	return g.buf[:size], err
+}
+
+// OOMKills says how many processes the memory limit has killed; after Remove,
+// what it said last.
+func (g *Group) OOMKills() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := g.tree.memory; n != nil {
+		file := "memory.oom_control"
+		if n.v2 {
+			file = "memory.events"
+		}
+		if events, err := os.ReadFile(filepath.Join(g.dir(n), file)); err == nil {
+			g.oomKills = int(value(events, "oom_kill"))
+		}
+	}
+	return g.oomKills
+}
+
+// patience is how long a group may take to be empty after its last process
+// was waited for: the kernel takes it out of the group a moment later.
+const patience = time.Second
+
+// Remove removes the group once all its processes are gone. It may be called
+// more than once.
+func (g *Group) Remove() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return g.remove(ctx)
+}
+
+func (g *Group) remove(ctx context.Context) error {
+	g.mu.Lock()
+	for _, f := range g.files {
+		_ = f.Close() // only read from
+	}
+	g.files = nil
+	g.mu.Unlock()
+	for _, n := range g.tree.homes {
+		err := poll(ctx, func() (bool, error) {
+			err := rmdir(g.dir(n))
+			return !errors.Is(err, syscall.EBUSY), err
+		})
+		if errors.Is(err, syscall.EBUSY) {
+			return pinfold.Errorf(pinfold.Conflict, "a control group cannot be removed, it has processes: %w", err)
+		}
+		if err != nil {
+			return pinfold.Errorf(pinfold.Internal, "removing a control group: %w", err)
+		}
+	}
+	return nil
+}
+
+// value returns what a line "key number" of a file says, 0 without one.
+func value(file []byte, key string) int64 {
+	for line := range bytes.Lines(file) {
+		if rest, ok := bytes.CutPrefix(line, []byte(key)); ok && bytes.HasPrefix(rest, []byte(" ")) {
+			n, _ := strconv.ParseInt(string(bytes.TrimSpace(rest)), 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// megabytes rounds up.
+func megabytes(bytes int64) int { return int((bytes + 1<<20 - 1) >> 20) }
