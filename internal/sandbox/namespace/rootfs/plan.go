@@ -82,7 +82,11 @@ type planner struct {
 func plan(h *host, o Options, program string) (*Root, error) {
 	p := &planner{host: h, want: map[string]entry{}, asked: map[string]bool{}}
 	for _, path := range slices.Concat(homes, o.Hide) {
-		if real, _, err := h.resolve(path, func(string, string) {}); err == nil {
+		real, _, err := h.resolve(path, func(string, string) {})
+		if real == "/" || !filepath.IsAbs(path) {
+			return nil, pinfold.Errorf(pinfold.Invalid, "the folder %q cannot be hidden from sandboxes: name one by its absolute path that is not all there is", path)
+		}
+		if err == nil {
 			p.hide = append(p.hide, real)
 		}
 	}

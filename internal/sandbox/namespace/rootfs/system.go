@@ -36,7 +36,7 @@ var shared = []string{
 // settings are the files and folders of /etc that programs and libraries read.
 // Private keys are beside some of them: hence no folder whole that may hold one.
 var settings = []string{
-	"ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ld-musl-*.path",
+	"ld.so.cache", "ld-musl-*.path",
 	"localtime", "timezone", "host.conf", "gai.conf", "protocols", "services", "mime.types", "magic", "magic.mime", "terminfo",
 	"os-release", "debian_version", "alpine-release", "fedora-release", "redhat-release", "system-release", "lsb-release",
 	"ssl/certs", "ssl/cert.pem", "ssl/ca-bundle.pem", "ssl/openssl.cnf", "ssl/ct_log_list.cnf",
