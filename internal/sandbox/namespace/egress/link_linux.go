@@ -41,9 +41,10 @@ type Link struct {
 	dns    dnsServer
 	policy atomic.Pointer[policy]
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	tasks  sync.WaitGroup
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	udpIdle time.Duration
+	tasks   sync.WaitGroup
 
 	closing func() error
 
@@ -64,7 +65,7 @@ func Attach(tap *os.File, o Options) *Link {
 	if o.Dial == nil {
 		o.Dial = outwardDialer().DialContext
 	}
-	l := &Link{dial: o.Dial, conns: map[flow]*conn{}, flows: map[flow]*udpFlow{}}
+	l := &Link{dial: o.Dial, udpIdle: udpIdle, conns: map[flow]*conn{}, flows: map[flow]*udpFlow{}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.device.file = tap
 	l.device.raw, _ = tap.SyscallConn() // fails for a nil file only

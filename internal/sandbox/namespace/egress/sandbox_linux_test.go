@@ -1,12 +1,9 @@
 package egress
 
 import (
-	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
-	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -46,7 +43,8 @@ func threadInNamespace(t testing.TB) chan func() {
 	return do
 }
 
-func newSandbox(t testing.TB, o Options) *sandbox {
+// configured returns a sandbox whose device nobody serves yet.
+func configured(t testing.TB) (*sandbox, *os.File) {
 	t.Helper()
 	s := &sandbox{do: threadInNamespace(t)}
 	var tap *os.File
@@ -58,12 +56,22 @@ func newSandbox(t testing.TB, o Options) *sandbox {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s, tap
+}
+
+func (s *sandbox) attach(t testing.TB, tap *os.File, o Options) {
 	s.Link = Attach(tap, o)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+func newSandbox(t testing.TB, o Options) *sandbox {
+	t.Helper()
+	s, tap := configured(t)
+	s.attach(t, tap, o)
 	return s
 }
 
@@ -91,16 +99,6 @@ func (s *sandbox) mustDial(t testing.TB, network, address string) net.Conn {
 
 // Addresses that stand for the world: toLoopback leads them to servers of the test.
 const world4, world6 = "203.0.113.7", "2001:db8::7"
-
-// toLoopback dials the port on the loopback, whatever the address is, so that
-// tests need no network of their own.
-func toLoopback(ctx context.Context, network, address string) (net.Conn, error) {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return nil, err
-	}
-	return outwardDialer().DialContext(ctx, network, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), to.Port()).String())
-}
 
 func open(t testing.TB, s *sandbox) *sandbox {
 	t.Helper()
@@ -133,9 +131,4 @@ func listen(t testing.TB, serve func(*net.TCPConn)) string {
 	}()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port
-}
-
-// noNames are names of a host that has none.
-func noNames(t testing.TB) *Names {
-	return NewNames(filepath.Join(t.TempDir(), "resolv.conf"), filepath.Join(t.TempDir(), "hosts"))
 }

@@ -91,7 +91,7 @@ func (l *Link) bringBack(f *udpFlow, raw syscall.RawConn) {
 		if sent := time.Unix(0, f.used.Load()); sent.After(last) {
 			last = sent
 		}
-		if time.Since(last) >= udpIdle || f.conn.SetReadDeadline(last.Add(udpIdle)) != nil {
+		if time.Since(last) >= l.udpIdle || f.conn.SetReadDeadline(last.Add(l.udpIdle)) != nil {
 			return
 		}
 		b, n, err := receive(raw)
