@@ -18,8 +18,8 @@ import (
 const roleVariable = "PINFOLD_SECCOMP_TEST"
 
 var roles = map[string]func() error{
-	"attack":            func() error { return attack(Load, true) },
-	"attack unfiltered": func() error { return attack(func() error { return nil }, false) },
+	"attack":            func() error { return attack(Load) },
+	"attack unfiltered": func() error { return attack(func() error { return nil }) },
 	"threads":           threads,
 	"filtered":          filtered,
 	"watched":           watched,
@@ -45,6 +45,16 @@ func in(t testing.TB, role string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	return cmd
+}
+
+// commandOf is a command that is this binary in a role.
+func commandOf(t testing.TB, role string) []string {
+	t.Helper()
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{"/usr/bin/env", roleVariable + "=" + role, binary}
 }
 
 // self is the table of this machine's system calls.

@@ -26,53 +26,40 @@ var accepted = map[string]string{
 // TestRealProgramsWork runs programs twice: behind a filter that reports what
 // it refuses, where only accepted refusals may appear; and behind the real one.
 func TestRealProgramsWork(t *testing.T) {
-	addons, err := filepath.Abs("testdata/addons")
-	if err != nil {
-		t.Fatal(err)
-	}
-	binary, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		name    string
 		program []string
-		needs   []string // a command that succeeds where the program can be run, nil for always
-		hint    string
+		probe   []string // succeeds where the program can be run; nil: everywhere
+		install string
 	}{
-		{"node", []string{"node", "testdata/need/node.cjs"}, []string{"node", "--version"}, "install Node.js"},
-		{"python", []string{"python3", "testdata/need/python.py"}, []string{"python3", "--version"}, "install Python"},
-		{"go", []string{"env", roleVariable + "=go program", binary}, nil, ""},
-		{"sharp", []string{"node", "testdata/need/sharp.cjs"}, []string{"node", "-e", "require('" + addons + "/node_modules/sharp')"}, "run npm ci in testdata/addons"},
-		{"better-sqlite3", []string{"node", "testdata/need/sqlite.cjs"}, []string{"node", "-e", "new (require('" + addons + "/node_modules/better-sqlite3'))(':memory:')"}, "run npm ci in testdata/addons, and build it"},
-		{"numpy", []string{"/usr/bin/python3", "testdata/need/numeric.py"}, []string{"/usr/bin/python3", "-c", "import numpy"}, "install python3-numpy"},
+		{"node", []string{"node", "testdata/need/node.cjs"}, []string{"node", "--version"}, "Node.js"},
+		{"python", []string{"python3", "testdata/need/python.py"}, []string{"python3", "--version"}, "Python"},
+		{"go", commandOf(t, "go program"), nil, ""},
+		{"sharp", []string{"node", "testdata/need/sharp.cjs"}, []string{"node", "-e", "require('./testdata/addons/node_modules/sharp')"}, "testdata/addons with npm ci"},
+		{"better-sqlite3", []string{"node", "testdata/need/sqlite.cjs"},
+			[]string{"node", "-e", "new (require('./testdata/addons/node_modules/better-sqlite3'))(':memory:')"}, "testdata/addons with npm ci, and npm rebuild there"},
+		{"numpy", []string{"/usr/bin/python3", "testdata/need/numeric.py"}, []string{"/usr/bin/python3", "-c", "import numpy"}, "python3-numpy"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.needs != nil {
-				if out, err := exec.Command(c.needs[0], c.needs[1:]...).CombinedOutput(); err != nil {
-					t.Skipf("%s: %v %.200s", c.hint, err, out)
+			if c.probe != nil {
+				if out, err := exec.Command(c.probe[0], c.probe[1:]...).CombinedOutput(); err != nil {
+					t.Skipf("install %s: %v %.200s", c.install, err, out)
 				}
 			}
 			path, err := exec.LookPath(c.program[0])
 			if err != nil {
-				t.Skip(err)
+				t.Fatal(err)
 			}
-			args := append([]string{path}, c.program[1:]...)
-			for _, call := range refusals(t, args) {
+			program := append([]string{path}, c.program[1:]...)
+			for _, call := range refusals(t, program) {
 				if accepted[call] == "" {
-					t.Errorf("it is refused %s", call)
+					t.Errorf("refused: %s", call)
 				}
 			}
-			run(t, in(t, "filtered", args...))
+			if out, err := in(t, "filtered", program...).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
 		})
-	}
-}
-
-// run fails the test if the command does not end well.
-func run(t *testing.T, cmd *exec.Cmd) {
-	t.Helper()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
 	}
 }
 
