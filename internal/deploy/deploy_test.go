@@ -186,6 +186,65 @@ func TestPlanAndApply(t *testing.T) {
 	}
 }
 
+// What a function may reach is in the plan, comes with the rest in one
+// transaction, and is open again when the manifest no longer says otherwise.
+func TestNetwork(t *testing.T) {
+	h := newHouse(t)
+	with := func(n pinfold.Network) *app.Application {
+		a := hello()
+		a.Functions[0].Config.Network = n
+		return a
+	}
+	open, none := pinfold.Network{Policy: pinfold.NetworkOpen}, pinfold.Network{Policy: pinfold.NetworkNone}
+	list := func(allow ...string) pinfold.Network {
+		return pinfold.Network{Policy: pinfold.NetworkList, Allow: allow}
+	}
+	routes := []string{"+ route GET /greet hello-dev-greet", "+ route GET /part hello-dev-part"}
+	h.expect(with(open), append([]string{"+ function hello-dev-greet nodejs20.x", "+ function hello-dev-part nodejs20.x"}, routes...)...)
+	h.expect(with(list("a.example.com", "10.0.0.0/8")),
+		append([]string{"+ function hello-dev-greet nodejs20.x; network a.example.com 10.0.0.0/8", "+ function hello-dev-part nodejs20.x"}, routes...)...)
+	h.apply(hello())
+	h.expect(with(open)) // the same thing in other words
+	revision := ""
+	for _, step := range []struct {
+		network pinfold.Network
+		plan    string
+		version string
+	}{
+		{none, "open -> none", "2"},
+		{list("a.example.com", "10.0.0.0/8"), "none -> a.example.com 10.0.0.0/8", "3"},
+		{list("10.0.0.0/8", "b.example.com"), "+b.example.com -a.example.com", "4"},
+		{none, "10.0.0.0/8 b.example.com -> none", "5"},
+		{pinfold.Network{}, "none -> open", "6"}, // dropped from the manifest
+	} {
+		h.expect(with(step.network), "~ function hello-dev-greet network "+step.plan)
+		deployed := h.apply(with(step.network))
+		h.expect(with(step.network))
+		f, err := h.functions.Get(t.Context(), ref("hello-dev-greet"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Version.Config.Network; got.String() != step.network.String() {
+			t.Errorf("after %q the network is %v", step.plan, got)
+		}
+		if f.Version.RevisionID == revision {
+			t.Errorf("%q has not made a new revision", step.plan)
+		}
+		revision = f.Version.RevisionID
+		if got := deployed.Functions[0].Version; got != step.version {
+			t.Errorf("after %q the newest version is %s, want %s", step.plan, got, step.version)
+		}
+	}
+	// What somebody set behind the manifest's back is put back.
+	if _, err := h.functions.UpdateConfig(t.Context(), ref("hello-dev-greet"), function.ConfigPatch{Network: &none}, ""); err != nil {
+		t.Fatal(err)
+	}
+	h.expect(hello(), "~ function hello-dev-greet network none -> open")
+	// The order of a list means nothing.
+	h.apply(with(list("a", "b")))
+	h.expect(with(list("b", "a")))
+}
+
 // A key that the manifest only names gets a value nobody can guess, and keeps it.
 func TestAPIKeys(t *testing.T) {
 	h := newHouse(t)
@@ -212,6 +271,10 @@ func TestAPIKeys(t *testing.T) {
 func TestFailedApplyChangesNothing(t *testing.T) {
 	for name, spoil := range map[string]func(*app.Application){
 		"a setting out of range": func(a *app.Application) { a.Functions[1].Config.MemoryMB = 5 },
+		"a bad network":          func(a *app.Application) { a.Functions[1].Config.Network.Policy = "closed" },
+		"a bad destination": func(a *app.Application) {
+			a.Functions[1].Config.Network = pinfold.Network{Policy: pinfold.NetworkList, Allow: []string{"a b"}}
+		},
 		"a bad route":            func(a *app.Application) { a.APIs[0].Routes[1].Path = "no-slash" },
 		"two routes alike":       func(a *app.Application) { a.APIs[0].Routes[1].Path = "/greet" },
 		"an unknown layer":       func(a *app.Application) { a.Functions[1].Layers = []string{"layer:nope"} },

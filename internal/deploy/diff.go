@@ -41,10 +41,41 @@ func differences(have *pinfold.Version, want pinfold.Config, code pinfold.Packag
 	if d := mapDifferences(h.Environment, want.Environment); d != "" {
 		diffs = append(diffs, "environment "+d)
 	}
+	if d := networkDifference(h.Network, want.Network); d != "" {
+		diffs = append(diffs, "network "+d)
+	}
 	if !slices.EqualFunc(h.Layers, want.Layers, func(a, b pinfold.LayerRef) bool { return a.ARN == b.ARN }) {
 		diffs = append(diffs, "layers")
 	}
 	return diffs
+}
+
+// networkDifference is "open -> none", or between lists what comes and goes:
+// "+api.example.com -10.0.0.0/8". Their order means nothing.
+func networkDifference(have, want pinfold.Network) string {
+	if have.Policy == pinfold.NetworkList && want.Policy == pinfold.NetworkList {
+		return mapDifferences(setOf(have.Allow), setOf(want.Allow))
+	}
+	if old, new := networkWords(have), networkWords(want); old != new {
+		return old + " -> " + new
+	}
+	return ""
+}
+
+// networkWords is a network on a line where commas stand between other things.
+func networkWords(n pinfold.Network) string {
+	if n.Policy == pinfold.NetworkList {
+		return strings.Join(n.Allow, " ")
+	}
+	return n.String()
+}
+
+func setOf(words []string) map[string]string {
+	set := map[string]string{}
+	for _, w := range words {
+		set[w] = ""
+	}
+	return set
 }
 
 func megabytes(n int) string { return fmt.Sprintf("%d MB", n) }

@@ -83,7 +83,11 @@ func (s *session) addFunction(want app.Function) error {
 	if _, err := s.layers(want); err != nil {
 		return err
 	}
-	s.change(app.Add, "function", want.Name, want.Config.Runtime)
+	detail := []string{want.Config.Runtime}
+	if n := networkWords(want.Config.Network); n != string(pinfold.NetworkOpen) {
+		detail = append(detail, "network "+n)
+	}
+	s.change(app.Add, "function", want.Name, detail...)
 	s.step(func(ctx context.Context) error {
 		config := want.Config
 		var err error

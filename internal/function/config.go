@@ -21,7 +21,8 @@ const (
 )
 
 // Defaults returns a configuration with AWS's defaults in place of what it
-// leaves open, for the function of that name.
+// leaves open, for the function of that name. An open network becomes the zero
+// one, so that there is one way to have it.
 func Defaults(name string, c pinfold.Config) pinfold.Config {
 	fill(&c.MemoryMB, 128)
 	fill(&c.Timeout, 3)
@@ -33,6 +34,9 @@ func Defaults(name string, c pinfold.Config) pinfold.Config {
 	if c.LogFormat == "JSON" {
 		fill(&c.ApplicationLevel, "INFO")
 		fill(&c.SystemLevel, "INFO")
+	}
+	if c.Network.Policy == pinfold.NetworkOpen {
+		c.Network.Policy = ""
 	}
 	return c
 }
@@ -48,6 +52,7 @@ type ConfigPatch struct {
 	// LogFormat: changing to JSON sets the levels to INFO, changing to Text
 	// takes them away.
 	LogFormat, ApplicationLevel, SystemLevel, LogGroup *string
+	Network                                            *pinfold.Network
 }
 
 // Replace returns the patch that makes a configuration the given one, but for
@@ -62,6 +67,7 @@ func Replace(c pinfold.Config) ConfigPatch {
 		MemoryMB: &c.MemoryMB, EphemeralMB: &c.EphemeralMB, Timeout: &c.Timeout,
 		Environment: &c.Environment, Layers: &layers, TracingMode: &c.TracingMode,
 		LogFormat: &c.LogFormat, ApplicationLevel: &c.ApplicationLevel, SystemLevel: &c.SystemLevel, LogGroup: &c.LogGroup,
+		Network: &c.Network,
 	}
 }
 
@@ -88,6 +94,7 @@ func (p ConfigPatch) apply(c pinfold.Config, layers []pinfold.LayerRef) pinfold.
 	set(&c.ApplicationLevel, p.ApplicationLevel)
 	set(&c.SystemLevel, p.SystemLevel)
 	set(&c.LogGroup, p.LogGroup)
+	set(&c.Network, p.Network)
 	return c
 }
 
@@ -120,6 +127,7 @@ func (r *Registry) check(c pinfold.Config) error {
 		checkEnum(c.TracingMode, "tracingConfig.mode", "Active", "PassThrough"),
 		checkLogging(c),
 		checkEnvironment(c.Environment),
+		checkNetwork(c.Network),
 	)
 }
 
@@ -170,6 +178,13 @@ func checkLogging(c pinfold.Config) error {
 		checkEnum(c.ApplicationLevel, "loggingConfig.applicationLogLevel", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"),
 		checkEnum(c.SystemLevel, "loggingConfig.systemLogLevel", "DEBUG", "INFO", "WARN"),
 	)
+}
+
+func checkNetwork(n pinfold.Network) error {
+	if err := n.Check(); err != nil {
+		return invalid("%w", err)
+	}
+	return nil
 }
 
 // reservedVariables are the ones that the platform sets. TZ is in AWS's list

@@ -3,6 +3,7 @@ package function_test
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,9 @@ func TestCreateRefuses(t *testing.T) {
 	env := func(variables map[string]string) function.NewFunction {
 		return set(func(c *pinfold.Config) { c.Environment = variables })
 	}
+	network := func(policy pinfold.NetworkPolicy, allow ...string) function.NewFunction {
+		return set(func(c *pinfold.Config) { c.Network = pinfold.Network{Policy: policy, Allow: allow} })
+	}
 	layers := func(names ...string) function.NewFunction {
 		return set(func(c *pinfold.Config) {
 			for _, name := range names {
@@ -96,6 +100,8 @@ func TestCreateRefuses(t *testing.T) {
 		"much memory":          {set(func(c *pinfold.Config) { c.MemoryMB = 10241 }), validationError, "1 validation error detected: Value '10241' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 10240"},
 		"negative timeout":     {set(func(c *pinfold.Config) { c.Timeout = -1 }), validationError, "1 validation error detected: Value '-1' at 'timeout' failed to satisfy constraint: Member must have value greater than or equal to 1"},
 		"long timeout":         {set(func(c *pinfold.Config) { c.Timeout = 901 }), validationError, "1 validation error detected: Value '901' at 'timeout' failed to satisfy constraint: Member must have value less than or equal to 900"},
+		"negative memory":      {set(func(c *pinfold.Config) { c.MemoryMB = -1 }), validationError, "1 validation error detected: Value '-1' at 'memorySize' failed to satisfy constraint: Member must have value greater than or equal to 128"},
+		"negative tmp":         {set(func(c *pinfold.Config) { c.EphemeralMB = -512 }), validationError, "1 validation error detected: Value '-512' at 'ephemeralStorage.size' failed to satisfy constraint: Member must have value greater than or equal to 512"},
 		"small tmp":            {set(func(c *pinfold.Config) { c.EphemeralMB = 511 }), validationError, "1 validation error detected: Value '511' at 'ephemeralStorage.size'"},
 		"large tmp":            {set(func(c *pinfold.Config) { c.EphemeralMB = 10241 }), validationError, "1 validation error detected: Value '10241' at 'ephemeralStorage.size'"},
 		"bad role":             {set(func(c *pinfold.Config) { c.Role = "admin" }), validationError, "1 validation error detected: Value 'admin' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::"},
@@ -107,6 +113,10 @@ func TestCreateRefuses(t *testing.T) {
 		"reserved variables":   {env(map[string]string{"OK": "1", "AWS_REGION": "x", "AWS_ACCESS_KEY_ID": "y"}), invalidParameter, "Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: AWS_ACCESS_KEY_ID, AWS_REGION"},
 		"4 KB of variables":    {env(tooLong), invalidParameter, "Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: {\"BIG\":\"xxx"},
 		"a variable's name":    {env(map[string]string{"1A": "secret"}), validationError, "1 validation error detected: Value '{1A=...}' at 'environment.variables' failed to satisfy constraint: Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+"},
+		"a policy of nobody":   {set(func(c *pinfold.Config) { c.Network.Policy = "closed" }), invalidParameter, `network "closed" is none of`},
+		"a bad destination":    {network(pinfold.NetworkList, "a b"), invalidParameter, `"a b" is no destination`},
+		"an empty list":        {network(pinfold.NetworkList), invalidParameter, "the list of destinations is empty"},
+		"an open list":         {network(pinfold.NetworkOpen, "a.example.com"), invalidParameter, "a network that is open has no list of destinations"},
 		"a zero byte":          {env(map[string]string{"AB": "a\x00b"}), invalidParameter, "The value of the environment variable AB has a zero byte"},
 		"six layers":           {layers("one:1", "one:1", "one:1", "one:1", "one:1", "one:1"), invalidParameter, "Cannot reference more than 5 layers."},
 		"two versions of one":  {layers("one:1", "one:2"), invalidParameter, "Two different versions of the same layer are not allowed to be referenced in the same function. " + layerARN("one:1").ARN + " and " + layerARN("one:2").ARN + " are versions of the same layer."},
@@ -278,6 +288,45 @@ func TestUpdateConfig(t *testing.T) {
 	f.must(second(f.UpdateCode(t.Context(), ref("hello"), function.CodeUpdate{Code: big})))
 	_, err = f.UpdateConfig(t.Context(), ref("hello"), function.ConfigPatch{Layers: &[]string{"arn:aws:lambda:us-east-1:111111111111:layer:huge:1"}}, "")
 	wantError(t, "too large with layers", err, pinfold.Invalid, invalidParameter, "Function code combined with layers exceeds the maximum allowed size")
+}
+
+// The network is kept by every change that does not name it, makes a new
+// revision when it changes, and belongs to a version.
+func TestNetwork(t *testing.T) {
+	f := newRegistry(t)
+	ctx := t.Context()
+	c := config
+	c.Network = pinfold.Network{Policy: pinfold.NetworkOpen}
+	before, err := f.Create(ctx, function.NewFunction{Ref: ref("hello"), Config: c, Code: codeA})
+	f.must(err)
+	if !reflect.ValueOf(before.Config.Network).IsZero() {
+		t.Errorf("an open network is kept as %+v, want the zero one", before.Config.Network)
+	}
+	one, err := f.PublishVersion(ctx, ref("hello"), function.Publication{})
+	f.must(err)
+	var announced []pinfold.FunctionRef
+	f.OnChange(func(ref pinfold.FunctionRef) { announced = append(announced, ref) })
+	want := pinfold.Network{Policy: pinfold.NetworkList, Allow: []string{"a.example.com", "10.0.0.0/8"}}
+	changed, err := f.UpdateConfig(ctx, ref("hello"), function.ConfigPatch{Network: &want}, "")
+	f.must(err)
+	if resolved, err := f.Resolve(ctx, ref("hello")); err != nil || resolved.Key() != changed.Key() || changed.Key() == before.Key() || len(announced) != 1 {
+		t.Errorf("a changed network is no new revision: %v, %v, announced %v", resolved, err, announced)
+	}
+	f.must(second(f.UpdateConfig(ctx, ref("hello"), function.ConfigPatch{MemoryMB: new(256), Environment: &map[string]string{"AA": "1"}}, "")))
+	f.must(second(f.UpdateCode(ctx, ref("hello"), function.CodeUpdate{Code: codeB})))
+	two, err := f.PublishVersion(ctx, ref("hello"), function.Publication{})
+	f.must(err)
+	f.must(second(f.UpdateConfig(ctx, ref("hello"), function.ConfigPatch{Network: &pinfold.Network{}}, "")))
+	for name, want := range map[string]pinfold.Network{one.Ref.ARN(): {}, two.Ref.ARN(): want, arn("hello"): {}} {
+		ref, _ := f.Ref(name, "")
+		got, err := f.Get(ctx, ref)
+		f.must(err)
+		if !reflect.DeepEqual(got.Version.Config.Network, want) {
+			t.Errorf("the network of %s is %+v, want %+v", name, got.Version.Config.Network, want)
+		}
+	}
+	_, err = f.UpdateConfig(ctx, ref("hello"), function.ConfigPatch{Network: &pinfold.Network{Policy: pinfold.NetworkList, Allow: []string{"https://x"}}}, "")
+	wantError(t, "a bad destination", err, pinfold.Invalid, invalidParameter, `"https://x" is no destination`)
 }
 
 func TestDelete(t *testing.T) {
