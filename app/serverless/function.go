@@ -129,6 +129,10 @@ func (r *reader) configure(f *function) {
 		EphemeralMB:  f.whole("ephemeralStorageSize", 512, 10240, 512),
 		Environment:  r.environment(f),
 		TracingMode:  r.tracing(f),
+		Network:      r.settingsOf(f).network,
+	}
+	if c.MemoryMB > r.opts.MachineMB && r.opts.MachineMB > 0 {
+		r.warn(either(f.section, p, "memorySize").m.KeyAt("memorySize"), "memorySize is %d MB, and the server has %d MB: the function is held to what the server has", c.MemoryMB, r.opts.MachineMB)
 	}
 	if len(c.Description) > 256 {
 		r.problem(f.m.Get("description").At, "%s has %d characters, and Lambda allows 256", f.label("description"), len(c.Description))

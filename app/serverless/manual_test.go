@@ -86,7 +86,7 @@ func TestManualNamesEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(b)
-	known := slices.Concat(rootKeys, providerKeys, functionKeys, slices.Collect(maps.Keys(pluginKeys)))
+	known := slices.Concat(rootKeys, providerKeys, functionKeys, settingKeys, slices.Collect(maps.Keys(pluginKeys)))
 	for _, name := range known {
 		if !strings.Contains(text, "`"+name+"`") && !strings.Contains(text, "`"+name+".") {
 			t.Errorf("the setting %s is not in docs/manifest.md", name)

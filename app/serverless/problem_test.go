@@ -286,6 +286,7 @@ func FuzzRead(f *testing.F) {
 		manifest("functions: {hello: {handler: hello.handler, url: {cors: true}, layers: [{Ref: LLambdaLayer}], environment: {VAR: !Sub '${AWS::Region}'}}}\nlayers: {l: {path: .}}"),
 		manifest("resources: {Resources: {T: {Type: 'AWS::SNS::Topic', Properties: {TopicName: !Ref T}}}, Outputs: {O: {Value: !GetAtt T.TopicName}}, Conditions: {C: !Not [!Condition C]}}"),
 		"service: ${self:}\nprovider: ${self:provider}\nfunctions: ${self:functions}",
+		manifest("custom: {pinfold: {network: [a.example.com, 10.0.0.0/8], functions: {hello: {network: '${self:custom.x, ''none''}'}}}}"),
 		manifest("provider: {name: aws, apiGateway: {apiKeys: [a, {b: [c]}]}, iam: {role: {statements: [{Effect: Allow}]}}}\n" + event("http: {path: GET /, private: true}")),
 	} {
 		f.Add(seed)

@@ -87,16 +87,21 @@ func (r *reader) evaluate(n *doc.Node) *doc.Node {
 	if n == nil {
 		return nil
 	}
-	at := n.At
+	value, err := r.resolve(n)
+	if err != nil {
+		r.fail(n.At, err)
+		return nil
+	}
+	return value
+}
+
+// resolve is evaluate for who tells of a mistake itself.
+func (r *reader) resolve(n *doc.Node) (*doc.Node, error) {
 	n, err := r.vars.deep(n)
 	if err == nil && r.scope != nil {
 		n, err = r.scope.Eval(n)
 	}
-	if err != nil {
-		r.fail(at, err)
-		return nil
-	}
-	return n
+	return n, err
 }
 
 func (s section) text(key string) string {

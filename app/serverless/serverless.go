@@ -47,6 +47,9 @@ type Options struct {
 	// RuntimeNote returns what a person should know about a runtime, such as
 	// that another version stands in for it, or "". It may be nil.
 	RuntimeNote func(runtime string) string
+	// MachineMB is the memory of the machine that the functions are to run on,
+	// in MB; 0 is unknown.
+	MachineMB int
 }
 
 // DefaultRuntime is the runtime of functions that name none. Source: getRuntime
@@ -123,6 +126,8 @@ type reader struct {
 
 	functions []*function
 	layers    []*layer
+	ours      settings            // of every function
+	oursOf    map[string]settings // of one, by its key
 	plugins   []string
 	service   packaging // the service's package section
 	packer    *packer
@@ -145,6 +150,7 @@ func (r *reader) read() {
 	r.readFunctions()
 	r.readLayers()
 	r.makeScope()
+	r.readPinfold()
 	r.readPackage()
 	r.configureLayers()
 	r.configureFunctions()

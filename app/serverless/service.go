@@ -192,17 +192,12 @@ func (r *reader) statements(n *doc.Node) []byte {
 // checkCustom resolves what nothing asked for, so that a mistake there is told;
 // it stops nothing.
 func (r *reader) checkCustom() {
-	custom := r.root.m.Get("custom")
-	if custom == nil {
-		return
-	}
-	n, err := r.vars.head(custom)
-	if err != nil {
-		r.warn(custom.At, "%v; nothing that is deployed needs it", err)
-		return
-	}
-	for _, k := range n.Map().Names() {
-		if _, err := r.vars.deep(n.Map().Get(k)); err != nil {
+	custom := r.root.sub("custom").m
+	for _, k := range custom.Names() {
+		if k == "pinfold" {
+			continue // read, and its mistakes told
+		}
+		if _, err := r.vars.deep(custom.Get(k)); err != nil {
 			if p, ok := err.(app.Problem); ok {
 				r.warn(p.At, "%s; nothing that is deployed needs it", p.Message)
 			}
