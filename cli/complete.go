@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/client"
 )
 
@@ -25,6 +26,18 @@ func (sh *shell) completeFunction(cmd *cobra.Command, args []string, begun strin
 		}
 		return names
 	})
+}
+
+// completeNetwork offers the names of functions, and after one the words that
+// are no destinations.
+func (sh *shell) completeNetwork(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) != 1 {
+		return sh.completeFunction(cmd, args, begun)
+	}
+	return []cobra.Completion{
+		cobra.CompletionWithDesc(string(pinfold.NetworkOpen), "everything but what no function reaches"),
+		cobra.CompletionWithDesc(string(pinfold.NetworkNone), "nothing outside"),
+	}, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeApp offers the names of the deployed applications.

@@ -41,12 +41,12 @@ func (d *deployment) prepare(ctx context.Context) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := d.read(ctx, info.Target)
+	a, err := d.read(ctx, info)
 	if err != nil {
 		return nil, err
 	}
 	d.manifest = a.Manifest
-	d.warn(a.Warnings)
+	d.warn(append(a.Warnings, unenforced(a, info)...))
 	bar := d.progress()
 	built, err := app.Build(ctx, a, app.BuildOptions{Cache: d.cache, Fast: d.dev, Progress: bar.packed})
 	bar.close()
@@ -71,10 +71,10 @@ func (d *deployment) warn(warnings []app.Warning) {
 }
 
 // read reads whatever manifest is in the folder.
-func (d *deployment) read(ctx context.Context, target app.Target) (*app.Application, error) {
+func (d *deployment) read(ctx context.Context, info client.Info) (*app.Application, error) {
 	notes := map[string]string{}
 	return serverless.Read(ctx, d.flags.dir, serverless.Options{
-		Stage: d.flags.stage, Params: d.flags.params, Target: target, Env: os.LookupEnv,
+		Stage: d.flags.stage, Params: d.flags.params, Target: info.Target, Env: os.LookupEnv, MachineMB: info.MachineMB,
 		RuntimeNote: func(id string) string {
 			note, known := notes[id]
 			if !known {

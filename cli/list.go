@@ -19,7 +19,8 @@ func (sh *shell) list() *cobra.Command {
 		Aliases: []string{"list"},
 		Short:   "Show the applications, their routes and their functions",
 		Long: `Shows every application with the URLs of its routes, and every function with the
-instances that it has now: starting, ready, busy or draining.`,
+instances that it has now: starting, ready, busy or draining. What functions may
+reach is shown if one of them may not reach everything.`,
 		Example: `  pinfold ls
   pinfold ls --json | jq -r '.functions[].name'`,
 		Args: none,
@@ -58,12 +59,20 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 		fmt.Fprintln(sh.out)
 	}
 	rows := [][]string{{"FUNCTION", "RUNTIME", "INSTANCES", "APPLICATION", "CHANGED", "MEMORY", "CODE"}}
+	walled := slices.ContainsFunc(functions, func(f client.FunctionStatus) bool { return !isOpen(f.Network) })
+	if walled {
+		rows[0] = append(rows[0], "NETWORK")
+	}
 	now := time.Now()
 	for _, f := range functions {
-		rows = append(rows, []string{
+		row := []string{
 			f.Name, f.Runtime, instances(f.Instances), cmp.Or(f.App, "-"), ago(f.Modified, now),
 			fmt.Sprintf("%d MB", f.MemoryMB), bytesText(f.CodeSize),
-		})
+		}
+		if walled {
+			row = append(row, networkCell(f.Network))
+		}
+		rows = append(rows, row)
 	}
 	for i, line := range sh.out.table(rows) {
 		if i == 0 {

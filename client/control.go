@@ -21,9 +21,13 @@ type Info struct {
 	app.Target
 	Version string `json:"version"`
 	Sandbox string `json:"sandbox"` // name of the sandbox driver
-	Dev     bool   `json:"dev"`
-	PID     int    `json:"pid"`
-	Data    string `json:"data"` // path of the data folder on the server's machine
+	// Contained tells that the driver holds functions to their network policy
+	// and to all other walls.
+	Contained bool   `json:"contained"`
+	MachineMB int    `json:"machineMB"` // memory of the server's machine, in MB; 0 if it is not known
+	Dev       bool   `json:"dev"`
+	PID       int    `json:"pid"`
+	Data      string `json:"data"` // path of the data folder on the server's machine
 }
 
 // Info asks the server what it is.
@@ -67,19 +71,46 @@ func (c *Client) Remove(ctx context.Context, name, stage string) error {
 
 // FunctionStatus is a function and how it is doing.
 type FunctionStatus struct {
-	Name      string         `json:"name"`
-	Runtime   string         `json:"runtime"`
-	MemoryMB  int            `json:"memoryMB"`
-	App       string         `json:"app,omitempty"` // "name/stage", or "" if no application owns it
-	Modified  time.Time      `json:"modified"`
-	CodeSize  int64          `json:"codeSize"`
-	Instances map[string]int `json:"instances,omitempty"` // by state
+	Name      string          `json:"name"`
+	Runtime   string          `json:"runtime"`
+	MemoryMB  int             `json:"memoryMB"`
+	App       string          `json:"app,omitempty"` // "name/stage", or "" if no application owns it
+	Modified  time.Time       `json:"modified"`
+	CodeSize  int64           `json:"codeSize"`
+	Network   pinfold.Network `json:"network,omitzero"`    // absent: open
+	Instances map[string]int  `json:"instances,omitempty"` // by state
 }
 
 // Functions lists every function with its instances.
 func (c *Client) Functions(ctx context.Context) ([]FunctionStatus, error) {
 	var all []FunctionStatus
 	return all, c.call(ctx, http.MethodGet, "/_pinfold/v1/functions", nil, nil, &all)
+}
+
+// FunctionNetwork is what a function may reach.
+type FunctionNetwork struct {
+	Function string          `json:"function"` // its name
+	Network  pinfold.Network `json:"network"`
+	App      string          `json:"app,omitempty"` // "name/stage" of the application whose manifest says so, or ""
+	Enforced bool            `json:"enforced"`      // the server's sandboxes hold functions to it
+}
+
+// Network asks what a function (a name, partial ARN or ARN) may reach. A
+// qualifier asks for the version that it names.
+func (c *Client) Network(ctx context.Context, function string) (*FunctionNetwork, error) {
+	n := new(FunctionNetwork)
+	return n, c.call(ctx, http.MethodGet, networkPath(function), nil, nil, n)
+}
+
+// SetNetwork changes what a function may reach from its next instance on;
+// published versions keep what they have. It returns what holds then.
+func (c *Client) SetNetwork(ctx context.Context, function string, to pinfold.Network) (*FunctionNetwork, error) {
+	n := new(FunctionNetwork)
+	return n, c.call(ctx, http.MethodPut, networkPath(function), nil, to, n)
+}
+
+func networkPath(function string) string {
+	return "/_pinfold/v1/functions/" + url.PathEscape(function) + "/network"
 }
 
 // PutPackage uploads a code package. The server checks that it is the content

@@ -26,8 +26,10 @@ func (p *Platform) controlRoutes() mux.Route {
 		RuntimeNote:  new(runtimes.Machine).Note,
 		Functions:    func(ctx context.Context) (any, error) { return p.functionStatus(ctx) },
 		FunctionName: p.functionName,
-		Network:      func(ctx context.Context, name string, to *pinfold.Network) (any, error) { return p.network(ctx, name, to) },
-		Principal:    mux.Principal,
+		Network: func(ctx context.Context, name string, to *pinfold.Network) (any, error) {
+			return p.network(ctx, name, to)
+		},
+		Principal: mux.Principal,
 		ARN: func(resource string) string {
 			return pinfold.ARN{Partition: "aws", Service: "pinfold", Region: p.config.Region, Account: p.config.Account, Resource: resource}.String()
 		},
@@ -64,7 +66,7 @@ func (p *Platform) network(ctx context.Context, name string, to *pinfold.Network
 	}
 	if to != nil {
 		if ref.Qualifier != "" && ref.Qualifier != pinfold.LatestVersion {
-			return nil, pinfold.Errorf(pinfold.Invalid, "%s is a published version, which does not change: set the network of %s and publish another", ref.Qualifier, ref.Name)
+			return nil, pinfold.Errorf(pinfold.Invalid, "a published version does not change: set the network of %s, without :%s, and publish another", ref.Name, ref.Qualifier)
 		}
 		if _, err := p.functions.UpdateConfig(ctx, ref, function.ConfigPatch{Network: to}, ""); err != nil {
 			return nil, err

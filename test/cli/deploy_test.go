@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -180,6 +181,35 @@ func TestRuntimeNotes(t *testing.T) {
 	manifest("nodejs98.x")
 	p.run("plan", dir).ok().complains("runtime nodejs98.x is not on the server: the function runs on the server's Node.js " + major + ".")
 	p.run("plan", dir, "--json").ok().complains(`{"warning":{`, `"file":"serverless.yml"`, `"line":4`)
+	s.stop()
+}
+
+// A function may ask for more memory than the server's machine has: it is
+// deployed, and whoever deploys it is told.
+func TestMoreMemoryThanTheMachineHas(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.up()
+	dir := greeter(t, "one")
+	info := p.sh(`eval $(pinfold env) && curl -s --aws-sigv4 "aws:amz:$AWS_REGION:pinfold" -u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" "$AWS_ENDPOINT_URL/_pinfold/v1/info"`).ok()
+	machine := decode[struct{ MachineMB int }](info).MachineMB
+	if machine <= 0 {
+		t.Fatalf("the server does not know its machine's memory: %s", info.out)
+	}
+	write(t, dir, map[string]string{"serverless.yml": greeterManifest + "    memorySize: 10240\n"})
+	note := fmt.Sprintf("warning: serverless.yml:%d: memorySize is 10240 MB, and the server has %d MB: the function is held to what the server has", strings.Count(greeterManifest, "\n")+1, machine)
+	for _, command := range []string{"plan", "deploy"} {
+		args := []string{command, dir, "--yes"}
+		if command == "plan" {
+			args = args[:2]
+		}
+		if r := p.run(args...).ok(); machine < 10240 {
+			r.complains(note)
+		} else {
+			r.never("memorySize")
+		}
+	}
+	s.answers("/hello", "one")
 	s.stop()
 }
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var commands = []string{"up", "dev", "deploy", "plan", "rm", "ls", "invoke", "logs", "env", "doctor", "version"}
+var commands = []string{"up", "dev", "deploy", "plan", "rm", "ls", "invoke", "logs", "network", "env", "doctor", "version"}
 
 // Each command's help says what it does at length, and shows it.
 func TestHelpTeaches(t *testing.T) {
@@ -48,6 +48,7 @@ func TestMisunderstood(t *testing.T) {
 		{"--wat", []string{"unknown flag: --wat"}},
 		{"ls now", []string{`ls does not know what to do with "now"`}},
 		{"rm", []string{"which APP", "pinfold ls"}},
+		{"network", []string{"which FUNCTION", "pinfold ls", "[open|none|DESTINATION...]"}},
 		{"logs a b", []string{`"b"`, "Usage: pinfold logs [FUNCTION]"}},
 		{"up --http", []string{"--http"}},
 	} {
@@ -88,6 +89,9 @@ func TestCompletion(t *testing.T) {
 		{"invoke greeter-dev-f", "greeter-dev-fail", "greeter-dev-hello"},
 		{"invoke greeter-dev-fail ", ":4", "greeter"},
 		{"logs ", "greeter-dev-fail", ""},
+		{"network greeter-dev-f", "greeter-dev-fail", "greeter-dev-hello"},
+		{"network greeter-dev-fail ", "none\tnothing outside", "greeter"},
+		{"network greeter-dev-fail none ", ":4", "open"},
 		{"rm ", "greeter\tdeployed as dev", ""},
 		{"in", "invoke", "logs"},
 		{"up --sandbox ", "process", ""},

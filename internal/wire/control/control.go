@@ -67,13 +67,19 @@ type Options struct {
 	// FunctionName returns the name of the function that a person means by a
 	// name or an ARN. It is NotFound if that neither exists nor has left a log.
 	FunctionName func(ctx context.Context, name string) (string, error)
+	// Network tells what the function that a person means by a name or an ARN may
+	// reach, a client.FunctionNetwork, after it was changed if to is not nil.
+	Network func(ctx context.Context, name string, to *pinfold.Network) (any, error)
 	// Principal finds who the listener says has signed the request.
 	Principal func(context.Context) pinfold.Principal
 	ARN       func(resource string) string // ARN of a resource of the platform itself
 }
 
-// maxApplication bounds the JSON of an application.
-const maxApplication = 16 << 20
+// Bounds of what is sent as JSON, in bytes.
+const (
+	maxApplication = 16 << 20
+	maxNetwork     = 1 << 20
+)
 
 // New returns the handler of everything below /_pinfold/v1/.
 func New(o Options) http.Handler {
@@ -86,6 +92,8 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /_pinfold/v1/apps", h.call("pinfold:ListApplications", h.apps))
 	mux.HandleFunc("DELETE /_pinfold/v1/apps/{name}/{stage}", h.call("pinfold:RemoveApplication", h.remove))
 	mux.HandleFunc("GET /_pinfold/v1/functions", h.call("pinfold:ListFunctions", h.functions))
+	mux.HandleFunc("GET /_pinfold/v1/functions/{name}/network", h.call("pinfold:GetNetwork", h.network))
+	mux.HandleFunc("PUT /_pinfold/v1/functions/{name}/network", h.call("pinfold:PutNetwork", h.putNetwork))
 	mux.HandleFunc("PUT /_pinfold/v1/packages/{sha256}", h.call("pinfold:PutPackage", h.putPackage))
 	mux.HandleFunc("GET /_pinfold/v1/logs", h.logs)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -149,6 +157,21 @@ func (h *handler) remove(r *http.Request) (any, error) {
 
 func (h *handler) functions(r *http.Request) (any, error) {
 	return h.Functions(r.Context())
+}
+
+func (h *handler) network(r *http.Request) (any, error) {
+	return h.Network(r.Context(), r.PathValue("name"), nil)
+}
+
+func (h *handler) putNetwork(r *http.Request) (any, error) {
+	to := new(pinfold.Network)
+	if err := readJSON(r, "network", maxNetwork, to); err != nil {
+		return nil, err
+	}
+	if to.Policy == "" { // an empty request must not open anything
+		return nil, pinfold.Errorf(pinfold.Invalid, "the network has no policy: send open, none, or list with what it allows")
+	}
+	return h.Network(r.Context(), r.PathValue("name"), to)
 }
 
 // MaxPackage is how large a zip file the control API takes, in bytes. AWS's
@@ -265,25 +288,30 @@ func (h *handler) functionsOf(r *http.Request, name string) ([]string, error) {
 }
 
 func readApplication(r *http.Request) (*app.Application, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxApplication+1))
+	a := new(app.Application)
+	return a, readJSON(r, "application", maxApplication, a)
+}
+
+// readJSON reads a request's one JSON value of at most limit bytes into v.
+func readJSON(r *http.Request, what string, limit int64, v any) error {
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
-		return nil, pinfold.Errorf(pinfold.Invalid, "reading the application: %w", err)
+		return pinfold.Errorf(pinfold.Invalid, "reading the %s: %w", what, err)
 	}
-	if len(body) > maxApplication {
-		return nil, pinfold.Errorf(pinfold.TooLarge, "the application's description is over %d MB", maxApplication>>20)
+	if int64(len(body)) > limit {
+		return pinfold.Errorf(pinfold.TooLarge, "the %s's description is over %d MB", what, limit>>20)
 	}
 	// What is not understood is refused: a newer client asks for something by
 	// it, which must not be left out in silence.
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
-	a := new(app.Application)
-	if err := dec.Decode(a); err != nil {
-		return nil, pinfold.Errorf(pinfold.Invalid, "the application is not in the form that this server reads (%w): `pinfold version` tells which versions client and server are, update the older one", err)
+	if err := dec.Decode(v); err != nil {
+		return pinfold.Errorf(pinfold.Invalid, "the %s is not in the form that this server reads (%w): `pinfold version` tells which versions client and server are, update the older one", what, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, pinfold.Errorf(pinfold.Invalid, "the application is followed by something else: send one JSON value")
+		return pinfold.Errorf(pinfold.Invalid, "the %s is followed by something else: send one JSON value", what)
 	}
-	return a, nil
+	return nil
 }
 
 var statuses = map[pinfold.Code]int{
