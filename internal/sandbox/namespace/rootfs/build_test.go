@@ -72,8 +72,14 @@ func TestNotSeen(t *testing.T) {
 
 // Not even root may write anywhere, before a sandbox gives up all it may do.
 func TestNothingIsWritable(t *testing.T) {
+	app := everybodysDir(t)
+	data := filepath.Join(app, "data")
+	if err := os.Mkdir(data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{ReadOnly: []string{app}, Hide: []string{data}}
 	each(t, func(t *testing.T, w who) {
-		got := run(t, w, order{Command: []string{"/bin/sh", "-c",
+		got := run(t, w, order{Options: o, Command: []string{"/bin/sh", "-c",
 			`for d in $(cut -d' ' -f5 /proc/self/mountinfo | grep -v ^/proc) /etc /var /tmp /run /opt /var/task /dev /dev/shm /usr /usr/share /.pinfold; do
 				mkdir $d/pinfold-rootfs-test 2>/dev/null && rmdir $d/pinfold-rootfs-test && echo "writable: $d"
 				chmod 755 $d 2>/dev/null && echo "can be changed: $d"
@@ -86,7 +92,7 @@ func TestNothingIsWritable(t *testing.T) {
 
 func TestMounts(t *testing.T) {
 	each(t, func(t *testing.T, w who) {
-		got := run(t, w, order{Command: []string{"/bin/sh", "-c", "cat /proc/self/mountinfo"}})
+		got := run(t, w, order{Shared: true, Command: []string{"/bin/sh", "-c", "cat /proc/self/mountinfo"}})
 		for _, line := range strings.Split(got, "\n") {
 			fields := strings.Fields(line) // see proc_pid_mountinfo(5)
 			if len(fields) < 9 {
