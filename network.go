@@ -97,22 +97,36 @@ func ParseDestination(text string) (Destination, error) {
 	wrong := func(why string) (Destination, error) {
 		return Destination{}, Errorf(Invalid, "%q is no destination: %s", text, why)
 	}
-	var d Destination
-	host := strings.ToLower(strings.TrimSuffix(text, "."))
-	if strings.Contains(host, "://") {
-		return wrong("write the host alone, without " + host[:strings.Index(host, "://")+3])
+	if strings.EqualFold(text, string(NetworkOpen)) || strings.EqualFold(text, string(NetworkNone)) {
+		return wrong("that word stands alone, in place of a list")
 	}
-	if at := strings.LastIndexByte(host, ':'); at >= 0 && (strings.Count(host, ":") == 1 || strings.HasPrefix(host, "[") && host[at-1] == ']') {
+	var d Destination
+	host := text
+	if before, _, ok := strings.Cut(host, "://"); ok {
+		return wrong("write the host alone, without " + before + "://")
+	}
+	bracketed := strings.HasPrefix(host, "[")
+	if at := strings.LastIndexByte(host, ':'); at >= 0 && (strings.Count(host, ":") == 1 || bracketed && host[at-1] == ']') {
 		port, err := strconv.ParseUint(host[at+1:], 10, 16)
 		if err != nil || port == 0 {
 			return wrong("its port must be a number from 1 to 65535")
 		}
 		host, d.Port = host[:at], uint16(port)
 	}
-	if inner, ok := strings.CutPrefix(host, "["); ok {
-		host = strings.TrimSuffix(inner, "]")
+	if bracketed {
+		inner, ok := strings.CutSuffix(host[1:], "]")
+		if !ok || !strings.Contains(inner, ":") {
+			return wrong("brackets are for IPv6 addresses and CIDRs, as in [2001:db8::1]:443")
+		}
+		host = inner
 	}
 	if prefix, err := netip.ParsePrefix(host); err == nil {
+		if prefix.Addr().Is4In6() {
+			if prefix.Bits() < 96 {
+				return wrong("it mixes IPv4 and IPv6: write a CIDR of one, such as 10.0.0.0/8")
+			}
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+		}
 		d.Prefix = prefix.Masked()
 		return d, nil
 	}
@@ -120,16 +134,31 @@ func ParseDestination(text string) (Destination, error) {
 		d.Prefix = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
 		return d, nil
 	}
+	host = strings.TrimSuffix(host, ".")
+	if host == "*" {
+		return wrong("a wildcard stands before a domain, as in *.example.com")
+	}
+	host = lowerASCII(host)
 	d.Name, d.Subdomains = strings.CutPrefix(host, "*.")
 	switch {
 	case strings.Contains(d.Name, "*"):
-		return wrong("a wildcard stands at the beginning, as in *.example.com")
+		return wrong("a wildcard stands before a whole domain, as in *.example.com")
 	case strings.Contains(d.Name, "/"):
 		return wrong("write a host without a path, or a CIDR such as 10.0.0.0/8")
 	case len(d.Name) > 253 || !hostName.MatchString(d.Name) || allDigits(d.Name):
 		return wrong("write a host name (api.example.com), *.example.com, an address or a CIDR (10.0.0.0/8), each with a :port or without")
 	}
 	return d, nil
+}
+
+// lowerASCII leaves other letters alone, some of which are ASCII in lower case.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // allDigits tells what was meant to be an address, such as 10.0.0, from a name.
