@@ -145,7 +145,7 @@ func parseOwn(cgroup []byte) map[string]string {
 }
 
 // leaf is the group, below the one that the platform was started in, that it
-// moves into to make room; see [hierarchy.vacate]. All platforms started in
+// moves into to make room; see vacate. All platforms started in
 // one group share it.
 const leaf = "pinfold-platform"
 
@@ -203,25 +203,25 @@ func enable(dir string) []string {
 // group without processes can hand controllers on ("no internal processes").
 // If the group is not ours as a whole, the platform alone moves.
 func vacate(dir string, ours bool) error {
-	if !exists(dir, "cgroup.type") || len(fields(dir, "cgroup.procs")) == 0 {
+	if !exists(dir, "cgroup.type") {
 		return nil // the true root may have processes
 	}
-	into := filepath.Join(dir, leaf)
-	if err := mkdir(into); err != nil {
-		return err
-	}
-	pids := []string{strconv.Itoa(os.Getpid())}
+	into, self := filepath.Join(dir, leaf), strconv.Itoa(os.Getpid())
 	for range 10 { // they may fork while they are moved
-		if ours {
-			pids = fields(dir, "cgroup.procs")
+		pids := fields(dir, "cgroup.procs")
+		if len(pids) == 0 {
+			return nil
+		}
+		if err := mkdir(into); err != nil {
+			return err
 		}
 		for _, pid := range pids {
+			if !ours && pid != self {
+				continue
+			}
 			if err := write(into, "cgroup.procs", pid); err != nil && !gone(err) {
 				return err
 			}
-		}
-		if len(fields(dir, "cgroup.procs")) == 0 {
-			return nil
 		}
 	}
 	return pinfold.Errorf(pinfold.Unavailable, "other processes run in the group %s that Pinfold was started in: %s", dir, recipe)

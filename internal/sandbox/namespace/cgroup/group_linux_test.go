@@ -252,7 +252,8 @@ func TestMemory(t *testing.T) {
 			if s := c.signal(); s != syscall.SIGKILL || g.OOMKills() < 1 {
 				t.Errorf("ended by %v after %d kills", s, g.OOMKills())
 			}
-			if u, err := g.Usage(); err != nil || u.PeakMemoryMB < 32 || u.PeakMemoryMB > 64 {
+			// The kernel lets itself pass a limit by a little.
+			if u, err := g.Usage(); err != nil || u.PeakMemoryMB < 32 || u.PeakMemoryMB > 70 {
 				t.Errorf("used %+v, %v", u, err)
 			}
 		})
@@ -480,17 +481,16 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestUser starts a platform of an ordinary user: refused in a group that is
-// not its own, at work in one that is.
+// TestUser starts platforms of an ordinary user, refused in a group that is
+// not its own, at work in one that is, and of root in a group of systemd's.
 func TestUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become others")
 	}
 	const nobody = 65534
-	as := func(group *os.File) func(*exec.Cmd) {
+	as := func(uid uint32, group *os.File) func(*exec.Cmd) {
 		return func(c *exec.Cmd) {
-			// The test's folder is root's alone: the child gets the binary as it stands.
-			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 			if group != nil {
 				c.SysProcAttr.UseCgroupFD, c.SysProcAttr.CgroupFD = true, int(group.Fd())
 			}
@@ -498,7 +498,7 @@ func TestUser(t *testing.T) {
 	}
 	name := fmt.Sprintf("pinfold-test-%d", time.Now().UnixNano())
 	t.Run("not delegated", func(t *testing.T) {
-		c := start(t, "user", name, as(nil))
+		c := start(t, "user", name, as(nobody, nil))
 		if line := c.act(); !strings.Contains(line, "error: ") || !strings.Contains(line, "systemd-run --user --scope -p Delegate=yes pinfold up") {
 			t.Errorf("it said %q", line)
 		}
@@ -509,7 +509,7 @@ func TestUser(t *testing.T) {
 			t.Skip("version 2 has no controllers on this machine")
 		}
 		enable(root)
-		scope := filepath.Join(root, name)
+		scope := filepath.Join(root, name+"-scope")
 		t.Cleanup(func() {
 			for _, dir := range []string{filepath.Join(scope, leaf), scope} {
 				until(t, "the scope is empty", func() bool { return rmdir(dir) == nil })
@@ -518,17 +518,29 @@ func TestUser(t *testing.T) {
 		if err := mkdir(scope); err != nil {
 			t.Fatal(err)
 		}
+		group, err := os.Open(scope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer group.Close()
+		t.Run("root, in a group that is systemd's", func(t *testing.T) {
+			c := start(t, "user", name, as(0, group))
+			if line := c.act(); !strings.Contains(line, "Memory:true CPU:true Pids:true Freeze:true") || !strings.Contains(line, "Delegate=yes in the unit") {
+				t.Errorf("it said %q", line)
+			}
+			if isDir(filepath.Join(scope, leaf)) {
+				t.Error("it has arranged the group")
+			}
+			if line, _ := c.out.ReadString('\n'); line != "ready\n" {
+				t.Errorf("it said %q", line)
+			}
+		})
 		// As systemd delegates.
 		for _, f := range []string{"", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"} {
 			if err := os.Chown(filepath.Join(scope, f), nobody, nobody); err != nil {
 				t.Fatal(err)
 			}
 		}
-		group, err := os.Open(scope)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer group.Close()
 		for _, neighbour := range []string{"none", "not ours to move", "ours to move"} {
 			t.Run("neighbour: "+neighbour, func(t *testing.T) {
 				limited := "Memory:true CPU:true Pids:true Freeze:true"
@@ -544,9 +556,9 @@ func TestUser(t *testing.T) {
 					for _, c := range wanted {
 						_ = write(scope, "cgroup.subtree_control", "-"+c)
 					}
-					start(t, "hold", "1", as(group))
+					start(t, "hold", "1", as(nobody, group))
 				}
-				c := start(t, "user", name, as(group))
+				c := start(t, "user", name, as(nobody, group))
 				if line := c.act(); !strings.Contains(line, limited) {
 					t.Fatalf("it said %q", line)
 				}

@@ -59,15 +59,7 @@ func open(name string, m machine) (*Tree, error) {
 	t := &Tree{name: name, all: all}
 	var refused error
 	// Version 2 first: what it can do, version 1 is not asked for.
-	slices.SortStableFunc(all, func(a, b *hierarchy) int {
-		switch {
-		case a.v2 == b.v2:
-			return 0
-		case a.v2:
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(all, func(a, b *hierarchy) int { return len(a.controllers) - len(b.controllers) })
 	for _, h := range all {
 		if err := t.settle(m, h); err != nil {
 			refused = errors.Join(refused, err)
@@ -210,7 +202,7 @@ func (m machine) unavailable(all []*hierarchy, refused error) error {
 	case m.uid != 0:
 		return pinfold.Errorf(pinfold.Unavailable, "an ordinary user may not make control groups here: %s: %w", recipe, refused)
 	}
-	return pinfold.Errorf(pinfold.Unavailable, "making control groups: %w", refused)
+	return pinfold.Errorf(pinfold.Unavailable, "root may not make control groups here, as in a container that was not started with `--privileged --cgroupns=private`: %w", refused)
 }
 
 // Can says what groups can do here.
