@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +19,9 @@ import (
 	"pinfold.dev/pinfold/internal/platform"
 	"pinfold.dev/pinfold/platformtest"
 )
+
+// service is a name that no other test on this machine has.
+var service = fmt.Sprint("load", os.Getpid())
 
 // Deployments under load fail no request: not where code changes, and not where
 // a route moves to a function of another name and the old one goes.
@@ -36,7 +40,7 @@ func TestDeployUnderLoad(t *testing.T) {
 			dir := platformtest.Files(t, nil)
 			deploy := func(n int) string {
 				for name, content := range map[string]string{
-					"serverless.yml": "service: s\nprovider: {name: aws, runtime: nodejs20.x}\nfunctions:\n  " + tc.function(n) +
+					"serverless.yml": "service: " + service + "\nprovider: {name: aws, runtime: nodejs20.x}\nfunctions:\n  " + tc.function(n) +
 						":\n    handler: i.h\n    events: [{httpApi: 'GET /f'}, {httpApi: 'POST /f'}]\n",
 					"i.js": fmt.Sprintf("exports.h = async () => %d\n", n),
 				} {
@@ -165,45 +169,27 @@ func call(url string, slow bool) string {
 // onlyNewest waits until no instance of older code is left.
 func onlyNewest(t *testing.T, p *platformtest.Platform, function string) {
 	t.Helper()
-	var entries []os.DirEntry
+	full := service + "-dev-" + function
+	var pids []int
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		functions, err := p.Client.Functions(t.Context())
-		if err != nil || len(functions) != 1 || functions[0].Name != "s-dev-"+function {
+		if err != nil || len(functions) != 1 || functions[0].Name != full {
 			t.Fatalf("functions: %+v, %v", functions, err)
 		}
 		instances := 0
 		for _, n := range functions[0].Instances {
 			instances += n
 		}
-		// Each instance has a folder, also those of code that is no function's any more.
-		entries, _ = os.ReadDir(filepath.Join(p.Data, "run"))
-		old := 0
-		for _, e := range entries {
-			if !usesNewest(p, e.Name()) {
-				old++
-			}
-		}
-		if old == 0 && len(entries) == instances {
+		pids = platformtest.Processes(t, service)
+		if runtime.GOOS != "linux" || len(pids) == instances && !slices.ContainsFunc(pids, usesOld) {
 			return
 		}
 	}
-	t.Errorf("instances of older code are left, or not shown: %v", entries)
+	t.Errorf("instances of older code are left, or not shown: %v", pids)
 }
 
-// usesNewest reports, on Linux, whether a sandbox's process has been started in the folder
-// of the newest code.
-func usesNewest(p *platformtest.Platform, sandbox string) bool {
-	if runtime.GOOS != "linux" {
-		return true
-	}
-	var pid int
-	content, err := os.ReadFile(filepath.Join(p.Data, "run", sandbox, "pid"))
-	if err != nil {
-		return false
-	}
-	if _, err := fmt.Sscan(string(content), &pid); err != nil {
-		return false
-	}
+// usesOld reports whether a process works in a folder that is not the newest code's.
+func usesOld(pid int) bool {
 	code, err := os.ReadFile(fmt.Sprintf("/proc/%d/cwd/i.js", pid))
-	return err == nil && string(code) == "exports.h = async () => 20\n"
+	return err != nil || string(code) != "exports.h = async () => 20\n"
 }

@@ -215,8 +215,8 @@ func customRuntime(t *testing.T, s *sdk) {
 	bootstrap := `#!/bin/sh
 api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation"
 while true; do
-  event=$(curl -sS -D "$TMPDIR/headers" "$api/next")
-  id=$(tr -d '\r' < "$TMPDIR/headers" | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
+  event=$(curl -sS -D ${TMPDIR:-/tmp}/headers "$api/next")
+  id=$(tr -d '\r' < ${TMPDIR:-/tmp}/headers | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
   case "$event" in
     *fail*) curl -sS -o /dev/null -H 'Lambda-Runtime-Function-Error-Type: Shell.Oops' -d '{"errorMessage":"on purpose","errorType":"Shell.Oops"}' "$api/$id/error" ;;
     *) curl -sS -o /dev/null -d "{\"shell\":$event,\"handler\":\"$_HANDLER\"}" "$api/$id/response" ;;
@@ -263,7 +263,10 @@ func environment(t *testing.T, s *sdk) {
 // it might itself take, 10 s to come up and its timeout, and is refused then.
 func TestThrottling(t *testing.T) {
 	t.Parallel()
-	s := newSDK(platformtest.Start(t, func(c *platform.Config) { c.Concurrency = 1 }))
+	s := newSDK(platformtest.Start(t, func(c *platform.Config) {
+		c.Concurrency = 1
+		c.Sandbox = "process" // the test's own server is on the loopback, which walls keep functions from
+	}))
 	s.create(t, "busy", nil, func(in *lambda.CreateFunctionInput) { in.Timeout = aws.Int32(120) })
 	s.create(t, "late", nil, func(in *lambda.CreateFunctionInput) { in.Timeout = aws.Int32(1) })
 	arrived, leave := make(chan struct{}), make(chan struct{})

@@ -1,61 +1,29 @@
 package crash
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/platform"
 	"pinfold.dev/pinfold/platformtest"
 )
 
-// sandboxes are the processes that carry the mark of a sandbox in a folder.
-func sandboxes(t *testing.T, ids []string) (left []string) {
-	t.Helper()
-	names, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		environ, _ := os.ReadFile(filepath.Join(name, "environ")) // empty if it has ended
-		for kv := range bytes.SplitSeq(environ, []byte{0}) {
-			if id, ok := strings.CutPrefix(string(kv), "PINFOLD_SANDBOX="); ok && slices.Contains(ids, id) {
-				left = append(left, name+" of "+id)
-			}
-		}
-	}
-	return left
-}
-
-func (s *server) runs() (ids []string) {
-	s.t.Helper()
-	entries, err := os.ReadDir(filepath.Join(s.data, "run"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, e := range entries {
-		ids = append(ids, e.Name())
-	}
-	return ids
-}
-
 // Instances die with the server, and the next one ends even what they left
 // behind on purpose.
 func TestNothingRunsOn(t *testing.T) {
 	s := newServer(t)
 	s.start()
+	service := fmt.Sprint("app", os.Getpid())
+	running := func() []int { return platformtest.Processes(t, service) }
 	dir := platformtest.Files(t, map[string]string{
-		"serverless.yml": "service: app\nprovider: {name: aws}\nfunctions:\n" +
+		"serverless.yml": "service: " + service + "\nprovider: {name: aws}\nfunctions:\n" +
 			"  node: {runtime: nodejs22.x, handler: index.handler}\n  python: {runtime: python3.12, handler: main.handler}\n  own: {runtime: provided.al2023, handler: x}\n",
 		"index.js": `const child = require("child_process").spawn("sleep", ["3600"], { detached: true, stdio: "ignore" });
 exports.handler = async () => [process.pid, child.pid];`,
@@ -76,8 +44,7 @@ done
 	}
 	s.mustDeploy(dir)
 	for range times(t, 3) {
-		var instances []int
-		for _, name := range []string{"app-dev-node", "app-dev-python", "app-dev-own"} {
+		for _, name := range []string{service + "-dev-node", service + "-dev-python", service + "-dev-own"} {
 			result, err := s.client.Invoke(t.Context(), name, nil, false)
 			if err != nil {
 				t.Fatal(err)
@@ -86,29 +53,17 @@ done
 			if err := json.Unmarshal(result.Payload, &pids); err != nil || len(pids) != 2 {
 				t.Fatalf("%s: %s", name, result.Payload)
 			}
-			pidfd, err := unix.PidfdOpen(pids[0], 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer unix.Close(pidfd)
-			instances = append(instances, pidfd)
 		}
-		ids := s.runs()
-		if left := sandboxes(t, ids); len(left) < 6 {
-			t.Fatalf("%d instances and their children run, want at least 6: %v", len(left), left)
+		if n := len(running()); n < 6 {
+			t.Fatalf("%d instances and their children run, want at least 6", n)
 		}
 		s.kill()
-		for _, pidfd := range instances { // the kernel sees to these
-			if n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 60_000); n != 1 {
-				t.Fatalf("an instance outlives the server: %v", err)
-			}
-		}
-		s.start() // and the next server to the others
-		if left := sandboxes(t, ids); len(left) > 0 {
+		s.start()
+		if left := running(); len(left) > 0 {
 			t.Errorf("after the next start these still run: %v", left)
 		}
-		if left := s.runs(); len(left) > 0 {
-			t.Errorf("after the next start these folders are left: %v", left)
+		if left, err := os.ReadDir(filepath.Join(s.data, "run")); err != nil || len(left) > 0 {
+			t.Errorf("after the next start these files are left: %v, %v", left, err)
 		}
 	}
 }

@@ -1,0 +1,33 @@
+package platformtest
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+// Processes returns the processes on this machine that work for functions whose
+// names begin with prefix, seen from outside, whatever walls are around them:
+// those of their instances, and what these have started. It knows them by their
+// environment, which only Linux shows (elsewhere it finds none), so the prefix
+// must be one that no other test has.
+func Processes(t testing.TB, prefix string) (pids []int) {
+	t.Helper()
+	mark := []byte("AWS_LAMBDA_FUNCTION_NAME=" + prefix)
+	names, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		environ, _ := os.ReadFile(filepath.Join(name, "environ")) // empty if it has ended
+		for kv := range bytes.SplitSeq(environ, []byte{0}) {
+			if bytes.HasPrefix(kv, mark) {
+				pid, _ := strconv.Atoi(filepath.Base(name))
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
