@@ -27,13 +27,20 @@ type zone map[string][]string
 // that leads to it, and the number of questions that came.
 func (z zone) serve(t testing.TB) (dialFunc, *atomic.Int32) {
 	t.Helper()
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var udp net.PacketConn
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 10 { // until a port is free for both
+		if err != nil {
+			t.Fatal(err)
+		}
+		if udp, err = net.ListenPacket("udp", tcp.Addr().String()); err == nil {
+			break
+		}
+		_ = tcp.Close()
+		tcp, err = net.Listen("tcp", "127.0.0.1:0")
 	}
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
+	if udp == nil {
+		t.Fatal("no port is free")
 	}
 	t.Cleanup(func() { _ = udp.Close(); _ = tcp.Close() })
 	var asked atomic.Int32

@@ -45,7 +45,7 @@ func parse(raw []byte) (p packet, ok bool) {
 		}
 		raw = raw[:header.IPv6MinimumSize+int(ip.PayloadLength())]
 		src, dst = netip.AddrFrom16([16]byte(ip.SourceAddressSlice())), netip.AddrFrom16([16]byte(ip.DestinationAddressSlice()))
-		protocol, p.transport = ip.TransportProtocol(), raw[header.IPv6MinimumSize:]
+		protocol, p.transport = tcpip.TransportProtocolNumber(ip.NextHeader()), raw[header.IPv6MinimumSize:]
 		if src != inside6 {
 			return p, false
 		}
