@@ -1,0 +1,102 @@
+package sandboxtest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+const (
+	outOfMemory = "Error Type: Runtime.OutOfMemory"
+	timedOut    = "Status: timeout"
+	bySize      = "a `/tmp` of the configured size"
+)
+
+// size tells an attack how large it is: as large as it would be without walls,
+// and no larger than the machine can take.
+func size(n int) func(context.Context, *house) (order, error) { return fixed(order{"size": n}) }
+
+// flood is how much is logged, in megabytes.
+func flood(context.Context, *house) (order, error) {
+	if testing.Short() {
+		return order{"size": 20}, nil
+	}
+	return order{"size": 200}, nil
+}
+
+var exhausting = []attack{
+	{name: "fork bomb", on: "python", run: "fork_bomb", wants: "all process numbers", wall: byGroup + ": 1,024 processes and threads", more: size(3000), stops: "EAGAIN", most: 1024},
+	{name: "fork bomb of a shell", on: "node", run: "shellBomb", wants: "the same, as the famous one does", wall: byGroup, more: size(11), stops: "EAGAIN", most: 1024},
+	{name: "threads", on: "python", run: "threads", wants: "the same by threads", wall: byGroup, more: size(3000), stops: "EAGAIN", most: 1024},
+	{name: "zombies", on: "python", run: "zombies", wants: "the same by children that nobody waits for, and orphans", wall: byGroup + "; init collects orphans", more: size(2000), stops: "EAGAIN collected", most: 1024},
+	{name: "memory", on: "pythonSmall", run: "allocate", wants: "all memory", wall: byGroup + ", without swap: the function dies alone", more: size(1024), ends: outOfMemory},
+	{name: "memory of buffers", on: "nodeSmall", run: "buffers", wants: "the same outside of the JavaScript heap", wall: byGroup, more: size(1024), ends: outOfMemory},
+	{name: "memory, mapped", on: "goSmall", run: "anonymous", wants: "the same by mmap", wall: byGroup, more: size(1024), ends: outOfMemory},
+	{name: "memory files", on: "goSmall", run: "memfd", wants: "memory that belongs to a file, not to a process", wall: byGroup, more: size(1024), ends: outOfMemory},
+	{name: "shared memory", on: "goSmall", run: "sharedMemory", wants: "memory that outlives its process", wall: byGroup + "; ipc namespace", more: size(1024), ends: outOfMemory},
+	{name: "/dev/shm", on: "pythonSmall", run: "fill_shm", wants: "memory by files in `/dev/shm`", wall: byGroup + "; a `/dev/shm` of bounded size", more: size(1024), ends: outOfMemory, stops: "ENOSPC", most: 256},
+	{name: "page cache", on: "pythonSmall", run: "page_cache", wants: "memory by reading and writing files", wall: byGroup + ": the cache counts, and is given back", more: size(450), stops: "used", ends: outOfMemory,
+		bare: "it is allowed"},
+	{name: "/tmp", on: "python", run: "fill_tmp", wants: "the host's disk", wall: bySize, more: size(800), stops: "ENOSPC", most: 540},
+	{name: "inodes", on: "node", run: "inodes", wants: "the host's inodes", wall: bySize, more: size(100_000), stops: "ENOSPC", most: 65_536},
+	{name: "descriptors", on: "python", run: "descriptor_flood", wants: "the machine's table of files", wall: "1,024 open files", more: size(5000), stops: "EMFILE", most: 1024},
+	{name: "sockets", on: "python", run: "sockets", wants: "the kernel's memory for sockets", wall: "1,024 open files; " + byGroup, more: size(5000), stops: "EMFILE", most: 1024},
+	{name: "queues", on: "go", run: "queues", wants: "the kernel's memory for epoll", wall: "1,024 open files; " + byGroup, more: size(5000), stops: "EMFILE", most: 1024},
+	{name: "connections", on: "go", run: "connections", wants: "every connection that the platform takes, with half a request on each", wall: "1,024 open files, and what the platform gives a connection", more: size(3000), stops: "EMFILE", most: 1024},
+	{name: "processors", on: "node", run: "processors", wants: "all processors", wall: byGroup + ": processor time in proportion to memory", more: size(8), stops: "used", bare: "the neighbour's time tells"},
+	{name: "processor share", on: "pythonSmall", run: "processor_share", wants: "more of the processors than its memory buys: 256 MB are 14% of one", wall: byGroup, stops: "EAGAIN", most: 50},
+	{name: "timers", on: "node", run: "timers", wants: "to keep the machine busy with thousands of timers", wall: byGroup, more: size(20_000), stops: "used", bare: "the neighbour's time tells"},
+	{name: "log flood", on: "go", run: "logFlood", wants: "to fill the disk with its log, and to hold up everyone's", wall: "the platform keeps so much of a function's log, and reads it for each instance by itself", more: flood, stops: "written",
+		bare: "it is not the driver's wall", after: func(_ context.Context, h *house, _ map[string]string) error {
+			total := int64(0)
+			err := filepath.WalkDir(filepath.Join(h.facts.Data, "logs"), func(_ string, d fs.DirEntry, err error) error {
+				if err == nil && d.Type().IsRegular() {
+					if info, err := d.Info(); err == nil {
+						total += info.Size()
+					}
+				}
+				return nil
+			})
+			if err == nil && total > 100<<20 {
+				err = fmt.Errorf("the logs take %d MB of disk, and should not take much more than 16", total>>20)
+			}
+			return err
+		}},
+	{name: "answer flood", on: "node", run: "answer", wants: "the platform's memory, by an answer of 50 MB", wall: "answers over 6 MB are not kept", more: size(50), ends: "Error Type: Function.ResponseSizeTooLarge", bare: "it is not the driver's wall"},
+	{name: "endless answer", on: "python", run: "endless_frame", wants: "the same by an answer that does not end", wall: "answers over 6 MB are not kept", more: size(300), ends: "Error Type: Runtime.ExitError", bare: "it is not the driver's wall"},
+	{name: "trickle", on: "goBrief", run: "trickle", wants: "to hold a connection for ever, with an answer byte by byte", wall: "the function's timeout", ends: timedOut, bare: "it is not the driver's wall"},
+	{name: "trickle of frames", on: "pythonBrief", run: "trickle", wants: "the same on the descriptor that it inherited", wall: "the function's timeout", ends: timedOut, bare: "it is not the driver's wall"},
+	{name: "deaf", on: "nodeBrief", run: "deaf", wants: "to go on for ever: it ignores SIGTERM", wall: "the function's timeout, and SIGKILL for the whole sandbox", ends: timedOut, bare: "it is not the driver's wall"},
+	{name: "daemons", on: "node", run: "daemons", wants: "to live on after its instance", wall: "the end of init ends the pid namespace", more: func(_ context.Context, h *house) (order, error) {
+		h.token = rand.Text()
+		return order{"size": 5, "token": h.token}, nil
+	}, stops: "made", after: endsWithInstance},
+}
+
+// endsWithInstance ends the instance, and checks that what it left behind ends
+// with it.
+func endsWithInstance(ctx context.Context, h *house, _ map[string]string) error {
+	if len(runs(h.token)) == 0 {
+		return errors.New("the daemons do not run: nothing is tried")
+	}
+	if status, body, err := h.call(ctx, "node", order{"run": "leave"}); err != nil || status == 200 {
+		return fmt.Errorf("the function does not leave: %d %.300s %w", status, body, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for left := runs(h.token); len(left) > 0; left = runs(h.token) {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return fmt.Errorf("after its end the instance's daemons run on: %v", left)
+		}
+	}
+	return nil
+}
