@@ -6,11 +6,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
 	"pinfold.dev/pinfold/internal/runtimes"
+	"pinfold.dev/pinfold/internal/sandbox"
+	"pinfold.dev/pinfold/internal/sandbox/namespace"
 )
 
 // Check is one thing that doctor looked at.
@@ -40,7 +41,7 @@ func Inspect(ctx context.Context, cfg Config) []Check {
 		checks = append(checks, Check{"configuration", Good, "valid", ""})
 	}
 	checks = append(checks, inspectRuntimes(ctx)...)
-	checks = append(checks, inspectKernel()...)
+	checks = append(checks, inspectIsolation(ctx, cfg)...)
 	running := whoRuns(cfg.Data)
 	checks = append(checks,
 		inspectPort("API port", cfg.API, running, "--api"),
@@ -61,38 +62,56 @@ func inspectRuntimes(ctx context.Context) []Check {
 	return checks
 }
 
-// inspectKernel looks at what isolation is made of.
-func inspectKernel() []Check {
-	if runtime.GOOS != "linux" {
-		return []Check{{"isolation", Weak, "not available on " + runtime.GOOS, "functions run as plain processes; use Linux for isolation"}}
+// inspectIsolation finds out what walls functions would have, by building some.
+func inspectIsolation(ctx context.Context, cfg Config) []Check {
+	var checks []Check
+	if version, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		checks = append(checks, Check{"kernel", Good, "Linux " + strings.TrimSpace(string(version)), ""})
 	}
-	version, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	checks := []Check{{"kernel", Good, "Linux " + strings.TrimSpace(string(version)), ""}}
-
-	if _, err := os.Stat("/proc/self/ns/user"); err != nil {
-		checks = append(checks, Check{"user namespaces", Weak, "missing", "use a kernel with CONFIG_USER_NS"})
-	} else if limit, _ := os.ReadFile("/proc/sys/user/max_user_namespaces"); strings.TrimSpace(string(limit)) == "0" {
-		checks = append(checks, Check{"user namespaces", Weak, "switched off", "sysctl user.max_user_namespaces=10000"})
-	} else {
-		checks = append(checks, Check{"user namespaces", Good, "available", ""})
+	noWalls := Check{"isolation", Weak, "sandbox driver process: no walls around functions", "run only code that you trust"}
+	if cfg.Sandbox == "process" {
+		return append(checks, noWalls)
 	}
-
+	can, err := tryWalls(ctx)
 	switch {
-	case exists("/sys/fs/cgroup/cgroup.controllers"):
-		checks = append(checks, Check{"cgroups", Good, "version 2", ""})
-	case exists("/sys/fs/cgroup/memory"):
-		checks = append(checks, Check{"cgroups", Good, "version 1", ""})
-	default:
-		checks = append(checks, Check{"cgroups", Weak, "not mounted", "mount -t cgroup2 none /sys/fs/cgroup"})
+	case err != nil && cfg.Sandbox == "namespace":
+		return append(checks, Check{"isolation", Bad, err.Error(), "or let functions run without walls: --sandbox process"})
+	case err != nil:
+		noWalls.Found += ": " + err.Error()
+		return append(checks, noWalls)
 	}
+	checks = append(checks, Check{"isolation", Good, "sandbox driver namespace: " + strings.Join(walls(can), ", "), ""})
+	for _, weak := range can.Weak {
+		checks = append(checks, Check{"isolation", Weak, weak, ""})
+	}
+	return checks
+}
 
-	status, _ := os.ReadFile("/proc/self/status")
-	if strings.Contains(string(status), "\nSeccomp:") {
-		checks = append(checks, Check{"seccomp", Good, "available", ""})
-	} else {
-		checks = append(checks, Check{"seccomp", Weak, "missing", "use a kernel with CONFIG_SECCOMP_FILTER"})
+// tryWalls builds a sandbox and tears it down.
+func tryWalls(ctx context.Context) (sandbox.Capabilities, error) {
+	dir, err := os.MkdirTemp("", "pinfold-doctor-")
+	if err != nil {
+		return sandbox.Capabilities{}, err
 	}
-	return append(checks, Check{"isolation", Weak, "sandbox driver process: no walls", "run only code that you trust; the namespace driver is not in this version yet"})
+	defer os.RemoveAll(dir)
+	driver, err := namespace.New(ctx, namespace.Options{Dir: dir})
+	if err != nil {
+		return sandbox.Capabilities{}, err
+	}
+	return driver.Capabilities(), driver.Close()
+}
+
+// walls names what a driver holds.
+func walls(can sandbox.Capabilities) (names []string) {
+	for _, wall := range []struct {
+		stands bool
+		name   string
+	}{{can.Filesystem, "files"}, {can.Processes, "processes"}, {can.Network, "network"}, {can.Memory, "memory"}, {can.CPU, "processor"}} {
+		if wall.stands {
+			names = append(names, wall.name)
+		}
+	}
+	return names
 }
 
 func inspectPort(name, addr string, running Running, flag string) Check {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -154,10 +155,24 @@ func (l *Launcher) prepare(in *Instance) (interpreter string, spec sandbox.Spec,
 		return "", spec, err
 	}
 	spec.Runtime = l.onHost
-	if prefix := filepath.Dir(filepath.Dir(interpreter)); prefix != "/" && prefix != "/usr" {
-		spec.ReadOnly = append(spec.ReadOnly, prefix)
-	}
+	spec.ReadOnly = prefixes(interpreter)
 	return interpreter, spec, nil
+}
+
+// prefixes returns the folders that an interpreter is installed in: with its
+// libraries and, if it is a link from elsewhere, where that leads to.
+func prefixes(interpreter string) (dirs []string) {
+	paths := []string{interpreter}
+	if real, err := filepath.EvalSymlinks(interpreter); err == nil {
+		paths = append(paths, real)
+	}
+	for _, path := range paths {
+		prefix := filepath.Dir(filepath.Dir(path))
+		if prefix != "/" && prefix != "/usr" && !slices.Contains(dirs, prefix) {
+			dirs = append(dirs, prefix)
+		}
+	}
+	return dirs
 }
 
 // launchOurs starts a language runtime under a bootstrap of ours and gives it

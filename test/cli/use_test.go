@@ -163,7 +163,7 @@ func TestNoServer(t *testing.T) {
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.run(append([]string{"doctor"}, anyPort...)...).ok().says("Node.js", "Python", "kernel", "API port", "data folder", "weak  isolation")
+	p.run(append([]string{"doctor"}, anyPort...)...).ok().says("Node.js", "Python", "kernel", "API port", "data folder", "isolation")
 	type check struct{ Name, Status, Found, Advice string }
 	byName := func(r result) map[string]check {
 		checks := map[string]check{}

@@ -8,10 +8,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"pinfold.dev/pinfold"
@@ -94,7 +96,7 @@ func (d *Driver) prove(ctx context.Context) error {
 }
 
 func (d *Driver) weak(format string, args ...any) {
-	d.can.Weak = append(d.can.Weak, pinfold.Errorf(pinfold.Unavailable, format, args...).Error())
+	d.can.Weak = append(d.can.Weak, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")) // a line each
 }
 
 // treeName names the cgroups of the platform whose sandboxes' folder is dir.

@@ -71,7 +71,7 @@ func (k *keeper) mountTmp(pid, sizeMB int) error {
 		return nil
 	}
 	if k.scratch == nil {
-		return k.inMounts(pid, func() error {
+		return k.over(pid, "/tmp", func() error {
 			size := "mode=1777,size=" + strconv.Itoa(sizeMB) + "m,nr_inodes=" + strconv.Itoa(sizeMB*64)
 			if err := unix.Mount("tmpfs", "/tmp", "tmpfs", tmpFlags, size); err != nil {
 				return fmt.Errorf("mounting a temporary folder of %d MB: %w", sizeMB, err)
@@ -125,7 +125,7 @@ func readOnly(dir string) (int, error) {
 
 // appear moves a detached mount into a running sandbox.
 func (k *keeper) appear(pid, tree int, at string) error {
-	return k.inMounts(pid, func() error {
+	return k.over(pid, at, func() error {
 		if err := unix.MoveMount(tree, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 			return fmt.Errorf("making %s appear in the sandbox: %w", at, err)
 		}

@@ -14,12 +14,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/rootfs"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/scratch"
 )
 
@@ -36,17 +38,20 @@ type keeper struct {
 
 	mu        sync.Mutex
 	templates map[string]*template
-	alive     map[int]bool // inits by pid, until they are reaped
+	alive     map[int]*rootfs.Root // what inits see, by pid, until they are reaped
 }
 
 // Main is the whole life of a keeper. It returns its exit status.
 func Main() int {
+	// No thread of ours with namespaces of its own must be the process's first:
+	// that one shows in /proc/self, and does not end with its goroutine.
+	runtime.LockOSThread()
 	conn, err := message.Open(os.NewFile(ControlFD, "control"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, message.KeeperName+":", err)
 		return 1
 	}
-	k := &keeper{conn: conn, templates: map[string]*template{}, alive: map[int]bool{}}
+	k := &keeper{conn: conn, templates: map[string]*template{}, alive: map[int]*rootfs.Root{}}
 	if err := k.run(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 		fmt.Fprintln(os.Stderr, message.KeeperName+":", err)
 		return 1
@@ -137,40 +142,50 @@ func (k *keeper) reap(children <-chan os.Signal) {
 	}
 }
 
-// namespace opens one of the namespaces of a sandbox, by its name in /proc/PID/ns.
-// It fails if the sandbox has ended, so that a reused pid misleads nobody.
-func (k *keeper) namespace(pid int, name string) (int, error) {
+// namespace opens one of the namespaces of a sandbox, by its name in /proc/PID/ns,
+// and returns what it was planned to see. It fails if the sandbox has ended, so
+// that a reused pid misleads nobody.
+func (k *keeper) namespace(pid int, name string) (int, *rootfs.Root, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.alive[pid] {
-		return -1, fmt.Errorf("the sandbox has ended: %w", unix.ESRCH)
+	root := k.alive[pid]
+	if root == nil {
+		return -1, nil, fmt.Errorf("the sandbox has ended: %w", unix.ESRCH)
 	}
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, name), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, fmt.Errorf("opening the sandbox's %s namespace: %w", name, err)
+		return -1, nil, fmt.Errorf("opening the sandbox's %s namespace: %w", name, err)
 	}
-	return fd, nil
+	return fd, root, nil
 }
 
-// visit runs fn on a thread inside a namespace of a sandbox.
-func (k *keeper) visit(t *thread, pid int, name string, kind int, fn func() error) error {
-	ns, err := k.namespace(pid, name)
+// inNetwork runs fn in the network namespace of a sandbox.
+func (k *keeper) inNetwork(pid int, fn func() error) error {
+	ns, _, err := k.namespace(pid, "net")
 	if err != nil {
 		return err
 	}
 	defer unix.Close(ns)
-	return t.run(func() error {
-		if err := unix.Setns(ns, kind); err != nil {
-			return fmt.Errorf("entering the sandbox's %s namespace: %w", name, err)
+	return k.networks.run(func() error {
+		if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("entering the sandbox's network: %w", err)
 		}
 		return fn()
 	})
 }
 
-func (k *keeper) inMounts(pid int, fn func() error) error {
-	return k.visit(k.mounts, pid, "mnt", unix.CLONE_NEWNS, fn)
-}
-
-func (k *keeper) inNetwork(pid int, fn func() error) error {
-	return k.visit(k.networks, pid, "net", unix.CLONE_NEWNET, fn)
+// over runs mount, which mounts something over a folder of a sandbox, in the
+// sandbox's mount namespace.
+func (k *keeper) over(pid int, at string, mount func() error) error {
+	ns, root, err := k.namespace(pid, "mnt")
+	if err != nil {
+		return err
+	}
+	defer unix.Close(ns)
+	return k.mounts.run(func() error {
+		if err := unix.Setns(ns, unix.CLONE_NEWNS); err != nil {
+			return fmt.Errorf("entering the sandbox's file system: %w", err)
+		}
+		return root.Cover(at, mount)
+	})
 }

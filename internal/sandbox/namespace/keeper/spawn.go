@@ -128,7 +128,7 @@ func (k *keeper) spawn(s *message.Spawn, control *os.File) (int, *os.File, error
 		defer k.mu.Unlock()
 		pid, err = syscall.ForkExec(rootfs.Init, []string{message.InitName, s.Box}, attr)
 		if err == nil {
-			k.alive[pid] = true
+			k.alive[pid] = t.root
 		}
 		return err
 	})
