@@ -34,6 +34,7 @@ type box struct {
 	id      string
 	hostID  int
 	group   *cgroup.Group // nil: no limits here
+	limits  cgroup.Limits // since Assign
 	init    *message.Conn
 	pid     int
 	process *os.File // pidfd of the init
@@ -153,7 +154,7 @@ func (b *box) furnish(ctx context.Context, runtimeDir string) error {
 	if a.reply.Tap {
 		tap := files[len(files)-1]
 		files = files[:len(files)-1]
-		b.link = egress.Attach(tap, egress.Options{})
+		b.link = egress.Attach(tap, egress.Options{Names: b.driver.names})
 		b.closers = append(b.closers, b.link.Close)
 	}
 	for i, file := range files {

@@ -29,7 +29,8 @@ type Driver struct {
 	rootless bool
 	keeping  sync.Mutex // guards keeper
 	keeper   *keeperProcess
-	groups   *cgroup.Tree // nil: there are none for us
+	groups   *cgroup.Tree  // nil: there are none for us
+	names    *egress.Names // what the host knows of names, for all sandboxes
 	can      sandbox.Capabilities
 
 	mu     sync.Mutex
@@ -55,7 +56,7 @@ func open(ctx context.Context, o Options) (_ *Driver, err error) {
 		return nil, pinfold.Errorf(pinfold.Internal, "making the folder of sandboxes: %w", err)
 	}
 	o.Log = cmp.Or(o.Log, slog.Default())
-	d := &Driver{options: o, rootless: os.Geteuid() != 0, boxes: map[string]*box{}}
+	d := &Driver{options: o, rootless: os.Geteuid() != 0, boxes: map[string]*box{}, names: egress.NewNames("", "")}
 	d.can = sandbox.Capabilities{Filesystem: true, Processes: true, Network: true}
 	if d.groups, err = cgroup.Open(treeName(o.Dir)); err != nil {
 		d.weak("no limits on memory, processor and processes: %v", err)

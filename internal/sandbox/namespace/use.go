@@ -40,7 +40,8 @@ func (b *box) Assign(ctx context.Context, a sandbox.Assignment) (sandbox.Paths, 
 
 func (b *box) assign(ctx context.Context, a sandbox.Assignment) error {
 	if b.group != nil {
-		if err := b.group.Limit(cgroup.Limits{MemoryMB: a.Limits.MemoryMB, Pids: processes}); err != nil {
+		b.limits = cgroup.Limits{MemoryMB: a.Limits.MemoryMB, Pids: processes, Unthrottled: true}
+		if err := b.group.Limit(b.limits); err != nil {
 			return err
 		}
 	}
@@ -55,6 +56,17 @@ func (b *box) assign(ctx context.Context, a sandbox.Assignment) error {
 	}
 	_, err := b.driver.ask(ctx, message.Request{Place: &place})
 	return err
+}
+
+// Settle holds the sandbox to its share of the processor from now on.
+func (b *box) Settle(context.Context) error {
+	if b.group == nil {
+		return nil
+	}
+	if err := b.group.Throttle(b.limits); err != nil {
+		return pinfold.Errorf(pinfold.Internal, "holding a sandbox to its share of the processor: %w", err)
+	}
+	return nil
 }
 
 func (b *box) Start(ctx context.Context, cmd sandbox.Command) error {

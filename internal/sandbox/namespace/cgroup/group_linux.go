@@ -21,7 +21,9 @@ type Limits struct {
 	// proportion: 1,769 MB are one processor. Source: "Configure Lambda
 	// function memory", Lambda developer guide.
 	MemoryMB int
-	Pids     int // processes and threads together
+	// Unthrottled leaves the processor without a bound, until [Group.Throttle].
+	Unthrottled bool
+	Pids        int // processes and threads together
 }
 
 // Usage is what the processes of a group have used so far.
@@ -81,7 +83,17 @@ func (g *Group) Limit(l Limits) error {
 			return tooLow(l, used)
 		}
 	}
-	for _, s := range g.tree.settings(l) {
+	return g.apply(l, g.tree.settings(l))
+}
+
+// Throttle sets the bound of the processor alone, as l.MemoryMB has it.
+func (g *Group) Throttle(l Limits) error {
+	l.Unthrottled = false
+	return g.apply(l, g.tree.processor(l))
+}
+
+func (g *Group) apply(l Limits, settings []setting) error {
+	for _, s := range settings {
 		err := write(g.dir(s.home), s.file, s.value)
 		switch {
 		case err == nil || s.accept != 0 && errors.Is(err, s.accept):
@@ -113,22 +125,20 @@ type setting struct {
 	accept      syscall.Errno // an error that is as good as success
 }
 
+// bound writes a limit down, or the word for that there is none.
+func bound(n int64, none string) string {
+	if n == 0 {
+		return none
+	}
+	return strconv.FormatInt(n, 10)
+}
+
 // settings translates limits into what is to be written, in order.
 func (t *Tree) settings(l Limits) (s []setting) {
 	set := func(n *home, file, value string, accept syscall.Errno) {
 		s = append(s, setting{n, file, value, accept})
 	}
-	limit := func(n int64, none string) string {
-		if n == 0 {
-			return none
-		}
-		return strconv.FormatInt(n, 10)
-	}
 	memory := int64(l.MemoryMB) << 20
-	quota := int64(l.MemoryMB) * period.Microseconds() / 1769
-	if l.MemoryMB > 0 {
-		quota = max(quota, 1000) // the kernel's least
-	}
 	switch n := t.memory; {
 	case n == nil:
 	case n.v2:
@@ -137,31 +147,44 @@ func (t *Tree) settings(l Limits) (s []setting) {
 			swap = "0"
 		}
 		set(n, "memory.swap.max", swap, syscall.ENOENT) // no accounting of swap
-		set(n, "memory.max", limit(memory, "max"), 0)
+		set(n, "memory.max", bound(memory, "max"), 0)
 	default:
 		// memsw is memory and swap together and may never be below memory,
 		// so it steps aside first, whichever way the limit goes.
 		const memsw = "memory.memsw.limit_in_bytes"
 		set(n, memsw, "-1", syscall.ENOENT)
-		set(n, "memory.limit_in_bytes", limit(memory, "-1"), 0)
-		set(n, memsw, limit(memory, "-1"), syscall.ENOENT)
+		set(n, "memory.limit_in_bytes", bound(memory, "-1"), 0)
+		set(n, memsw, bound(memory, "-1"), syscall.ENOENT)
+	}
+	s = append(s, t.processor(l)...)
+	if t.pids != nil {
+		set(t.pids, "pids.max", bound(int64(l.Pids), "max"), 0)
+	}
+	return s
+}
+
+// processor is the part of settings that is about processor time.
+func (t *Tree) processor(l Limits) []setting {
+	var quota int64
+	if l.MemoryMB > 0 && !l.Unthrottled {
+		const least = 1000 // for the kernel
+		quota = max(int64(l.MemoryMB)*period.Microseconds()/1769, least)
 	}
 	us := strconv.FormatInt(period.Microseconds(), 10)
 	switch n := t.cpu; {
 	case n == nil:
+		return nil
 	case n.v2:
-		set(n, "cpu.max", limit(quota, "max")+" "+us, 0)
+		return []setting{{n, "cpu.max", bound(quota, "max") + " " + us, 0}}
 	default:
-		// Version 1 refuses more than a group above may have; that one's
-		// bound holds then.
-		set(n, "cpu.cfs_quota_us", "-1", 0)
-		set(n, "cpu.cfs_period_us", us, 0)
-		set(n, "cpu.cfs_quota_us", limit(quota, "-1"), syscall.EINVAL)
+		return []setting{
+			{n, "cpu.cfs_quota_us", "-1", 0},
+			{n, "cpu.cfs_period_us", us, 0},
+			// Version 1 refuses more than a group above may have; that one's
+			// bound holds then.
+			{n, "cpu.cfs_quota_us", bound(quota, "-1"), syscall.EINVAL},
+		}
 	}
-	if t.pids != nil {
-		set(t.pids, "pids.max", limit(int64(l.Pids), "max"), 0)
-	}
-	return s
 }
 
 // Usage reports what has been used; after Remove, what was at the last call.
