@@ -13,6 +13,7 @@ command -v npm >/dev/null || need+=(npm)
 command -v python3 >/dev/null || need+=(python3)
 command -v aws >/dev/null || need+=(awscli)
 python3 -c 'import boto3' 2>/dev/null || need+=(python3-boto3)
+/usr/bin/python3 -c 'import numpy' 2>/dev/null || need+=(python3-numpy)
 if ((${#need[@]})); then
   echo "setup: installing ${need[*]}"
   command -v apt-get >/dev/null || { echo "setup: this is not a Debian machine; install by hand: ${need[*]}" >&2; exit 1; }
@@ -31,3 +32,19 @@ for lock in apps/*/package-lock.json; do
     touch "$app/node_modules/.package-lock.json"
   fi
 done
+
+# Native add-ons, to see that the system call filter lets them work. The one that
+# must be compiled is, if there is a compiler for it; its test skips otherwise.
+addons=../internal/sandbox/namespace/seccomp/testdata/addons
+if [ ! -e "$addons/node_modules/.package-lock.json" ] || [ "$addons/package-lock.json" -nt "$addons/node_modules/.package-lock.json" ]; then
+  echo "setup: npm ci in ${addons#../}"
+  (
+    cd "$addons" && npm ci --silent --no-audit --no-fund --ignore-scripts
+    headers=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+    if command -v g++ >/dev/null && command -v make >/dev/null && [ -e "$headers/include/node/node.h" ]; then
+      echo "setup: compiling SQLite for Node.js, which takes a minute, once"
+      npm rebuild --silent --build-from-source --nodedir="$headers" better-sqlite3
+    fi
+  )
+  touch "$addons/node_modules/.package-lock.json"
+fi
