@@ -1,5 +1,16 @@
 package sandboxtest
 
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+
+	"pinfold.dev/pinfold"
+)
+
 var escaping = []attack{
 	{name: "mount", on: "go", run: "mount", wants: "to mount, to make its code writable, to uncover what is covered", wall: byFilter + "; " + byNoCaps, stops: "EPERM"},
 	{name: "roots", on: "go", run: "roots", wants: "another root: pivot_root, and chroot with its tricks", wall: byFilter + "; " + byNoCaps, stops: "EPERM"},
@@ -18,6 +29,8 @@ var escaping = []attack{
 	{name: "handles", on: "go", run: "handles", wants: "to open files by inode, around the root", wall: byFilter, stops: "EPERM"},
 	{name: "links", on: "node", run: "links", wants: "out of `/tmp` by links", wall: byRoot + "; process 1 is closed to others", stops: absent + " ELOOP EPERM",
 		more: paths("/root", "/proc/1/root/root", "/proc/1/cwd", "../../../../../../root", "/var/task/../../../root", "/etc/shadow", "/dev/vda", "/proc/1/fd/3")},
+	{name: "links in a package", on: "node", do: packLinks, wants: "out of `/var/task` by links in the code package", wall: "packages with links that lead out of them are refused", stops: "refused",
+		bare: "it is not the driver's wall"},
 	{name: "system files", on: "node", run: "write", wants: "to change its code, its runtime, or the system", wall: "read-only mounts", stops: "EROFS EACCES EPERM ENOENT",
 		more: paths("/", "/var/task", "/opt", "/usr", "/usr/bin", "/usr/lib", "/etc", "/bin", "/lib", "/var", "/proc", "/dev", "/.pinfold", "/root", "/run")},
 	{name: "switches of the kernel", on: "node", run: "switches", wants: "to have the kernel run a program of its own, or do what it says: core_pattern, modprobe, release_agent, sysrq",
@@ -39,4 +52,35 @@ var escaping = []attack{
 	{name: "other numbers", on: "go", run: "otherNumbers", wants: "to go around the filter by the numbers of x32", wall: byFilter, stops: "EPERM ENOSYS", bare: "few kernels have x32"},
 	{name: "other convention", on: "python", run: "other_convention", wants: "to go around the filter by the system calls of 32-bit programs", wall: byFilter + "; another architecture ends the process", stops: "EPERM ENOSYS signal-31"},
 	{name: "terminals", on: "python", run: "terminal", wants: "to type into a terminal that it shares (TIOCSTI)", wall: "a session and a `/dev` of its own; " + byFilter, stops: "ENOENT ENXIO EACCES EPERM"},
+}
+
+// packLinks uploads code packages with links that lead out of them.
+func packLinks(ctx context.Context, h *house) map[string]string {
+	answer := map[string]string{}
+	for _, target := range []string{"/", "/etc/shadow", "../..", "../../../../etc", "a/../../..", h.facts.Data} {
+		var file bytes.Buffer
+		z := zip.NewWriter(&file)
+		header := &zip.FileHeader{Name: "way/out"}
+		header.SetMode(fs.ModeSymlink | 0o777)
+		w, err := z.CreateHeader(header)
+		if err == nil {
+			_, err = w.Write([]byte(target))
+		}
+		if err == nil {
+			err = z.Close()
+		}
+		if err == nil {
+			sum := sha256.Sum256(file.Bytes())
+			err = h.client.PutPackage(ctx, pinfold.Package{SHA256: hex.EncodeToString(sum[:]), Size: int64(file.Len())}, bytes.NewReader(file.Bytes()))
+		}
+		switch {
+		case err == nil:
+			answer[target] = "got it"
+		case pinfold.CodeOf(err) == pinfold.Invalid:
+			answer[target] = "refused"
+		default:
+			answer[target] = err.Error()
+		}
+	}
+	return answer
 }

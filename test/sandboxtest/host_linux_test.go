@@ -22,8 +22,8 @@ type traces struct {
 	root int // the platform's process
 
 	mu         sync.Mutex
-	namespaces map[string]bool // of processes: "pid:[4026532561]"
-	groups     map[string]bool // names of cgroups: "pinfold-1a2b3c4d"
+	namespaces map[string]*os.File // of processes, by name: "pid:[4026532561]"; while one is open no other gets its name
+	groups     map[string]bool     // names of cgroups: "pinfold-1a2b3c4d"
 }
 
 var groupName = regexp.MustCompile(`pinfold-[0-9a-f]{8}`)
@@ -34,11 +34,14 @@ func (tr *traces) note() {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	if tr.namespaces == nil {
-		tr.namespaces, tr.groups = map[string]bool{}, map[string]bool{}
+		tr.namespaces, tr.groups = map[string]*os.File{}, map[string]bool{}
 	}
 	for _, pid := range below(tr.root) {
-		if ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err == nil && ns != own {
-			tr.namespaces[ns] = true
+		path := fmt.Sprintf("/proc/%d/ns/pid", pid)
+		if ns, err := os.Readlink(path); err == nil && ns != own && tr.namespaces[ns] == nil {
+			if file, err := os.Open(path); err == nil {
+				tr.namespaces[ns] = file
+			}
 		}
 		group, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 		for _, name := range groupName.FindAllString(string(group), -1) {
@@ -47,16 +50,18 @@ func (tr *traces) note() {
 	}
 }
 
+// close lets go of the names.
+func (tr *traces) close() {
+	for _, file := range tr.namespaces {
+		_ = file.Close()
+	}
+}
+
 // below lists a process's descendants.
 func below(root int) (all []int) {
 	children := map[int][]int{}
 	for _, pid := range pids() {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			continue
-		}
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if parent, err := strconv.Atoi(fields[1]); err == nil {
+		if _, parent, ok := status(pid); ok {
 			children[parent] = append(children[parent], pid)
 		}
 	}
@@ -65,6 +70,17 @@ func below(root int) (all []int) {
 		next = append(next, children[next[0]]...)
 	}
 	return all
+}
+
+// status is the state of a process, such as "S", and its parent.
+func status(pid int) (state string, parent int, ok bool) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", 0, false
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	parent, err = strconv.Atoi(fields[1])
+	return fields[0], parent, err == nil
 }
 
 func pids() (all []int) {
@@ -113,14 +129,11 @@ func (tr *traces) gone(t *testing.T, data string, before sight) {
 
 func (tr *traces) left(t *testing.T, data string, before sight) (left []string) {
 	t.Helper()
+	for _, pid := range tr.processes() {
+		left = append(left, fmt.Sprintf("process %d", pid))
+	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	for _, pid := range pids() {
-		ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
-		if err == nil && tr.namespaces[ns] {
-			left = append(left, fmt.Sprintf("process %d", pid))
-		}
-	}
 	groups := slices.Collect(maps.Keys(tr.groups))
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() && slices.Contains(groups, groupName.FindString(d.Name())) {
@@ -154,6 +167,20 @@ func (tr *traces) left(t *testing.T, data string, before sight) (left []string) 
 		left = append(left, "in the folder of sandboxes: "+entry.Name())
 	}
 	return left
+}
+
+// processes lists what lives in the sandboxes that were noted. What has died is
+// the host's process 1's to bury, which may take its time.
+func (tr *traces) processes() (all []int) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	for _, pid := range pids() {
+		ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
+		if state, _, ok := status(pid); err == nil && tr.namespaces[ns] != nil && ok && state != "Z" {
+			all = append(all, pid)
+		}
+	}
+	return all
 }
 
 // runs lists the processes whose command line has a text in it.

@@ -22,6 +22,9 @@ import (
 	"pinfold.dev/pinfold/app/serverless"
 	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/platform"
+	"pinfold.dev/pinfold/internal/sandbox"
+	"pinfold.dev/pinfold/internal/sandbox/namespace"
+	"pinfold.dev/pinfold/internal/sandbox/process"
 	"pinfold.dev/pinfold/platformtest"
 )
 
@@ -32,6 +35,7 @@ type house struct {
 	bait   *bait
 	urls   map[string]string // of functions, by key
 	usual  pulse
+	limits bool // on memory, processor and processes
 	host   *traces
 	token  string // in the command line of the last attack's daemons
 }
@@ -265,14 +269,42 @@ func (h *house) reported(ctx context.Context, key, text string, since time.Time)
 // with walls.
 func start(t *testing.T, driver string, b *bait) *house {
 	t.Helper()
-	p := platformtest.Start(t, func(c *platform.Config) { c.Sandbox, c.LogMB = driver, 16 })
-	if !p.Contained && os.Getenv(hostile) != driver {
+	can := capabilities(t, driver)
+	if !(can.Filesystem && can.Processes && can.Network) && os.Getenv(hostile) != driver {
 		t.Skipf("the driver %s claims no walls", driver)
 	}
+	p := platformtest.Start(t, func(c *platform.Config) { c.Sandbox, c.LogMB = driver, 16 })
 	h := settle(t, p.Facts, p.Client, b)
-	h.host = &traces{root: os.Getpid()}
+	h.host, h.limits = &traces{root: os.Getpid()}, can.Memory && can.CPU
 	warm(t, h)
 	return h
+}
+
+// capabilities is what a driver claims on this machine. Where an ordinary user
+// cannot have it, the test is skipped.
+func capabilities(t *testing.T, driver string) sandbox.Capabilities {
+	t.Helper()
+	var d sandbox.Driver
+	var err error
+	switch driver {
+	case "namespace":
+		d, err = namespace.New(t.Context(), namespace.Options{Dir: t.TempDir()})
+		if err != nil && os.Geteuid() != 0 {
+			t.Skip(err)
+		}
+	case "process":
+		d, err = process.New(t.TempDir())
+	default:
+		t.Fatalf("what the driver %s claims is not known here", driver)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	can := d.Capabilities()
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return can
 }
 
 // warm starts an instance of each function, so that attacks measure themselves.
