@@ -47,6 +47,12 @@ func openTUN(name string) (*os.File, error) {
 		request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 	}
+	if err == nil {
+		// The device goes with its namespace, which the kernel sees to in the
+		// background. To remove it when the file is closed would take tens of
+		// milliseconds, in which nobody else could configure any device.
+		err = unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w (%w)", ErrNoDevice, err), unix.Close(fd))
 	}

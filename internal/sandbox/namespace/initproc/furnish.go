@@ -14,17 +14,16 @@ import (
 
 // masked is what of /proc says something about the machine, or about other
 // sandboxes, that is none of a function's business. /proc as a whole is
-// read-only already.
+// read-only already, and what only root may read needs no mask: no sandbox's uid
+// is root's.
 var masked = []string{
 	// Addresses in the kernel, which exploits need.
-	"/proc/kallsyms", "/proc/kcore", "/proc/modules", "/proc/iomem", "/proc/ioports", "/proc/timer_list", "/proc/vmallocinfo", "/proc/slabinfo",
-	"/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/proc/config.gz",
+	"kallsyms", "kcore", "modules", "iomem", "ioports", "timer_list", "vmallocinfo", "slabinfo", "kpagecount", "kpageflags", "kpagecgroup", "config.gz",
 	// What others do.
-	"/proc/kmsg", "/proc/keys", "/proc/key-users", "/proc/sched_debug", "/proc/latency_stats", "/proc/interrupts", "/proc/softirqs", "/proc/locks",
-	"/proc/diskstats", "/proc/partitions", "/proc/swaps", "/proc/mdstat", "/proc/cgroups", "/proc/schedstat", "/proc/pressure",
+	"kmsg", "keys", "key-users", "sched_debug", "latency_stats", "interrupts", "softirqs", "locks", "diskstats", "partitions", "swaps", "mdstat", "cgroups",
+	"schedstat", "pressure",
 	// Switches and devices.
-	"/proc/sysrq-trigger", "/proc/mtrr", "/proc/acpi", "/proc/asound", "/proc/bus", "/proc/driver", "/proc/fs", "/proc/irq", "/proc/scsi", "/proc/tty",
-	"/proc/dynamic_debug", "/proc/sys/fs/binfmt_misc", "/proc/sys/dev",
+	"sysrq-trigger", "mtrr", "acpi", "asound", "bus", "driver", "fs", "irq", "scsi", "tty", "dynamic_debug", "sys/fs/binfmt_misc", "sys/dev",
 }
 
 // shmMB bounds /dev/shm. What is in it counts as the function's memory as well.
@@ -49,9 +48,9 @@ func furnish(b *message.Begin) error {
 			return fmt.Errorf("mounting %s: %w", m.at, err)
 		}
 	}
-	for _, path := range masked {
-		if err := mask(path); err != nil {
-			return fmt.Errorf("hiding %s: %w", path, err)
+	for _, name := range masked {
+		if err := mask("/proc/" + name); err != nil {
+			return fmt.Errorf("hiding /proc/%s: %w", name, err)
 		}
 	}
 	if err := unix.Sethostname([]byte(b.Hostname)); err != nil {
@@ -60,15 +59,17 @@ func furnish(b *message.Begin) error {
 	return nil
 }
 
+// mask lays an empty file or folder over one that everybody may read.
 func mask(path string) error {
 	var stat unix.Stat_t
-	if err := unix.Lstat(path, &stat); errors.Is(err, unix.ENOENT) {
+	err := unix.Lstat(path, &stat)
+	switch {
+	case errors.Is(err, unix.ENOENT) || err == nil && stat.Mode&0o004 == 0:
 		return nil
-	} else if err != nil {
+	case err != nil:
 		return err
-	}
-	if stat.Mode&unix.S_IFMT == unix.S_IFDIR {
-		return unix.Mount("tmpfs", path, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0555,size=4k")
+	case stat.Mode&unix.S_IFMT == unix.S_IFDIR:
+		return unix.Mount("/.pinfold", path, "", unix.MS_BIND, "")
 	}
 	return unix.Mount(os.DevNull, path, "", unix.MS_BIND, "")
 }
