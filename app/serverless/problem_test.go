@@ -155,7 +155,7 @@ x-notes: {}
 		"the function none is empty and left out",
 		`funktions is not known and has no effect; did you mean "functions"?`,
 		"no runtime is named: nodejs20.x is used",
-		"vpc of provider is ignored: functions use this machine's network",
+		"vpc of provider is ignored: there are no VPCs; custom.pinfold.network says what functions may reach",
 	} {
 		if !strings.Contains(warnings(a), says) {
 			t.Errorf("no warning %q", says)

@@ -39,7 +39,7 @@ var Refused = []Setting{
 	{Name: "TenancyConfig", Note: "leave it out; instances are not kept apart by tenant."},
 	{Name: "TenantId", Note: "leave it out; instances are not kept apart by tenant."},
 	{Name: "DurableExecutionName", Note: "leave it out; functions run once and to their end."},
-	{Name: "VpcConfig", Note: "leave it out; functions reach the network that the machine reaches."},
+	{Name: "VpcConfig", Note: "leave it out; `pinfold network` says what a function may reach."},
 }
 
 // Kept lists the settings that are checked, kept and shown, and have no effect yet.
