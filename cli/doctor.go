@@ -13,8 +13,10 @@ func (sh *shell) doctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what this machine has, and what to do about what is missing",
-		Long: `Looks at the language runtimes, kernel features, ports and folders that a server
-with the same settings would use, and says what to do about what is missing.
+		Long: `Looks at the language runtimes, ports and folders that a server with the same
+settings would use, builds a sandbox to see which walls stand around functions
+here, and says what to do about what is missing. Run it as the user that the
+server runs as: root has more than others.
 
   ok     is there
   weak   costs a feature

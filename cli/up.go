@@ -22,6 +22,10 @@ func (sh *shell) up() *cobra.Command {
 		Long: `Starts a server with everything embedded and runs it until it is told to stop
 (Ctrl-C or SIGTERM); then it lets running invocations finish.
 
+Functions run behind walls where this machine lets them stand, and what is weaker
+than it could be is said at the start. --sandbox namespace refuses to start
+without walls; --sandbox process does without.
+
 The first start makes a root access key in the data folder and says where it is;
 PINFOLD_ROOT_ACCESS_KEY_ID and PINFOLD_ROOT_SECRET_ACCESS_KEY give another.
 Settings come from flags, PINFOLD_* variables and a configuration file, in that
