@@ -1,8 +1,14 @@
 package cli_test
 
 import (
+	"crypto/rand"
+	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"pinfold.dev/pinfold/platformtest"
 )
 
 // greeter is a small application: a Node.js function that says WORD, and one
@@ -47,12 +53,15 @@ func helloJS(word string) string {
 `, "WORD", word)
 }
 
-// waiter is an application whose function says when it has begun and answers
-// once there is a file with the name that it is given.
-func waiter(t *testing.T) string {
+// waiter is an application whose function says when it has begun, and answers
+// once it is released.
+type waiter struct{ dir, function string }
+
+func newWaiter(t *testing.T) waiter {
 	t.Helper()
-	return write(t, t.TempDir(), map[string]string{
-		"serverless.yml": `service: waiter
+	name := "waiter-" + strings.ToLower(rand.Text()) // nobody else's processes are released
+	return waiter{function: name + "-dev-wait", dir: write(t, t.TempDir(), map[string]string{
+		"serverless.yml": "service: " + name + `
 provider: {name: aws, runtime: nodejs, timeout: 60}
 functions:
   wait:
@@ -60,13 +69,34 @@ functions:
     events:
       - httpApi: GET /wait
 `,
-		"wait.js": `const fs = require("fs");
-exports.handler = async (event) => {
-  const file = event.file ?? event.queryStringParameters.file;
-  console.log("begun");
-  while (!fs.existsSync(file)) await new Promise((done) => setTimeout(done, 5));
-  return "released";
-};
+		"wait.js": `exports.handler = () => new Promise((done) => {
+  process.once("SIGUSR2", () => done("released"));
+  setTimeout(() => done("never released"), 59_000); // a signal alone keeps no runtime up
+  console.log("begun as process", process.pid);
+});
 `,
-	})
+	})}
+}
+
+// release releases the function from outside, through whatever walls there are.
+// pid is its process as it sees it itself, which on systems without walls is
+// what everyone sees.
+func (w waiter) release(t *testing.T, pid string) {
+	t.Helper()
+	pids := platformtest.Processes(t, w.function)
+	if runtime.GOOS != "linux" {
+		n, err := strconv.Atoi(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = []int{n}
+	}
+	if len(pids) != 1 {
+		t.Errorf("the function runs as processes %v, want one", pids)
+	}
+	for _, n := range pids {
+		if err := syscall.Kill(n, syscall.SIGUSR2); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -34,6 +34,10 @@ type place struct {
 	data string
 	home string
 	env  map[string]string
+	// prelude is a line of shell that runs before the program, in a process with
+	// these attributes, to make the machine poorer.
+	prelude string
+	attr    *syscall.SysProcAttr
 }
 
 // newPlace returns a place of its own, with nothing of this machine's user but PATH.
@@ -59,7 +63,11 @@ func (p *place) with(nameValues ...string) *place {
 }
 
 func (p *place) command(name string, args ...string) *exec.Cmd {
+	if p.prelude != "" {
+		name, args = "/bin/sh", append([]string{"-ec", p.prelude + `; exec "$@"`, "sh", name}, args...)
+	}
 	cmd := exec.Command(name, args...)
+	cmd.SysProcAttr = p.attr
 	for k, v := range p.env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}

@@ -25,6 +25,10 @@ func build(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // other users start it, too
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	binary = filepath.Join(dir, "pinfold")
 	cmd := exec.Command("go", "build", "-o", binary, "pinfold.dev/pinfold/cmd/pinfold")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

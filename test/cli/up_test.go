@@ -27,7 +27,7 @@ func TestUp(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the root key's file: %v, %v; want mode 0600", info, err)
 	}
-	s.until(s.out, `sandbox +process: functions are NOT isolated`)
+	walls := s.until(s.out, `sandbox +(namespace\n|process: functions are NOT isolated)`)[1] == "namespace\n"
 	p.run("ls").ok().says("Nothing is deployed yet", "pinfold deploy DIR")
 	key, _ := os.ReadFile(file)
 	s.stop()
@@ -41,7 +41,7 @@ func TestUp(t *testing.T) {
 		t.Error("the second start has another root key")
 	}
 	s.stop()
-	if s.err.String() != "" {
+	if walls && s.err.String() != "" {
 		t.Errorf("a server that does nothing complains: %s", s.err)
 	}
 }
@@ -146,7 +146,8 @@ func TestDrain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
-			args := slices.Concat([]string{"up", "--deploy", waiter(t)}, anyPort)
+			function := newWaiter(t)
+			args := slices.Concat([]string{"up", "--deploy", function.dir}, anyPort)
 			start := p.start
 			if strings.HasPrefix(name, "Ctrl") {
 				start = func(args ...string) *process { return p.terminal(200, args...) }
@@ -154,10 +155,9 @@ func TestDrain(t *testing.T) {
 			s := ready(start(args...))
 			s.until(s.out, `Try it`)
 			logs := p.start("logs", "-f")
-			release := filepath.Join(p.home, "release")
 			answered := make(chan string, 1)
 			go func() {
-				resp, err := http.Get(s.http + "/wait?file=" + release)
+				resp, err := http.Get(s.http + "/wait")
 				if err != nil {
 					answered <- err.Error()
 					return
@@ -165,13 +165,13 @@ func TestDrain(t *testing.T) {
 				body, _ := io.ReadAll(resp.Body)
 				answered <- resp.Status + " " + string(body)
 			}()
-			logs.until(logs.out, `begun`)
+			pid := logs.until(logs.out, `begun as process (\d+)`)[1]
 			stop(s)
 			s.until(s.err, `stopping: running invocations have 30s to finish; Ctrl-C again`)
-			if _, err := http.Get(s.http + "/wait?file=" + release); err == nil {
+			if _, err := http.Get(s.http + "/wait"); err == nil {
 				t.Error("a server that is stopping takes another request")
 			}
-			write(t, p.home, map[string]string{"release": ""})
+			function.release(t, pid)
 			if got := <-answered; got != `200 OK "released"` && got != `200 OK released` {
 				t.Errorf("the running invocation answers %s", got)
 			}
@@ -186,10 +186,11 @@ func TestDrain(t *testing.T) {
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	s := p.up("--deploy", waiter(t))
+	function := newWaiter(t)
+	s := p.up("--deploy", function.dir)
 	s.until(s.out, `Try it`)
 	logs := p.start("logs", "-f")
-	call := p.start("invoke", "waiter-dev-wait", "--payload", `{"file":"/nowhere"}`)
+	call := p.start("invoke", function.function)
 	logs.until(logs.out, `begun`)
 	s.signal(syscall.SIGINT)
 	s.until(s.err, `Ctrl-C again ends them now`)

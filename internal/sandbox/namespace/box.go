@@ -64,7 +64,7 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 		return nil, err
 	}
 	if err := b.build(ctx, spec); err != nil {
-		return nil, errors.Join(pinfold.Errorf(pinfold.Unavailable, "making a sandbox: %w", err), b.Close())
+		return nil, errors.Join(pinfold.Errorf(pinfold.Internal, "making a sandbox: %w", err), b.Close())
 	}
 	return b, nil
 }

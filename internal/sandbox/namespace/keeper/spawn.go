@@ -3,6 +3,7 @@
 package keeper
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -132,7 +133,10 @@ func (k *keeper) spawn(s *message.Spawn, control *os.File) (int, *os.File, error
 		}
 		return err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ENOSPC): // clone(2): a limit on namespaces
+		return 0, nil, fmt.Errorf("starting the sandbox's init: %w: the kernel gives no more namespaces: see sysctl user.max_user_namespaces, and the other user.max_*_namespaces", err)
+	case err != nil:
 		return 0, nil, fmt.Errorf("starting the sandbox's init: %w", err)
 	}
 	_ = unix.SetNonblock(pidfd, true) // so that the platform need not spend a thread on waiting for it
