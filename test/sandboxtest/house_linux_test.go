@@ -249,15 +249,18 @@ func (h *house) requestIDOf(ctx context.Context, key string, since time.Time) (s
 
 // reported waits until the log says how an invocation ended that began after
 // since: a text of its REPORT. That of the invocation before may come late.
-func (h *house) reported(ctx context.Context, key, text string, since time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+func (h *house) reported(ctx context.Context, key, text string, since time.Time, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var seen []string
-	for line, err := range h.client.Logs(ctx, client.LogQuery{Function: h.name(key), Since: since, Filter: "REPORT RequestId: ", Follow: true}) {
+	for line, err := range h.client.Logs(ctx, client.LogQuery{Function: h.name(key), Since: since, Follow: true}) {
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if line.System && strings.Contains(line.Text, text) {
+		if !line.System {
+			continue
+		}
+		if strings.HasPrefix(line.Text, "REPORT ") && strings.Contains(line.Text, text) {
 			return nil
 		}
 		seen = append(seen, line.Text)

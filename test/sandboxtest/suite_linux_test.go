@@ -153,7 +153,7 @@ func (h *house) judge(ctx context.Context, a attack, began time.Time, status int
 		if a.ends == "" {
 			return fmt.Errorf("the function failed: %d %.500s", status, body)
 		}
-		return h.reported(ctx, a.on, a.ends, began)
+		return h.reported(ctx, a.on, a.ends, began, 10*time.Second)
 	}
 	if a.ends != "" && a.stops == "" {
 		return fmt.Errorf("the function lived: %.500s", body)
