@@ -41,6 +41,7 @@ type Group struct {
 	files    map[string]*os.File // what Usage reads, by path
 	buf      [8192]byte          // of the last read
 	highest  int64               // the kernel's own peak, bytes, at the last Usage
+	looked   time.Time           // when the cache was read last
 	peak     int64               // ours, bytes
 	last     Usage
 	oomKills int
@@ -195,21 +196,17 @@ func (t *Tree) processor(l Limits) []setting {
 // killed. There is no peak without it, so it is estimated: each call takes
 // what is in use less the reclaimable cache (the active and inactive file
 // lists); if the kernel's peak has risen since the last call, it takes that
-// peak less the cache instead; and the result is the most that any call saw.
+// peak less the cache instead; and the result is the most that any call saw. To
+// read the cache costs more than all the rest, so a call soon after another
+// leaves it at that as long as the kernel's peak stays.
 func (g *Group) Usage() (Usage, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	u := g.last
 	if n := g.tree.memory; n != nil {
-		used, cache, err := g.memory(n)
-		if err != nil {
+		if err := g.memoryPeak(n); err != nil {
 			return g.ended(err)
 		}
-		highest, err := g.number(n, "memory.peak", "memory.max_usage_in_bytes")
-		if err == nil && highest > g.highest { // memory.peak is there from Linux 5.19 on
-			g.highest, used = highest, max(used, highest-cache)
-		}
-		g.peak = max(g.peak, used)
 		u.PeakMemoryMB = megabytes(g.peak)
 	}
 	if n := g.tree.account; n != nil {
@@ -221,6 +218,27 @@ func (g *Group) Usage() (Usage, error) {
 	}
 	g.last = u
 	return u, nil
+}
+
+// soon is how long Usage leaves the file cache unread.
+const soon = 100 * time.Millisecond
+
+func (g *Group) memoryPeak(n *home) error {
+	highest, err := g.number(n, "memory.peak", "memory.max_usage_in_bytes")
+	known := err == nil // memory.peak is there from Linux 5.19 on
+	if known && highest == g.highest && time.Since(g.looked) < soon {
+		return nil
+	}
+	used, cache, err := g.memory(n)
+	if err != nil {
+		return err
+	}
+	if known && highest > g.highest {
+		used = max(used, highest-cache)
+		g.highest = highest
+	}
+	g.peak, g.looked = max(g.peak, used), time.Now()
+	return nil
 }
 
 // ended answers for a group that cannot be read, after Remove with what was.
