@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/app"
 	"pinfold.dev/pinfold/app/serverless"
 	"pinfold.dev/pinfold/client"
@@ -48,6 +47,12 @@ provider:
   memorySize: 1769
   timeout: 60
 package: {individually: true, patterns: ['!**']}
+custom:
+  pinfold:
+    functions:
+      goNone: {network: none}
+      # What is denied to all is denied if somebody allows it, too.
+      goList: {network: ['${env:ALLOWED}', 169.254.0.0/16, 127.0.0.0/8, '::1', localhost]}
 functions:
   neighbour: {runtime: nodejs22.x, handler: neighbour.handler, url: true, environment: {SECRET: '${env:SECRET}'}, package: {patterns: [neighbour.js]}}
   node: &node {runtime: nodejs22.x, handler: index.handler, url: true, package: {patterns: [index.js]}}
@@ -63,8 +68,7 @@ functions:
   goList: {<<: *go}
 `
 
-// application reads the application of the hostile functions. What the
-// manifest says in custom.pinfold, networks, is set on it.
+// application reads the application of the hostile functions.
 func application(t *testing.T, target app.Target, b *bait) *app.Application {
 	t.Helper()
 	dir := t.TempDir()
@@ -82,18 +86,11 @@ func application(t *testing.T, target app.Target, b *bait) *app.Application {
 		t.Fatal(err)
 	}
 	a, err := serverless.Read(t.Context(), dir, serverless.Options{Target: target, Env: func(name string) (string, bool) {
-		return b.secret, name == "SECRET"
+		value, ok := map[string]string{"SECRET": b.secret, "ALLOWED": b.allowed.addr()}[name]
+		return value, ok
 	}})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for i := range a.Functions {
-		switch f := &a.Functions[i]; f.Key {
-		case "goNone":
-			f.Config.Network = pinfold.Network{Policy: pinfold.NetworkNone}
-		case "goList": // what is denied to all is denied if somebody allows it, too
-			f.Config.Network = pinfold.Network{Policy: pinfold.NetworkList, Allow: []string{b.allowed.addr(), "169.254.0.0/16", "127.0.0.0/8", "::1", "localhost"}}
-		}
 	}
 	return a
 }

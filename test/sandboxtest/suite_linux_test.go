@@ -24,11 +24,12 @@ const hostile = "PINFOLD_HOSTILE"
 type attack struct {
 	name  string
 	on    string // the function, whose name begins with its language
-	run   string // what it does, or "" for what the suite does itself
+	run   string // what it does; "" where a code package is the attack
 	wants string // what the attack wants, for people
 	wall  string // what stops it, for people
 
-	// do is what the suite does; an outcome for each try comes of it.
+	// do is what the suite does in place of one call; an outcome for each try
+	// comes of it.
 	do func(ctx context.Context, h *house) map[string]string
 	// more is what the function is told beside what all are.
 	more func(ctx context.Context, h *house) (order, error)

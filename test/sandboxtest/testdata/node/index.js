@@ -112,6 +112,12 @@ const attacks = {
     for (;;);
   },
 
+  // stopReading answers, and does nothing more, for a while.
+  stopReading: () => {
+    setTimeout(() => { for (const end = Date.now() + 10_000; Date.now() < end;); }, 5);
+    return { reading: 'stopped' };
+  },
+
   // shellBomb is the famous one, to a depth.
   shellBomb: async ({ size }) => {
     const script = 'b() { [ "$1" -gt 0 ] || { sleep 2; return; }; b $(($1-1)) & b $(($1-1)) & wait; }; b ' + size;
