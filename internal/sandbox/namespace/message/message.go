@@ -20,8 +20,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPacket bounds a message. The kernel's default send buffer holds a little more.
-const maxPacket = 192 << 10
+// maxPacket bounds a message, and maxAnswer what comes back from a keeper or an
+// init: the platform keeps a buffer of that size for each sandbox. The kernel's
+// default send buffer holds a little more than the first.
+const (
+	maxPacket = 192 << 10
+	maxAnswer = 8 << 10
+)
 
 // maxFiles bounds the files of one message; the kernel's SCM_MAX_FD is 253.
 const maxFiles = 64
@@ -32,11 +37,12 @@ type Conn struct {
 	unix *net.UnixConn
 
 	sending sync.Mutex
+	size    int
 	buffer  []byte // of Receive
 }
 
 // Pair returns two connected ends: one to use here, and one to give to another
-// process, which opens it with [Open].
+// process, which opens it with [Open] and sends small messages only.
 func Pair() (ours *Conn, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -46,6 +52,7 @@ func Pair() (ours *Conn, theirs *os.File, err error) {
 	if ours, err = Open(os.NewFile(uintptr(fds[0]), "control")); err != nil {
 		return nil, nil, errors.Join(err, theirs.Close())
 	}
+	ours.size = maxAnswer
 	return ours, theirs, nil
 }
 
@@ -60,7 +67,7 @@ func Open(file *os.File) (*Conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("a control socket is a %T", conn), conn.Close())
 	}
-	return &Conn{unix: u}, nil
+	return &Conn{unix: u, size: maxPacket}, nil
 }
 
 // Send sends a message with open files. The files stay the caller's.
@@ -106,7 +113,7 @@ func rights(files []*os.File) ([]byte, error) {
 // means that the other process has ended, or has closed its end.
 func (c *Conn) Receive(m any) ([]*os.File, error) {
 	if c.buffer == nil {
-		c.buffer = make([]byte, maxPacket)
+		c.buffer = make([]byte, c.size)
 	}
 	rights := make([]byte, unix.CmsgSpace(4*maxFiles))
 	n, rn, flags, _, err := c.unix.ReadMsgUnix(c.buffer, rights)
@@ -170,7 +177,8 @@ func Fail(err error) *Failure {
 	if err == nil {
 		return nil
 	}
-	f := &Failure{Text: err.Error()}
+	text := err.Error()
+	f := &Failure{Text: text[:min(len(text), maxAnswer/2)]} // half, for JSON may write a byte as more
 	errors.As(err, &f.Errno)
 	return f
 }
