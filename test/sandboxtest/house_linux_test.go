@@ -35,6 +35,7 @@ type house struct {
 	urls   map[string]string // of functions, by key
 	usual  pulse
 	limits bool // on memory, processor and processes
+	tunnel bool // sandboxes have a network outside
 	host   *traces
 	token  string // in the command line of the last attack's daemons
 }
@@ -276,6 +277,12 @@ func start(t *testing.T, driver string, b *bait) *house {
 	p := platformtest.Start(t, func(c *platform.Config) { c.Sandbox, c.LogMB = driver, 16 })
 	h := settle(t, p.Facts, p.Client, b)
 	h.host, h.limits = &traces{root: os.Getpid()}, can.Memory && can.CPU
+	device, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if h.tunnel = err == nil || !can.Network; err == nil {
+		device.Close()
+	} else {
+		t.Logf("what is allowed outside is not tried: %v", err)
+	}
 	warm(t, h)
 	return h
 }

@@ -16,7 +16,7 @@ const unreachable = "ECONNREFUSED ENETUNREACH EHOSTUNREACH ETIMEDOUT EADDRNOTAVA
 // policy allows: it takes them out of the answer.
 func allowedOnly(reached ...func(h *house) string) func(context.Context, *house, map[string]string) error {
 	return func(_ context.Context, h *house, answer map[string]string) error {
-		if h.bait.allowed == nil {
+		if h.bait.allowed == nil || !h.tunnel {
 			return nil
 		}
 		for _, addr := range reached {
