@@ -170,7 +170,7 @@ func (b *box) furnish(ctx context.Context, runtimeDir string) error {
 			continue
 		}
 		b.closers = append(b.closers, l.Close)
-		b.inside.Go(func() { _ = services[i-1].Serve(l) }) // it ends because we close the listener
+		b.inside.Go(func() { _ = services[i-1].Serve(visitors{l}) }) // it ends because we close the listener
 	}
 	return nil
 }

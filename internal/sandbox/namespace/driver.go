@@ -56,7 +56,7 @@ func open(ctx context.Context, o Options) (_ *Driver, err error) {
 		return nil, pinfold.Errorf(pinfold.Internal, "making the folder of sandboxes: %w", err)
 	}
 	o.Log = cmp.Or(o.Log, slog.Default())
-	d := &Driver{options: o, rootless: os.Geteuid() != 0, boxes: map[string]*box{}, names: egress.NewNames("", "")}
+	d := &Driver{options: o, rootless: !canGiveIDs(), boxes: map[string]*box{}, names: egress.NewNames("", "")}
 	d.can = sandbox.Capabilities{Filesystem: true, Processes: true, Network: true}
 	if d.groups, err = cgroup.Open(treeName(o.Dir)); err != nil {
 		d.weak("no limits on memory, processor and processes: %v", err)
@@ -66,7 +66,7 @@ func open(ctx context.Context, o Options) (_ *Driver, err error) {
 		d.can.Weak = append(d.can.Weak, can.Weak...)
 	}
 	if d.rootless {
-		d.weak("sandboxes run as this user (uid %d), not each as one of its own: start Pinfold as root for that", os.Getuid())
+		d.weak("sandboxes run as this user (uid %d), not each as one of its own: start Pinfold as the machine's root for that", os.Getuid())
 	}
 	if d.keeper, err = startKeeper(ctx, d.setup()); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -163,6 +163,24 @@ const (
 	firstHostID = 0x70000000
 	maxHostIDs  = 1 << 16
 )
+
+// canGiveIDs reports whether sandboxes can have uids of their own: whether this is
+// root, and root of more than a user namespace that lacks them. Source:
+// user_namespaces(7), "User and group ID mappings".
+func canGiveIDs() bool {
+	content, err := os.ReadFile("/proc/self/uid_map")
+	if os.Geteuid() != 0 || err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(content)) {
+		var inside, outside, length int
+		_, err := fmt.Sscan(line, &inside, &outside, &length)
+		if err == nil && inside <= firstHostID && inside+length >= firstHostID+maxHostIDs {
+			return true
+		}
+	}
+	return false
+}
 
 // reserve enters a sandbox into the driver's books.
 func (d *Driver) reserve(b *box) error {

@@ -90,3 +90,7 @@ func denied(a netip.Addr) bool {
 var ErrNoDevice = pinfold.Errorf(pinfold.Unavailable, "there is no usable /dev/net/tun: functions reach no network. Load the kernel module tun, and make the device readable and writable for Pinfold's user")
 
 var order = binary.BigEndian
+
+// Inside is the address that a sandbox has on its one network device. Every
+// sandbox has the same; none is reached by it.
+func Inside() netip.Addr { return inside4 }

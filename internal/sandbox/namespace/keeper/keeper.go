@@ -89,11 +89,12 @@ func (k *keeper) settle() (message.Settled, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return s, fmt.Errorf("keeping mounts to ourselves: %w", err)
 	}
-	store, err := scratch.Open(k.setup.Dir)
+	err := errors.New("file systems on disk are for root to mount: start Pinfold as root for that")
+	if !k.setup.Rootless {
+		k.scratch, err = scratch.Open(k.setup.Dir)
+	}
 	if err != nil {
 		s.Weak = append(s.Weak, "/tmp is in memory and counts as the function's: "+err.Error())
-	} else {
-		k.scratch = store
 	}
 	// Whoever changes its mount namespace must not share its root with others.
 	k.mounts, err = newThread(func() error { return unix.Unshare(unix.CLONE_FS) })
