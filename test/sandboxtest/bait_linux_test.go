@@ -110,7 +110,9 @@ func (b *bait) layMetadata(t *testing.T) {
 		t.Log("only root can serve a link-local address: without one, nobody is there to be reached")
 		return
 	}
-	if out, err := exec.Command("ip", "address", "add", address+"/32", "dev", "lo").CombinedOutput(); err == nil {
+	// It goes after a while by itself, if this test is killed.
+	add := exec.Command("ip", "address", "add", address+"/32", "dev", "lo", "valid_lft", "600", "preferred_lft", "600")
+	if out, err := add.CombinedOutput(); err == nil {
 		t.Cleanup(func() { _ = exec.Command("ip", "address", "del", address+"/32", "dev", "lo").Run() })
 	} else if l, err := net.Listen("tcp", address+":0"); err != nil {
 		t.Logf("no link-local address: %s", out)

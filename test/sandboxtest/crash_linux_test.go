@@ -37,7 +37,7 @@ func launch(t *testing.T, program, data, driver string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.kill)
+	t.Cleanup(func() { s.stop(t) })
 	err = json.NewDecoder(out).Decode(&s.facts)
 	go func() { defer close(s.drained); _, _ = io.Copy(io.Discard, out) }()
 	if err != nil {
@@ -57,9 +57,6 @@ func launch(t *testing.T, program, data, driver string) *server {
 
 // kill ends the server as a power cut would: without asking.
 func (s *server) kill() {
-	if s.process == nil {
-		return
-	}
 	_ = s.process.Process.Kill()
 	<-s.drained
 	_ = s.process.Wait()
@@ -69,6 +66,9 @@ func (s *server) kill() {
 // stop ends the server in peace.
 func (s *server) stop(t *testing.T) {
 	t.Helper()
+	if s.process == nil {
+		return
+	}
 	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

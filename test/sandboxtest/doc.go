@@ -12,6 +12,9 @@
 // The attacks do no lasting harm to a machine whose walls are missing: sizes and
 // counts are bounded, everything ends by itself, and what would change the
 // machine has arguments that the kernel refuses after its permission check.
-// PINFOLD_HOSTILE=process runs them against the driver without walls, where
-// they must fail: that is how to see that a case can. Use a machine of no worth.
+// PINFOLD_HOSTILE=process runs them against the driver without walls, where they
+// must get through: a case that passes there proves nothing. Do so as root, on a
+// machine of no worth, and leave the exhausting ones out:
+//
+//	PINFOLD_HOSTILE=process go test -run 'TestWalls/process/house/(Reading|Reaching|Escaping)' ./test/sandboxtest
 package sandboxtest

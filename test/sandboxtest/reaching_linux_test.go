@@ -59,7 +59,7 @@ var reaching = []attack{
 	{name: "policy: none", on: "goNone", run: "policy", wants: "to reach anything at all", wall: byEgress + " forwards nothing", stops: unreachable},
 	{name: "policy: open", on: "go", run: "policy", wants: "what it may: to reach an address of the host's network, but not the loopback by name", wall: byEgress, stops: unreachable + " welcome",
 		after: allowedOnly(allowed, other), bare: "it is allowed"},
-	{name: "names", on: "goNone", run: "names", wants: "to carry data out in the names that it looks up", wall: "names are answered by policy", stops: "unknown"},
+	{name: "names", on: "goNone", run: "names", wants: "to carry data out in the names that it looks up", wall: "names are answered by policy", stops: "unknown", bare: "the machine may have no resolver"},
 	{name: "unix sockets", on: "go", run: "unix", wants: "to use sockets of the host, abstract ones too", wall: byNetwork + "; " + byRoot, stops: "ECONNREFUSED ENOENT EACCES"},
 	{name: "families of sockets", on: "go", run: "families", wants: "raw and packet sockets, vsock to the hypervisor, rarely used kernel code", wall: byFilter, stops: "EPERM"},
 	{name: "interfaces", on: "go", run: "interfaces", wants: "to change its own network, or make another", wall: byNoCaps, stops: "EPERM ENOENT EACCES"},

@@ -42,7 +42,7 @@ type attack struct {
 	ends string
 	// after checks what the function cannot know.
 	after func(ctx context.Context, h *house, answer map[string]string) error
-	// bare says why the attack is stopped without walls, too.
+	// bare says why the attack may be stopped without walls, too.
 	bare string
 }
 
@@ -54,9 +54,6 @@ var areas = []struct {
 
 // TestWalls runs every attack against every driver that claims walls.
 func TestWalls(t *testing.T) {
-	if os.Getenv("PATH") == "" {
-		t.Setenv("PATH", "/usr/bin:/bin")
-	}
 	for _, driver := range platform.Sandboxes {
 		if driver == "auto" { // one of the others
 			continue
@@ -107,7 +104,14 @@ func (h *house) suffer(t *testing.T, a attack) {
 		t.Logf("once more: %v", slow)
 		slow, err = h.try(t, a)
 	}
-	if err := errors.Join(err, slow); err != nil {
+	err = errors.Join(err, slow)
+	switch {
+	case os.Getenv(hostile) == h.facts.Sandbox:
+		if err == nil && a.bare == "" {
+			t.Error("it is stopped without walls, too: the case proves nothing")
+		}
+		t.Logf("without walls: %v", err)
+	case err != nil:
 		t.Errorf("%s\n%v", a.wants, err)
 	}
 }
