@@ -53,6 +53,6 @@ var benchFunctions = map[string]map[string]string{
 }
 
 func benchLab(b *testing.B, runtime string, files map[string]string) (*Launcher, *pinfold.Version) {
-	l := newLab(b)
+	l := newLab(b, none(b))
 	return l.launcher, l.version(runtime, "app.handler", files)
 }

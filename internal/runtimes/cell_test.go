@@ -22,7 +22,7 @@ func TestCell(t *testing.T) {
 			map[string]string{"app.py": "import os, shared\ndef handler(e, c): return [e, os.environ['LATE'], shared.x, os.getcwd() == os.path.dirname(__file__)]"}, `["event", "set", "layer", true]`},
 	} {
 		t.Run(runtime, func(t *testing.T) {
-			l := newLab(t)
+			l := newLab(t, none(t))
 			id, _ := parse(runtime)
 			interpreter, err := l.launcher.find.find(id)
 			if err != nil {

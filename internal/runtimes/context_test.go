@@ -42,11 +42,13 @@ type told struct {
 	Env                                                             map[string]string
 }
 
-func TestContextAndEnvironment(t *testing.T) {
+func TestContextAndEnvironment(t *testing.T) { inTurn(t, testContextAndEnvironment) }
+
+func testContextAndEnvironment(t *testing.T, w walls) {
 	t.Setenv("SECRET_OF_THE_PLATFORM", "x")
 	for runtime, function := range both {
 		t.Run(runtime, func(t *testing.T) {
-			l := newLab(t)
+			l := newLab(t, w)
 			v := l.version(runtime, function.handler, function.files, func(c *pinfold.Config) {
 				c.Environment = map[string]string{"STAGE": "dev", "EMPTY": "", "AWS_REGION": "mine", "AWS_ACCESS_KEY_ID": "mine", "LANG": "C.UTF-8"}
 				c.MemoryMB = 256
@@ -74,8 +76,12 @@ func TestContextAndEnvironment(t *testing.T) {
 			if got.Remaining <= 0 || got.Remaining > 30000 {
 				t.Errorf("remaining: %d ms of 30 s", got.Remaining)
 			}
-			task, _ := filepath.EvalSymlinks(v.Code.SHA256)
-			if got.Cwd != task || !strings.HasSuffix(got.Tmp, in.ID()+"/tmp") {
+			root, tmp := v.Code.SHA256, filepath.Join(w.dir, in.ID(), "tmp")
+			cwd, _ := filepath.EvalSymlinks(root)
+			if w.Capabilities().Filesystem {
+				root, tmp, cwd = "/var/task", "/tmp", "/var/task"
+			}
+			if got.Cwd != cwd || got.Tmp != tmp {
 				t.Errorf("works in %s, with temporary files in %s", got.Cwd, got.Tmp)
 			}
 			for name, want := range map[string]string{
@@ -83,7 +89,7 @@ func TestContextAndEnvironment(t *testing.T) {
 				"AWS_LAMBDA_FUNCTION_NAME": "under-test", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
 				"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_EXECUTION_ENV": "AWS_Lambda_" + runtime, "_HANDLER": function.handler,
 				"AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "_X_AMZN_TRACE_ID": "Root=1-2-3", "TZ": ":UTC", "LANG": "C.UTF-8",
-				"LAMBDA_TASK_ROOT": v.Code.SHA256, "AWS_LAMBDA_LOG_FORMAT": "Text",
+				"LAMBDA_TASK_ROOT": root, "AWS_LAMBDA_LOG_FORMAT": "Text",
 			} {
 				if value, ok := got.Env[name]; !ok || value != want {
 					t.Errorf("%s is %q, want %q", name, value, want)
@@ -105,14 +111,16 @@ func TestContextAndEnvironment(t *testing.T) {
 	}
 }
 
-func TestLayers(t *testing.T) {
+func TestLayers(t *testing.T) { behind(t, testLayers) }
+
+func testLayers(t *testing.T, w walls) {
 	layer := map[string]string{
 		"nodejs/node_modules/shared/index.js":        `module.exports = "from the layer"`,
 		"nodejs/node20/node_modules/exact/index.js":  `module.exports = "for 20"`,
 		"python/shared.py":                           "x = 'from the layer'",
 		"python/lib/python3.11/site-packages/own.py": "x = 'site-packages'",
 	}
-	l := newLab(t)
+	l := newLab(t, w)
 	l.layers = l.files(layer)
 	with := func(c *pinfold.Config) { c.Layers = []pinfold.LayerRef{{ARN: "arn:aws:lambda:x:1:layer:l:1"}} }
 	res := l.once(l.version("nodejs20.x", "index.handler", map[string]string{
@@ -129,8 +137,10 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-func TestLaunchErrors(t *testing.T) {
-	l := newLab(t)
+func TestLaunchErrors(t *testing.T) { inTurn(t, testLaunchErrors) }
+
+func testLaunchErrors(t *testing.T, w walls) {
+	l := newLab(t, w)
 	for name, test := range map[string]struct {
 		change func(*pinfold.Version)
 		code   pinfold.Code
@@ -147,7 +157,7 @@ func TestLaunchErrors(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", t.TempDir())
-	fresh := newLab(t)
+	fresh := newLab(t, w)
 	_, err := fresh.launcher.Launch(t.Context(), fresh.version("nodejs20.x", "index.handler", nil))
 	if pinfold.CodeOf(err) != pinfold.Unavailable || !strings.Contains(err.Error(), "install Node.js") {
 		t.Errorf("without an interpreter: %v", err)

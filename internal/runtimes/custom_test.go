@@ -65,6 +65,7 @@ func goFunction(ctx context.Context, event struct{ Do string }) (any, error) {
 func goVersion(l *lab, runtime, handler, name string, change ...func(*pinfold.Config)) *pinfold.Version {
 	l.Helper()
 	v := l.version(runtime, handler, nil, change...)
+	v.Config.MemoryMB = 512 // the race detector is in it, too
 	exe, err := os.Executable()
 	if err != nil {
 		l.Fatal(err)
@@ -81,8 +82,10 @@ func goVersion(l *lab, runtime, handler, name string, change ...func(*pinfold.Co
 	return v
 }
 
-func TestGo(t *testing.T) {
-	l := newLab(t)
+func TestGo(t *testing.T) { behind(t, testGo) }
+
+func testGo(t *testing.T, w walls) {
+	l := newLab(t, w)
 	v := goVersion(l, "provided.al2023", "ignored", "bootstrap")
 	in := l.launch(v)
 	res, err := in.Invoke(t.Context(), &pinfold.Invocation{
@@ -95,7 +98,7 @@ func TestGo(t *testing.T) {
 	if string(res.Payload) != want {
 		t.Errorf("answer: %s\nwant:   %s", res.Payload, want)
 	}
-	matchLines(t, res.LogTail, `INIT_START Runtime Version: provided\.al2023`, `START .*`, `END .*`, coldReport)
+	matchLines(t, res.LogTail, `INIT_START Runtime Version: provided\.al2023`, `START .*`, `END .*`, strings.Replace(coldReport, "128", "512", 1))
 
 	res = l.call(in, `{"Do":"fail"}`)
 	if string(res.Payload) != `{"errorMessage":"as told","errorType":"errorString"}` || res.FunctionError != "Unhandled" || !in.Reusable() {
@@ -115,7 +118,9 @@ func TestGo(t *testing.T) {
 	}
 }
 
-func TestGoEnds(t *testing.T) {
+func TestGoEnds(t *testing.T) { behind(t, testGoEnds) }
+
+func testGoEnds(t *testing.T, w walls) {
 	for do, want := range map[string]struct{ kind, message, log string }{
 		"panic": {"string", "as told", `"errorMessage":"as told"`},
 		"exit":  {"Runtime.ExitError", "RequestId: " + testID + " Error: Runtime exited with error: exit status 9", "Runtime.ExitError"},
@@ -123,7 +128,7 @@ func TestGoEnds(t *testing.T) {
 	} {
 		t.Run(do, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t, w)
 			in := l.launch(goVersion(l, "go1.x", "bin/main", "main", func(c *pinfold.Config) { c.Timeout, c.Handler = 1, "main" }))
 			res := l.call(in, `{"Do":"`+do+`"}`)
 			if e := l.errorOf(res); e.ErrorType != want.kind || e.ErrorMessage != want.message {
@@ -158,11 +163,13 @@ while true; do
 done
 `
 
-func TestShell(t *testing.T) {
+func TestShell(t *testing.T) { behind(t, testShell) }
+
+func testShell(t *testing.T, w walls) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("no curl")
 	}
-	l := newLab(t)
+	l := newLab(t, w)
 	in := l.launch(l.version("provided.al2", "function.handle", map[string]string{
 		"bootstrap+":  shellBootstrap,
 		"function.sh": `handle() { echo "log line" >&2; case "$1" in *fail*) return 1;; esac; echo "got $1"; }`,
@@ -178,8 +185,10 @@ func TestShell(t *testing.T) {
 	}
 }
 
-func TestBootstrapInALayer(t *testing.T) {
-	l := newLab(t)
+func TestBootstrapInALayer(t *testing.T) { behind(t, testBootstrapInALayer) }
+
+func testBootstrapInALayer(t *testing.T, w walls) {
+	l := newLab(t, w)
 	l.layers = l.files(map[string]string{"bootstrap+": shellBootstrap})
 	res := l.once(l.version("provided", "function.handle", map[string]string{"function.sh": `handle() { echo '"layered"'; }`},
 		func(c *pinfold.Config) { c.Layers = []pinfold.LayerRef{{}} }), `{}`)
@@ -188,7 +197,9 @@ func TestBootstrapInALayer(t *testing.T) {
 	}
 }
 
-func TestCustomRuntimeFailsToStart(t *testing.T) {
+func TestCustomRuntimeFailsToStart(t *testing.T) { behind(t, testCustomRuntimeFailsToStart) }
+
+func testCustomRuntimeFailsToStart(t *testing.T, w walls) {
 	for name, test := range map[string]struct {
 		files         map[string]string
 		kind, message string
@@ -202,7 +213,7 @@ func TestCustomRuntimeFailsToStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t, w)
 			in := l.launch(l.version("provided.al2023", "x", test.files))
 			e := l.errorOf(l.call(in, `{}`))
 			if e.ErrorType != test.kind || !strings.Contains(e.ErrorMessage, test.message) {

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/sandbox"
+	"pinfold.dev/pinfold/internal/sandbox/namespace"
 	"pinfold.dev/pinfold/internal/sandbox/process"
 )
 
@@ -19,22 +22,70 @@ import (
 // writes down as files.
 type lab struct {
 	testing.TB
-	launcher  *Launcher
-	logs      *logbook
-	packages  map[string]string // folder by package hash
-	layers    string
-	sandboxes string
+	launcher *Launcher
+	logs     *logbook
+	packages map[string]string // folder by package hash
+	layers   string
 }
 
-func newLab(t testing.TB) *lab {
+// walls is a driver and the folder that it keeps its sandboxes in.
+type walls struct {
+	sandbox.Driver
+	dir string
+}
+
+// behind runs a test behind every kind of walls: what a function sees of the
+// runtime is the same.
+func behind(t *testing.T, test func(*testing.T, walls)) {
+	inTurn(t, func(t *testing.T, w walls) {
+		t.Parallel()
+		test(t, w)
+	})
+}
+
+// inTurn is behind for a test that changes this process's environment.
+func inTurn(t *testing.T, test func(*testing.T, walls)) {
+	t.Run("process", func(t *testing.T) { test(t, none(t)) })
+	t.Run("namespace", func(t *testing.T) { test(t, namespaces(t)) })
+}
+
+// none returns the driver without walls.
+func none(t testing.TB) walls {
 	t.Helper()
-	l := &lab{TB: t, logs: &logbook{}, packages: map[string]string{}, sandboxes: t.TempDir()}
-	driver, err := process.New(l.sandboxes)
+	dir := t.TempDir()
+	driver, err := process.New(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return walls{driver, dir}
+}
+
+// namespaces returns the driver with the walls that Linux has, or skips the test
+// where they cannot be built.
+func namespaces(t testing.TB) walls {
+	t.Helper()
+	dir := t.TempDir()
+	driver, err := namespace.New(t.Context(), namespace.Options{Dir: dir})
+	if err != nil && (os.Geteuid() != 0 || goruntime.GOOS != "linux") {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := driver.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return walls{driver, dir}
+}
+
+func newLab(t testing.TB, w walls) *lab {
+	t.Helper()
+	l := &lab{TB: t, logs: &logbook{}, packages: map[string]string{}}
+	var err error
 	l.launcher, err = NewLauncher(Options{
-		Driver: driver, Code: l, Logs: l.logs, RunDir: t.TempDir(), Endpoint: "http://127.0.0.1:4566",
+		Driver: w, Code: l, Logs: l.logs, RunDir: t.TempDir(), Endpoint: "http://127.0.0.1:4566",
 		Env: func(*pinfold.Version) map[string]string { return map[string]string{"AWS_ACCESS_KEY_ID": "ASIATEST"} },
 	})
 	if err != nil {

@@ -14,14 +14,16 @@ import (
 	"pinfold.dev/pinfold"
 )
 
-func TestTimeout(t *testing.T) {
+func TestTimeout(t *testing.T) { behind(t, testTimeout) }
+
+func testTimeout(t *testing.T, w walls) {
 	for runtime, files := range map[string]map[string]string{
 		"nodejs20.x": {"app.js": `exports.handler = async () => { console.log("begun"); for (;;); }`},
 		"python3.11": {"app.py": "import time\ndef handler(e, c):\n    print('begun')\n    time.sleep(60)"},
 	} {
 		t.Run(runtime, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t, w)
 			in := l.launch(l.version(runtime, "app.handler", files, func(c *pinfold.Config) { c.Timeout = 1 }))
 			res := l.call(in, "{}")
 			want := `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: ` + testID + ` Error: Task timed out after 1.00 seconds"}`
@@ -47,8 +49,10 @@ func TestTimeout(t *testing.T) {
 }
 
 // TestEventLoopNeverEmpty is the classic: a callback with an open connection.
-func TestEventLoopNeverEmpty(t *testing.T) {
-	l := newLab(t)
+func TestEventLoopNeverEmpty(t *testing.T) { behind(t, testEventLoopNeverEmpty) }
+
+func testEventLoopNeverEmpty(t *testing.T, w walls) {
+	l := newLab(t, w)
 	res := l.once(l.version("nodejs20.x", "index.handler", map[string]string{
 		"index.js": `exports.handler = (e, c, cb) => { setInterval(() => {}, 1000); cb(null, "answer") }`,
 	}, func(c *pinfold.Config) { c.Timeout = 1 }), "{}")
@@ -57,8 +61,10 @@ func TestEventLoopNeverEmpty(t *testing.T) {
 	}
 }
 
-func TestSlowInit(t *testing.T) {
-	l := newLab(t)
+func TestSlowInit(t *testing.T) { behind(t, testSlowInit) }
+
+func testSlowInit(t *testing.T, w walls) {
+	l := newLab(t, w)
 	l.launcher.initLimit = 50 * time.Millisecond
 	slow := func(ms int) map[string]string {
 		return map[string]string{"index.mjs": fmt.Sprintf(`await new Promise((r) => setTimeout(r, %d)); export const handler = async () => "loaded"`, ms)}
@@ -84,8 +90,10 @@ func TestSlowInit(t *testing.T) {
 }
 
 // TestCallerGoesAway: a function runs to its end whether its caller waits or not.
-func TestCallerGoesAway(t *testing.T) {
-	l := newLab(t)
+func TestCallerGoesAway(t *testing.T) { behind(t, testCallerGoesAway) }
+
+func testCallerGoesAway(t *testing.T, w walls) {
+	l := newLab(t, w)
 	in := l.launch(l.version("python3.11", "app.handler", map[string]string{
 		"app.py": "import time\ndef handler(e, c):\n    print('begun')\n    time.sleep(.3)\n    return 'done'",
 	}))
@@ -117,8 +125,10 @@ func TestCallerGoesAway(t *testing.T) {
 }
 
 // TestOneAtATime has many callers share an instance.
-func TestOneAtATime(t *testing.T) {
-	l := newLab(t)
+func TestOneAtATime(t *testing.T) { behind(t, testOneAtATime) }
+
+func testOneAtATime(t *testing.T, w walls) {
+	l := newLab(t, w)
 	in := l.launch(l.version("nodejs20.x", "index.handler", map[string]string{
 		"index.js": `let busy = false; exports.handler = async (e) => { if (busy) throw new Error("two at a time"); busy = true; await new Promise(setImmediate); busy = false; return e }`,
 	}))
@@ -135,8 +145,10 @@ func TestOneAtATime(t *testing.T) {
 	wg.Wait()
 }
 
-func TestCloseUnderAnInvocation(t *testing.T) {
-	l := newLab(t)
+func TestCloseUnderAnInvocation(t *testing.T) { behind(t, testCloseUnderAnInvocation) }
+
+func testCloseUnderAnInvocation(t *testing.T, w walls) {
+	l := newLab(t, w)
 	in := l.launch(l.version("python3.11", "app.handler", map[string]string{
 		"app.py": "import time, subprocess\ndef handler(e, c):\n    subprocess.Popen(['sleep', '60'])\n    print('begun')\n    time.sleep(60)",
 	}))
@@ -167,8 +179,10 @@ func TestCloseUnderAnInvocation(t *testing.T) {
 }
 
 // TestDiesWhileIdle: a crash between invocations is noticed.
-func TestDiesWhileIdle(t *testing.T) {
-	l := newLab(t)
+func TestDiesWhileIdle(t *testing.T) { behind(t, testDiesWhileIdle) }
+
+func testDiesWhileIdle(t *testing.T, w walls) {
+	l := newLab(t, w)
 	in := l.launch(l.version("nodejs20.x", "index.handler", map[string]string{
 		"index.js": `exports.handler = async () => { setTimeout(() => { throw new Error("afterwards") }, 20); return 1 }`,
 	}))
@@ -184,19 +198,21 @@ func TestDiesWhileIdle(t *testing.T) {
 	}
 }
 
-func TestNothingIsLeft(t *testing.T) {
-	l := newLab(t)
+func TestNothingIsLeft(t *testing.T) { behind(t, testNothingIsLeft) }
+
+func testNothingIsLeft(t *testing.T, w walls) {
+	l := newLab(t, w)
 	in := l.launch(l.version("nodejs20.x", "index.handler", map[string]string{
 		"index.js": `require("fs").writeFileSync(require("os").tmpdir() + "/x", "x"); exports.handler = async () => 1`,
 	}))
 	l.call(in, "{}")
-	if found, _ := filepath.Glob(l.sandboxes + "/*/tmp/x"); len(found) != 1 {
+	if found, _ := filepath.Glob(w.dir + "/*/tmp/x"); len(found) != 1 && !w.Capabilities().Filesystem {
 		t.Errorf("what the function wrote: %v", found)
 	}
 	if err := in.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if found, _ := filepath.Glob(l.sandboxes + "/*"); len(found) != 0 {
+	if found, _ := filepath.Glob(w.dir + "/*"); len(found) != 0 {
 		t.Errorf("left: %v", found)
 	}
 }

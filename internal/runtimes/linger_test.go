@@ -10,11 +10,13 @@ import (
 
 // A runtime that works on after its answer keeps no invocation waiting that
 // another instance could serve, and is used again once it asks for more.
-func TestRuntimeThatLingers(t *testing.T) {
+func TestRuntimeThatLingers(t *testing.T) { behind(t, testRuntimeThatLingers) }
+
+func testRuntimeThatLingers(t *testing.T, w walls) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("no curl")
 	}
-	l := newLab(t)
+	l := newLab(t, w)
 	in := l.launch(l.version("provided.al2023", "x", map[string]string{"bootstrap+": `#!/bin/sh
 api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation"
 while true; do

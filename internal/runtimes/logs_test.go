@@ -30,8 +30,10 @@ const (
 	coldReport = anyReport + `Init Duration: \d+\.\d\d ms\t`
 )
 
-func TestTextLogs(t *testing.T) {
-	l := newLab(t)
+func TestTextLogs(t *testing.T) { behind(t, testTextLogs) }
+
+func testTextLogs(t *testing.T, w walls) {
+	l := newLab(t, w)
 	in := l.launch(l.version("nodejs20.x", "index.handler", map[string]string{"index.js": `
 console.log("loading");
 exports.handler = async () => {
@@ -73,12 +75,14 @@ exports.handler = async () => {
 
 // TestLogIsCompleteWithTheAnswer runs many invocations whose output comes just
 // before their answers: each line belongs to its own invocation.
-func TestLogIsCompleteWithTheAnswer(t *testing.T) {
+func TestLogIsCompleteWithTheAnswer(t *testing.T) { behind(t, testLogIsCompleteWithTheAnswer) }
+
+func testLogIsCompleteWithTheAnswer(t *testing.T, w walls) {
 	for runtime, files := range map[string]map[string]string{
 		"nodejs20.x": {"app.js": `exports.handler = async (e) => { console.log("line of", e); }`},
 		"python3.11": {"app.py": "def handler(e, c): print('line of', e)"},
 	} {
-		l := newLab(t)
+		l := newLab(t, w)
 		in := l.launch(l.version(runtime, "app.handler", files))
 		for _, id := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
 			res, err := in.Invoke(t.Context(), &pinfold.Invocation{ID: id, Payload: []byte(`"` + id + `"`), WantLogTail: id > "m"})
@@ -100,8 +104,10 @@ func TestLogIsCompleteWithTheAnswer(t *testing.T) {
 	}
 }
 
-func TestTailIsTheLast4KB(t *testing.T) {
-	l := newLab(t)
+func TestTailIsTheLast4KB(t *testing.T) { behind(t, testTailIsTheLast4KB) }
+
+func testTailIsTheLast4KB(t *testing.T, w walls) {
+	l := newLab(t, w)
 	res := l.once(l.version("nodejs20.x", "index.handler", map[string]string{
 		"index.js": `exports.handler = async () => { for (let i = 0; i < 5000; i++) console.log("line", i) }`,
 	}), "{}")
@@ -113,8 +119,10 @@ func TestTailIsTheLast4KB(t *testing.T) {
 	}
 }
 
-func TestLongLinesAreSplit(t *testing.T) {
-	l := newLab(t)
+func TestLongLinesAreSplit(t *testing.T) { behind(t, testLongLinesAreSplit) }
+
+func testLongLinesAreSplit(t *testing.T, w walls) {
+	l := newLab(t, w)
 	l.once(l.version("python3.11", "app.handler", map[string]string{"app.py": "def handler(e, c): print('x' * 600000)"}), "{}")
 	var sizes []int
 	for _, line := range l.logs.all() {
@@ -128,8 +136,10 @@ func TestLongLinesAreSplit(t *testing.T) {
 }
 
 // TestEndlessOutput: a child that never stops writing holds up nobody.
-func TestEndlessOutput(t *testing.T) {
-	l := newLab(t)
+func TestEndlessOutput(t *testing.T) { behind(t, testEndlessOutput) }
+
+func testEndlessOutput(t *testing.T, w walls) {
+	l := newLab(t, w)
 	in := l.launch(l.version("python3.11", "app.handler", map[string]string{
 		"app.py": "import subprocess\ndef handler(e, c):\n    subprocess.Popen(['yes', 'x' * 1000])\n    return 1",
 	}))
@@ -143,8 +153,10 @@ func TestEndlessOutput(t *testing.T) {
 	}
 }
 
-func TestPythonTextLogs(t *testing.T) {
-	l := newLab(t)
+func TestPythonTextLogs(t *testing.T) { behind(t, testPythonTextLogs) }
+
+func testPythonTextLogs(t *testing.T, w walls) {
+	l := newLab(t, w)
 	res := l.once(l.version("python3.11", "app.handler", map[string]string{"app.py": `
 import logging, sys
 print("loading")
@@ -166,7 +178,9 @@ def handler(e, c):
 		`printed`, `no end`, `END .*`, coldReport)
 }
 
-func TestJSONLogs(t *testing.T) {
+func TestJSONLogs(t *testing.T) { behind(t, testJSONLogs) }
+
+func testJSONLogs(t *testing.T, w walls) {
 	inJSON := func(c *pinfold.Config) { c.LogFormat, c.ApplicationLevel = "JSON", "WARN" }
 	for runtime, function := range map[string]struct {
 		files map[string]string
@@ -178,7 +192,7 @@ func TestJSONLogs(t *testing.T) {
 			`{"a":1,"level":"WARNING","message":"w"}{"errorMessage":"division by zero","errorType":"ZeroDivisionError","level":"ERROR","message":"e"}`},
 	} {
 		t.Run(runtime, func(t *testing.T) {
-			l := newLab(t)
+			l := newLab(t, w)
 			l.once(l.version(runtime, "app.handler", function.files, inJSON), "{}")
 			got, kinds := "", ""
 			for _, line := range l.logs.all() {
@@ -213,8 +227,10 @@ func TestJSONLogs(t *testing.T) {
 	}
 }
 
-func TestJSONReport(t *testing.T) {
-	l := newLab(t)
+func TestJSONReport(t *testing.T) { behind(t, testJSONReport) }
+
+func testJSONReport(t *testing.T, w walls) {
+	l := newLab(t, w)
 	l.once(l.version("nodejs20.x", "index.handler", map[string]string{"index.js": `exports.handler = async () => process.exit(1)`},
 		func(c *pinfold.Config) { c.LogFormat, c.SystemLevel = "JSON", "WARN" }), "{}")
 	all := l.logs.all()

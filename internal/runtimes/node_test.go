@@ -4,7 +4,9 @@ import (
 	"testing"
 )
 
-func TestNodeAnswers(t *testing.T) {
+func TestNodeAnswers(t *testing.T) { behind(t, testNodeAnswers) }
+
+func testNodeAnswers(t *testing.T, w walls) {
 	tests := map[string]struct {
 		files   map[string]string
 		handler string
@@ -39,7 +41,7 @@ func TestNodeAnswers(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t, w)
 			in := l.launch(l.version("nodejs20.x", test.handler, test.files))
 			for range 2 { // cold and warm
 				res := l.call(in, test.event)
@@ -57,7 +59,9 @@ func TestNodeAnswers(t *testing.T) {
 // From nodejs24.x on a handler that is not async answers with what it returns.
 // Source: aws/aws-lambda-nodejs-runtime-interface-client, version 4, and
 // "Define Lambda function handler in Node.js" on callbacks before and after 24.
-func TestNodePlainReturns(t *testing.T) {
+func TestNodePlainReturns(t *testing.T) { behind(t, testNodePlainReturns) }
+
+func testNodePlainReturns(t *testing.T, w walls) {
 	for name, test := range map[string]struct{ runtime, code, want string }{
 		"before":   {"nodejs22.x", `exports.handler = () => "ignored"`, `null`},
 		"since":    {"nodejs24.x", `exports.handler = () => ({ plain: true })`, `{"plain":true}`},
@@ -66,7 +70,7 @@ func TestNodePlainReturns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t, w)
 			res := l.once(l.version(test.runtime, "index.handler", map[string]string{"index.js": test.code}), `{}`)
 			if string(res.Payload) != test.want || res.FunctionError != "" {
 				t.Errorf("answer: %s %s, want %s", res.FunctionError, res.Payload, test.want)

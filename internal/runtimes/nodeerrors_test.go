@@ -11,7 +11,9 @@ import (
 // TestNodeErrors holds the error names and texts of Lambda's own runtime.
 // Source: aws/aws-lambda-nodejs-runtime-interface-client, src/UserFunction.js,
 // src/Errors.js, src/Runtime.js and src/CallbackContext.js.
-func TestNodeErrors(t *testing.T) {
+func TestNodeErrors(t *testing.T) { behind(t, testNodeErrors) }
+
+func testNodeErrors(t *testing.T, w walls) {
 	tests := map[string]struct {
 		js       string
 		handler  string
@@ -55,7 +57,7 @@ func TestNodeErrors(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t, w)
 			in := l.launch(l.version("nodejs20.x", test.handler, map[string]string{"index.js": test.js}))
 			res := l.call(in, `{}`)
 			e := l.errorOf(res)
@@ -79,8 +81,10 @@ func TestNodeErrors(t *testing.T) {
 }
 
 // TestNodeOptions: a function can keep its own language runtime from starting.
-func TestNodeOptions(t *testing.T) {
-	l := newLab(t)
+func TestNodeOptions(t *testing.T) { behind(t, testNodeOptions) }
+
+func testNodeOptions(t *testing.T, w walls) {
+	l := newLab(t, w)
 	res := l.once(l.version("nodejs20.x", "index.handler", map[string]string{"index.js": ""}, func(c *pinfold.Config) {
 		c.Environment = map[string]string{"NODE_OPTIONS": "--no-such-option"}
 	}), "{}")
@@ -89,8 +93,10 @@ func TestNodeOptions(t *testing.T) {
 	}
 }
 
-func TestNodeStackTrace(t *testing.T) {
-	l := newLab(t)
+func TestNodeStackTrace(t *testing.T) { behind(t, testNodeStackTrace) }
+
+func testNodeStackTrace(t *testing.T, w walls) {
+	l := newLab(t, w)
 	e := l.errorOf(l.once(l.version("nodejs20.x", "index.handler", map[string]string{
 		"index.js": `exports.handler = async () => { throw new Error("two\nlines") }`,
 	}), `{}`))

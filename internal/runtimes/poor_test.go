@@ -69,7 +69,7 @@ func TestPoorMachine(t *testing.T) {
 		{"another machine's program", program, poor{start: syscall.ENOEXEC}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newLab(t)
+			l := newLab(t, none(t))
 			tc.poor.Driver = l.launcher.options.Driver
 			l.launcher.options.Driver = &tc.poor
 			v := l.version("provided.al2023", "x", tc.files)

@@ -9,7 +9,9 @@ import (
 	"pinfold.dev/pinfold"
 )
 
-func TestPythonAnswers(t *testing.T) {
+func TestPythonAnswers(t *testing.T) { behind(t, testPythonAnswers) }
+
+func testPythonAnswers(t *testing.T, w walls) {
 	tests := map[string]struct {
 		files   map[string]string
 		handler string
@@ -31,7 +33,7 @@ func TestPythonAnswers(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t, w)
 			in := l.launch(l.version("python3.11", test.handler, test.files))
 			for range 2 { // cold and warm
 				res := l.call(in, test.event)
@@ -49,7 +51,9 @@ func TestPythonAnswers(t *testing.T) {
 
 // TestPythonErrors holds the error names and texts of Lambda's own runtime.
 // Source: aws/aws-lambda-python-runtime-interface-client, awslambdaric/bootstrap.py.
-func TestPythonErrors(t *testing.T) {
+func TestPythonErrors(t *testing.T) { behind(t, testPythonErrors) }
+
+func testPythonErrors(t *testing.T, w walls) {
 	tests := map[string]struct {
 		py       string
 		handler  string
@@ -82,7 +86,7 @@ func TestPythonErrors(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t, w)
 			in := l.launch(l.version("python3.11", test.handler, map[string]string{"app.py": test.py}))
 			event := `{}`
 			if name == "unmarshal" {
@@ -109,8 +113,10 @@ func TestPythonErrors(t *testing.T) {
 	}
 }
 
-func TestPythonStackTrace(t *testing.T) {
-	l := newLab(t)
+func TestPythonStackTrace(t *testing.T) { behind(t, testPythonStackTrace) }
+
+func testPythonStackTrace(t *testing.T, w walls) {
+	l := newLab(t, w)
 	res := l.once(l.version("python3.11", "app.handler", map[string]string{
 		"app.py": "def handler(e, c):\n    inner()\n\ndef inner():\n    raise ValueError('deep')\n",
 	}), `{}`)

@@ -4,6 +4,7 @@ package namespace
 
 import (
 	"os"
+	"syscall"
 
 	"pinfold.dev/pinfold/internal/sandbox/namespace/initproc"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/keeper"
@@ -13,15 +14,16 @@ import (
 // The keeper and the inits are this very program, so that there is one file to
 // install and it always fits itself. Any program that has this package in it,
 // tests as well, must become one of them before it does anything of its own,
-// and only an init function comes before main.
+// and only an init function comes before main. They end without ceremony: there
+// is nothing to save, and a race detector would have callers wait for a second.
 func init() {
 	if len(os.Args) == 0 {
 		return
 	}
 	switch os.Args[0] {
 	case message.KeeperName:
-		os.Exit(keeper.Main())
+		syscall.Exit(keeper.Main())
 	case message.InitName:
-		os.Exit(initproc.Main())
+		syscall.Exit(initproc.Main())
 	}
 }

@@ -61,7 +61,7 @@ func Main() int {
 	}
 	go func() {
 		_, _ = conn.Receive(&order) // nothing more is to come but the end
-		os.Exit(1)
+		syscall.Exit(1)
 	}()
 	exited := reap(pid)
 	_ = conn.Send(message.News{Exited: &exited})
