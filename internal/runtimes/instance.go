@@ -158,6 +158,14 @@ func (in *Instance) failInit(f *failure) {
 	in.log.initFailed(time.Now(), in.initTook, "error", f.kind)
 }
 
+// throttle holds the instance to its share of the processor, or lets it off.
+func (in *Instance) throttle(ctx context.Context, on bool) error {
+	if box, ok := in.box.(sandbox.Throttler); ok {
+		return box.Throttle(ctx, on)
+	}
+	return nil
+}
+
 // exitFailure says that the process has ended, and how.
 func exitFailure(e sandbox.Exit) *failure {
 	f := &failure{kind: "Runtime.ExitError", message: exitMessage(e)}

@@ -193,6 +193,7 @@ func timedOut(r *run) outcome {
 // answer has just come.
 func (in *Instance) exited(r *run, timeout <-chan time.Time, answers <-chan answer) outcome {
 	duration := time.Since(r.began)
+	_ = in.throttle(context.Background(), false) // if that fails it ends more slowly
 	select {
 	case <-in.box.Done():
 	case <-time.After(idleLimit): // it has only closed its link

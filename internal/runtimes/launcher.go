@@ -113,8 +113,8 @@ func (l *Launcher) launch(ctx context.Context, in *Instance) error {
 	} else {
 		err = l.launchOurs(ctx, in, paths, env, interpreter)
 	}
-	if box, ok := in.box.(sandbox.Settler); ok && err == nil {
-		err = box.Settle(ctx)
+	if err == nil {
+		err = in.throttle(ctx, true)
 	}
 	return err
 }

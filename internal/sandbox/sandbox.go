@@ -125,12 +125,15 @@ type Freezer interface {
 	Thaw(ctx context.Context) error
 }
 
-// Settler is implemented by sandboxes that are held to their share of the
-// processor from Settle on only. Loading a function is not work for a caller,
-// and on Lambda, too, it has the processor to itself (the init phase is not
-// throttled: an observation, not a promise of AWS's documents).
-type Settler interface {
-	Settle(ctx context.Context) error
+// Throttler is implemented by sandboxes that can be held to their share of the
+// processor, and let off it again. They begin without.
+//
+// Loading a function is not work for a caller, and on Lambda, too, it has the
+// processor to itself (the init phase is not throttled: an observation, not a
+// promise of AWS's documents). And one that ends should not have to wait for its
+// turn to do so: to free much memory may cost a small function many seconds.
+type Throttler interface {
+	Throttle(ctx context.Context, on bool) error
 }
 
 // Exit is how a process ended.

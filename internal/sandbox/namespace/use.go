@@ -58,12 +58,14 @@ func (b *box) assign(ctx context.Context, a sandbox.Assignment) error {
 	return err
 }
 
-// Settle holds the sandbox to its share of the processor from now on.
-func (b *box) Settle(context.Context) error {
+// Throttle holds the sandbox to its share of the processor, or lets it off.
+func (b *box) Throttle(_ context.Context, on bool) error {
 	if b.group == nil {
 		return nil
 	}
-	if err := b.group.Throttle(b.limits); err != nil {
+	l := b.limits
+	l.Unthrottled = !on
+	if err := b.group.Throttle(l); err != nil {
 		return pinfold.Errorf(pinfold.Internal, "holding a sandbox to its share of the processor: %w", err)
 	}
 	return nil
@@ -144,7 +146,7 @@ func (b *box) kill() error {
 		killErr = nil
 	}
 	if b.group != nil {
-		killErr = errors.Join(killErr, b.group.Kill())
+		killErr = errors.Join(killErr, b.group.Kill(), b.Throttle(context.Background(), false))
 	}
 	return errors.Join(err, killErr)
 }

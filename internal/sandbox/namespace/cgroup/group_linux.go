@@ -87,9 +87,8 @@ func (g *Group) Limit(l Limits) error {
 	return g.apply(l, g.tree.settings(l))
 }
 
-// Throttle sets the bound of the processor alone, as l.MemoryMB has it.
+// Throttle sets the bound of the processor alone.
 func (g *Group) Throttle(l Limits) error {
-	l.Unthrottled = false
 	return g.apply(l, g.tree.processor(l))
 }
 
