@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
@@ -46,6 +47,13 @@ func Main() int {
 	// No thread of ours with namespaces of its own must be the process's first:
 	// that one shows in /proc/self, and does not end with its goroutine.
 	runtime.LockOSThread()
+	// What the platform itself was started with, by a supervisor or a shell, must
+	// not get into sandboxes: an open folder would be a way out.
+	err := unix.CloseRange(ControlFD+1, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, message.KeeperName+": closing inherited files:", err)
+		return 1
+	}
 	conn, err := message.Open(os.NewFile(ControlFD, "control"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, message.KeeperName+":", err)
