@@ -36,6 +36,7 @@ type Store struct {
 	mu      sync.Mutex // of what is not written yet
 	waiting []pinfold.LogLine
 	bytes   int
+	shares  map[pinfold.FunctionRef]share // of what waits
 	lost    map[pinfold.FunctionRef]int
 	flushes []chan struct{}
 	closing bool
@@ -48,6 +49,10 @@ type Store struct {
 
 // maxWaiting bounds the text that may wait to be written, in bytes.
 const maxWaiting = 32 << 20
+
+// share is what waits of one function. It may be as much as there is room left:
+// one that floods gets half of all, and others find room as if there were none.
+type share struct{ lines, bytes int }
 
 // Open returns the store in a folder. Close it.
 func Open(c Config) (*Store, error) {
@@ -69,6 +74,7 @@ func Open(c Config) (*Store, error) {
 		config:    c,
 		wake:      make(chan struct{}, 1),
 		done:      make(chan struct{}),
+		shares:    map[pinfold.FunctionRef]share{},
 		lost:      map[pinfold.FunctionRef]int{},
 		journals:  map[pinfold.FunctionRef]*journal{},
 		followers: map[*follower]struct{}{},
@@ -94,14 +100,17 @@ func (s *Store) Write(line pinfold.LogLine) {
 	if len(line.Text) > MaxText {
 		line.Text = strings.ToValidUTF8(line.Text[:MaxText], "") + fmt.Sprintf(" [cut: the line has %d bytes]", len(line.Text))
 	}
+	ref := line.Function.With("")
 	s.mu.Lock()
+	mine := s.shares[ref]
 	switch {
 	case s.closing:
-	case len(s.waiting) >= s.config.BufferLines || s.bytes > maxWaiting:
-		s.lost[line.Function.With("")]++
+	case mine.lines >= s.config.BufferLines-len(s.waiting) || mine.bytes > maxWaiting-s.bytes:
+		s.lost[ref]++
 	default:
 		s.waiting = append(s.waiting, line)
 		s.bytes += len(line.Text)
+		s.shares[ref] = share{mine.lines + 1, mine.bytes + len(line.Text)}
 	}
 	s.mu.Unlock()
 	s.nudge()
@@ -152,6 +161,7 @@ func (s *Store) write() {
 		batch, s.waiting = s.waiting, batch[:0]
 		flushes, closing := s.flushes, s.closing
 		s.bytes, s.flushes = 0, nil
+		clear(s.shares)
 		var lost map[pinfold.FunctionRef]int
 		if len(s.lost) > 0 {
 			lost, s.lost = s.lost, map[pinfold.FunctionRef]int{}
