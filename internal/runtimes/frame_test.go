@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"os"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"pinfold.dev/pinfold"
 )
@@ -144,4 +146,25 @@ func TestLinkWithSeveralUnderWay(t *testing.T) {
 	if err := link.close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestLinkToDeafInstance fills the socket with small invocations that nobody
+// reads. Delivering one more must end at its deadline.
+func TestLinkToDeafInstance(t *testing.T) {
+	link, theirs, err := newLink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	defer link.close()
+	for range 1 << 10 { // 64 MB: more than a socket holds
+		d := &delivery{requestID: "small", deadline: time.Now().Add(200 * time.Millisecond), payload: make([]byte, 60<<10)}
+		if _, err := link.deliver(d); err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("delivering to an instance that does not read: %v", err)
+			}
+			return
+		}
+	}
+	t.Error("the socket takes everything")
 }

@@ -66,6 +66,7 @@ func socketpair() ([2]int, error) {
 	}
 	syscall.CloseOnExec(fds[0])
 	syscall.CloseOnExec(fds[1])
+	refuseFiles(fds[0])
 	return fds, nil
 }
 
@@ -80,14 +81,27 @@ func (l *link) finish() {
 	}
 }
 
-// close ends the reading goroutine and waits for it.
+// stuck is how long the reading of a socket may take to end once it is closed.
+const stuck = 5 * time.Second
+
+// close ends the reading goroutine and waits for it, unless the kernel holds
+// that up: see refuseFiles.
 func (l *link) close() error {
-	err := l.conn.Close()
-	<-l.gone
-	if errors.Is(err, net.ErrClosed) {
-		return nil
+	closed := make(chan error, 1)
+	go func() {
+		err := l.conn.Close()
+		<-l.gone
+		closed <- err
+	}()
+	select {
+	case err := <-closed:
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		return err
+	case <-time.After(stuck):
+		return errors.New("the instance has sent a file whose closing holds up a thread of ours: from Linux 6.16 on it cannot")
 	}
-	return err
 }
 
 // read hands frames to whom they are for, until the stream ends or makes no sense.
@@ -181,18 +195,11 @@ func (l *link) deliver(d *delivery) (<-chan answer, error) {
 }
 
 // write sends the parts in one system call, if the socket takes them. A process
-// that does not read cannot hold up the platform for longer than until deadline.
+// that does not read cannot hold up the platform for longer than until deadline:
+// neither with one large frame nor with many small ones that it answers unread.
 func (l *link) write(deadline time.Time, parts ...[]byte) error {
-	const fits = 64 << 10 // into any socket's buffer: needs no deadline
-	size := 0
-	for _, part := range parts {
-		size += len(part)
-	}
-	if size > fits {
-		if err := l.conn.SetWriteDeadline(deadline); err != nil {
-			return err
-		}
-		defer func() { _ = l.conn.SetWriteDeadline(time.Time{}) }()
+	if err := l.conn.SetWriteDeadline(deadline); err != nil {
+		return err
 	}
 	buffers := net.Buffers(parts)
 	_, err := buffers.WriteTo(l.conn)
