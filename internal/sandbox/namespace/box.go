@@ -164,13 +164,13 @@ func (b *box) furnish(ctx context.Context, runtimeDir string) error {
 			message.CloseAll(files[i+1:])
 			return err
 		}
+		v := newVisitors(l)
+		b.closers = append(b.closers, v.Close)
 		if i == 0 {
-			b.runtime = l
-			b.closers = append(b.closers, l.Close)
+			b.runtime = v
 			continue
 		}
-		b.closers = append(b.closers, l.Close)
-		b.inside.Go(func() { _ = services[i-1].Serve(visitors{l}) }) // it ends because we close the listener
+		b.inside.Go(func() { _ = services[i-1].Serve(v) }) // it ends because we close the listener
 	}
 	return nil
 }
