@@ -33,9 +33,9 @@ type keeper struct {
 	conn    *message.Conn
 	setup   message.Setup
 	scratch *scratch.Store // nil: temporary folders are in memory
-	// One thread visits mount namespaces, the other network namespaces: that one
-	// must find the host's /dev/net/tun.
-	mounts, networks *thread
+	// One visits mount namespaces, the other network namespaces: that one must
+	// find the host's /dev/net/tun.
+	mounts, networks *traveller
 
 	mu        sync.Mutex
 	templates map[string]*template
@@ -79,12 +79,21 @@ func (k *keeper) run() error {
 	if k.scratch != nil {
 		defer k.scratch.Close()
 	}
+	// A supervisor may tell all processes of the platform to end: when we do is for
+	// the platform to say, which lets functions finish.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
 	go k.reap(children) // it, and what is under way when the platform goes, ends with the process
 	for {
 		var r message.Request
 		files, err := k.conn.Receive(&r)
+		if errors.Is(err, message.ErrFiles) {
+			err = k.conn.Send(message.Reply{ID: r.ID, Failure: message.Fail(err)})
+			if err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return err // the platform has ended; inits notice by themselves
 		}
@@ -104,13 +113,16 @@ func (k *keeper) settle() (message.Settled, error) {
 	if err != nil {
 		s.Weak = append(s.Weak, "/tmp is in memory and counts as the function's: "+err.Error())
 	}
-	// Whoever changes its mount namespace must not share its root with others.
-	k.mounts, err = newThread(func() error { return unix.Unshare(unix.CLONE_FS) })
+	// Whoever changes its mount namespace must not share its root with others. And
+	// an ordinary user may not come back into the host's network.
+	k.mounts, err = newTraveller("mnt", unix.CLONE_NEWNS, unix.CLONE_FS)
+	if err == nil {
+		k.networks, err = newTraveller("net", unix.CLONE_NEWNET, unix.CLONE_NEWNET)
+	}
 	if err != nil {
 		return s, fmt.Errorf("preparing a thread to visit sandboxes: %w", err)
 	}
-	k.networks, err = newThread(func() error { return nil })
-	return s, err
+	return s, nil
 }
 
 func (k *keeper) serve(r message.Request, files []*os.File) {
@@ -132,22 +144,28 @@ func (k *keeper) serve(r message.Request, files []*os.File) {
 		err = errors.New("a request that asks for nothing")
 	}
 	reply.Failure = message.Fail(err)
-	_ = k.conn.Send(reply, out...) // if it fails the platform is gone, and so are we
+	if err := k.conn.Send(reply, out...); err != nil { // the files are the reason, or the platform is gone, and so are we
+		_ = k.conn.Send(message.Reply{ID: r.ID, Failure: message.Fail(err)})
+	}
 	message.CloseAll(append(files, out...))
 }
 
-// reap collects inits that have ended.
+// reap collects inits that have ended. Other children are for those who started
+// them.
 func (k *keeper) reap(children <-chan os.Signal) {
 	for range children {
-		for {
-			k.mu.Lock()
-			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-			delete(k.alive, pid)
-			k.mu.Unlock()
-			if pid <= 0 && !errors.Is(err, unix.EINTR) {
-				break
-			}
+		k.mu.Lock()
+		for pid := range k.alive {
+			k.collect(pid)
 		}
+		k.mu.Unlock()
+	}
+}
+
+// collect collects an init if it has ended. The caller holds k.mu.
+func (k *keeper) collect(pid int) {
+	if ended, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); ended == pid {
+		delete(k.alive, pid)
 	}
 }
 
@@ -175,12 +193,7 @@ func (k *keeper) inNetwork(pid int, fn func() error) error {
 		return err
 	}
 	defer unix.Close(ns)
-	return k.networks.run(func() error {
-		if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("entering the sandbox's network: %w", err)
-		}
-		return fn()
-	})
+	return k.networks.visit(ns, fn)
 }
 
 // over runs mount, which mounts something over a folder of a sandbox, in the
@@ -191,10 +204,5 @@ func (k *keeper) over(pid int, at string, mount func() error) error {
 		return err
 	}
 	defer unix.Close(ns)
-	return k.mounts.run(func() error {
-		if err := unix.Setns(ns, unix.CLONE_NEWNS); err != nil {
-			return fmt.Errorf("entering the sandbox's file system: %w", err)
-		}
-		return root.Cover(at, mount)
-	})
+	return k.mounts.visit(ns, func() error { return root.Cover(at, mount) })
 }

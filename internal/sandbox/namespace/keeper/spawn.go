@@ -38,9 +38,15 @@ func (k *keeper) template(readOnly []string) (*template, error) {
 	key := strings.Join(slices.Sorted(slices.Values(readOnly)), "\x00")
 	k.mu.Lock()
 	t := k.templates[key]
-	if t != nil && t.root != nil && !t.root.Current() {
-		k.forget(key)
-		t = nil
+	if t != nil && t.root != nil {
+		root := t.root
+		k.mu.Unlock() // the host's files may be on a disk that does not answer
+		current := root.Current()
+		k.mu.Lock()
+		if t = k.templates[key]; t != nil && t.root == root && !current {
+			k.forget(key)
+			t = nil
+		}
 	}
 	if t == nil {
 		for other := range k.templates {
@@ -125,14 +131,15 @@ func (k *keeper) spawn(s *message.Spawn, control *os.File) (int, *os.File, error
 	}
 	var pid int
 	err = t.thread.run(func() (err error) {
-		k.mu.Lock() // so that reap does not meet a child that is not known yet
-		defer k.mu.Unlock()
 		pid, err = syscall.ForkExec(rootfs.Init, []string{message.InitName, s.Box}, attr)
-		if err == nil {
-			k.alive[pid] = t.root
-		}
 		return err
 	})
+	if err == nil {
+		k.mu.Lock()
+		k.alive[pid] = t.root
+		k.collect(pid) // if it has ended already, reap has not known it
+		k.mu.Unlock()
+	}
 	switch {
 	case errors.Is(err, unix.ENOSPC): // clone(2): a limit on namespaces
 		return 0, nil, fmt.Errorf("starting the sandbox's init: %w: the kernel gives no more namespaces: see sysctl user.max_user_namespaces, and the other user.max_*_namespaces", err)

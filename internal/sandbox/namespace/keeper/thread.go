@@ -2,7 +2,12 @@
 
 package keeper
 
-import "runtime"
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
 
 // thread is one operating system thread whose namespaces differ from those of
 // the others. It runs functions, one at a time.
@@ -39,3 +44,35 @@ func (t *thread) run(fn func() error) error {
 
 // end lets the thread go. No run may follow.
 func (t *thread) end() { close(t.jobs) }
+
+// traveller is a thread that visits namespaces of one kind.
+type traveller struct {
+	*thread
+	name       string // in /proc/PID/ns
+	kind, home int
+}
+
+// newTraveller starts a traveller whose home, of a kind that has this name, is
+// what is left after unsharing.
+func newTraveller(name string, kind, unshare int) (_ *traveller, err error) {
+	t := &traveller{name: name, kind: kind}
+	t.thread, err = newThread(func() (err error) {
+		if err = unix.Unshare(unshare); err == nil {
+			t.home, err = unix.Open("/proc/thread-self/ns/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		}
+		return err
+	})
+	return t, err
+}
+
+// visit runs fn in a namespace. It comes home afterwards: a namespace that it
+// stayed in would outlive its sandbox, with all that is mounted there.
+func (t *traveller) visit(ns int, fn func() error) error {
+	return t.run(func() error {
+		if err := unix.Setns(ns, t.kind); err != nil {
+			return fmt.Errorf("entering the sandbox's %s namespace: %w", t.name, err)
+		}
+		defer func() { _ = unix.Setns(t.home, t.kind) }() // if that fails, the next visit ends this one
+		return fn()
+	})
+}

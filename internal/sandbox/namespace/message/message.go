@@ -109,8 +109,15 @@ func rights(files []*os.File) ([]byte, error) {
 	return unix.UnixRights(fds...), nil
 }
 
+// ErrFiles is of a message whose files could not all be received.
+var ErrFiles error = &Failure{
+	Text:  "no more files can be opened: raise the limit on open files (ulimit -n, or LimitNOFILE of the unit that Pinfold runs in)",
+	Errno: syscall.EMFILE,
+}
+
 // Receive waits for a message. Files that came with it are the caller's. io.EOF
-// means that the other process has ended, or has closed its end.
+// means that the other process has ended, or has closed its end. With [ErrFiles]
+// there is a message, but none of its files.
 func (c *Conn) Receive(m any) ([]*os.File, error) {
 	if c.buffer == nil {
 		c.buffer = make([]byte, c.size)
@@ -123,12 +130,15 @@ func (c *Conn) Receive(m any) ([]*os.File, error) {
 	files, err := received(rights[:rn])
 	switch {
 	case err != nil:
-	case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
+	case flags&unix.MSG_TRUNC != 0:
 		err = errors.New("a message was cut off")
 	case n == 0:
 		err = io.EOF
 	default:
 		err = json.Unmarshal(c.buffer[:n], m)
+		if err == nil && flags&unix.MSG_CTRUNC != 0 {
+			err = ErrFiles
+		}
 	}
 	if err != nil {
 		CloseAll(files)
