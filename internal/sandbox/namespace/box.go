@@ -34,7 +34,6 @@ type box struct {
 	id      string
 	hostID  int
 	group   *cgroup.Group // nil: no limits here
-	limits  cgroup.Limits // since Assign
 	init    *message.Conn
 	pid     int
 	process *os.File // pidfd of the init
@@ -49,6 +48,7 @@ type box struct {
 
 	mu       sync.Mutex
 	assigned bool
+	limits   cgroup.Limits // since then
 	started  bool
 	closing  bool
 	exit     sandbox.Exit
@@ -64,9 +64,20 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 		return nil, err
 	}
 	if err := b.build(ctx, spec); err != nil {
-		return nil, errors.Join(pinfold.Errorf(pinfold.Internal, "making a sandbox: %w", err), b.Close())
+		return nil, errors.Join(pinfold.Errorf(blame(err), "making a sandbox: %w", err), b.Close())
 	}
 	return b, nil
+}
+
+// blame tells an error of ours from a machine that has too little of something,
+// which may be otherwise the next time.
+func blame(err error) pinfold.Code {
+	for _, lack := range []error{errKeeperGone, errKeeperStuck, errInitGone, unix.ESRCH, unix.EMFILE, unix.ENFILE, unix.EAGAIN, unix.ENOMEM, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, lack) {
+			return pinfold.Unavailable
+		}
+	}
+	return pinfold.Internal
 }
 
 func (b *box) build(ctx context.Context, spec sandbox.Spec) (err error) {
@@ -116,9 +127,15 @@ func (b *box) begin(ctx context.Context) error {
 	return b.order(ctx, message.Order{Begin: &message.Begin{Hostname: "pinfold"}})
 }
 
+// errInitGone is of an init that somebody has killed, or the lack of memory.
+var errInitGone = errors.New("the sandbox's init has ended")
+
 // order tells the init something and waits until it has been done.
 func (b *box) order(ctx context.Context, o message.Order, files ...*os.File) error {
 	if err := b.init.Send(o, files...); err != nil {
+		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, net.ErrClosed) {
+			err = errInitGone
+		}
 		return fmt.Errorf("speaking to the sandbox's init: %w", err)
 	}
 	select {
@@ -129,7 +146,7 @@ func (b *box) order(ctx context.Context, o message.Order, files ...*os.File) err
 		case failure := <-b.answers: // its last words
 			return failure.Err()
 		default:
-			return errors.New("the sandbox's init has ended")
+			return errInitGone
 		}
 	case <-ctx.Done():
 		return ctx.Err()

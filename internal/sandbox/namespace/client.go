@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,6 +25,7 @@ type keeperProcess struct {
 	conn *message.Conn
 	weak []string
 	done chan struct{} // closed when no more replies come
+	exit chan error    // how it ended, once it has
 
 	mu      sync.Mutex
 	last    uint64
@@ -41,7 +44,7 @@ func startKeeper(ctx context.Context, setup message.Setup) (*keeperProcess, erro
 		return nil, pinfold.Errorf(pinfold.Internal, "starting the keeper of sandboxes: %w", err)
 	}
 	defer theirs.Close()
-	k := &keeperProcess{conn: conn, done: make(chan struct{}), waiting: map[uint64]chan answer{}}
+	k := &keeperProcess{conn: conn, done: make(chan struct{}), exit: make(chan error, 1), waiting: map[uint64]chan answer{}}
 	k.cmd = &exec.Cmd{
 		Path: "/proc/self/exe", Args: []string{message.KeeperName}, Env: []string{"PATH=" + os.Getenv("PATH")},
 		Stderr: os.Stderr, ExtraFiles: []*os.File{theirs},
@@ -59,6 +62,7 @@ func startKeeper(ctx context.Context, setup message.Setup) (*keeperProcess, erro
 		_ = conn.Close()
 		return nil, cannotStart(setup.Rootless, err)
 	}
+	go func() { k.exit <- k.cmd.Wait() }() // close waits
 	if err := k.settle(ctx, setup); err != nil {
 		close(k.done)
 		return nil, errors.Join(err, k.close())
@@ -98,6 +102,13 @@ func (k *keeperProcess) settle(ctx context.Context, setup message.Setup) error {
 // errKeeperGone is the error of whoever speaks to a keeper that has ended.
 var errKeeperGone = errors.New("the keeper of sandboxes has ended")
 
+// errKeeperStuck is the error of whoever has waited too long for one.
+var errKeeperStuck = errors.New("the keeper of sandboxes does not answer")
+
+// usualPatience is how long the keeper may take for an answer. All that it does
+// takes milliseconds, unless a file system hangs that it looks at.
+const usualPatience = time.Minute
+
 // ask asks the keeper. One that has ended, which only the machine's lack of
 // memory or somebody's kill makes it do, is replaced for the next one who asks.
 // Sandboxes live on without it, but can be assigned no more.
@@ -116,12 +127,16 @@ func (d *Driver) ask(ctx context.Context, r message.Request, files ...*os.File) 
 	default:
 	}
 	d.keeping.Unlock()
-	return k.ask(r, files...)
+	a, err := k.ask(r, d.patience, files...)
+	if errors.Is(err, errKeeperStuck) {
+		d.options.Log.Error("ending the keeper of sandboxes, for it does not answer", "patience", d.patience)
+	}
+	return a, err
 }
 
 // ask sends a request and waits for its answer. Files in it are the caller's.
 // It does not end with a context: what the keeper has begun must be known.
-func (k *keeperProcess) ask(r message.Request, files ...*os.File) (answer, error) {
+func (k *keeperProcess) ask(r message.Request, patience time.Duration, files ...*os.File) (answer, error) {
 	k.mu.Lock()
 	if k.waiting == nil {
 		k.mu.Unlock()
@@ -136,9 +151,21 @@ func (k *keeperProcess) ask(r message.Request, files ...*os.File) (answer, error
 		k.mu.Lock()
 		delete(k.waiting, r.ID)
 		k.mu.Unlock()
+		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, net.ErrClosed) {
+			err = errKeeperGone
+		}
 		return answer{}, fmt.Errorf("asking the keeper of sandboxes: %w", err)
 	}
-	a, ok := <-reply
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	var a answer
+	ok := false
+	select {
+	case a, ok = <-reply:
+	case <-late.C:
+		_ = k.conn.Close() // who else waits is told that it has gone
+		return answer{}, errKeeperStuck
+	}
 	if !ok {
 		return answer{}, errKeeperGone
 	}
@@ -155,6 +182,9 @@ func (k *keeperProcess) receive() {
 		var a answer
 		var err error
 		a.files, err = k.conn.Receive(&a.reply)
+		if errors.Is(err, message.ErrFiles) {
+			a.reply.Failure, err = message.Fail(err), nil
+		}
 		k.mu.Lock()
 		if err != nil {
 			for _, reply := range k.waiting {
@@ -175,12 +205,23 @@ func (k *keeperProcess) receive() {
 	}
 }
 
-// close ends the keeper and waits for it.
+// close ends the keeper and waits for it, but not for one that even SIGKILL does
+// not end: it waits for a disk that does not answer, and may do so for ever.
 func (k *keeperProcess) close() error {
 	err := k.conn.Close()
-	<-k.done
-	if waitErr := k.cmd.Wait(); waitErr != nil {
-		err = errors.Join(err, fmt.Errorf("the keeper of sandboxes: %w", waitErr))
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
 	}
-	return err
+	<-k.done
+	end := time.AfterFunc(time.Second, func() { _ = k.cmd.Process.Kill() })
+	defer end.Stop()
+	select {
+	case exit := <-k.exit:
+		if exit != nil {
+			err = errors.Join(err, fmt.Errorf("the keeper of sandboxes: %w", exit))
+		}
+		return err
+	case <-time.After(5 * time.Second):
+		return errors.Join(err, errors.New("the keeper of sandboxes does not end"))
+	}
 }

@@ -5,6 +5,7 @@ package namespace
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/sandbox"
@@ -27,7 +29,8 @@ import (
 type Driver struct {
 	options  Options
 	rootless bool
-	keeping  sync.Mutex // guards keeper
+	patience time.Duration // with the keeper
+	keeping  sync.Mutex    // guards keeper
 	keeper   *keeperProcess
 	groups   *cgroup.Tree  // nil: there are none for us
 	names    *egress.Names // what the host knows of names, for all sandboxes
@@ -56,7 +59,7 @@ func open(ctx context.Context, o Options) (_ *Driver, err error) {
 		return nil, pinfold.Errorf(pinfold.Internal, "making the folder of sandboxes: %w", err)
 	}
 	o.Log = cmp.Or(o.Log, slog.Default())
-	d := &Driver{options: o, rootless: !canGiveIDs(), boxes: map[string]*box{}, names: egress.NewNames("", "")}
+	d := &Driver{options: o, rootless: !canGiveIDs(), patience: usualPatience, boxes: map[string]*box{}, names: egress.NewNames("", "")}
 	d.can = sandbox.Capabilities{Filesystem: true, Processes: true, Network: true}
 	if d.groups, err = cgroup.Open(treeName(o.Dir)); err != nil {
 		d.weak("no limits on memory, processor and processes: %v", err)
@@ -86,7 +89,8 @@ func (d *Driver) setup() message.Setup {
 
 // prove makes a sandbox and lets it go again.
 func (d *Driver) prove(ctx context.Context) error {
-	s, err := d.Create(ctx, sandbox.Spec{ID: "proof"})
+	// A name of its own, for one that was killed here may have left its group.
+	s, err := d.Create(ctx, sandbox.Spec{ID: "proof-" + rand.Text()})
 	if err != nil {
 		return pinfold.Errorf(pinfold.Unavailable, "this machine does not let Pinfold build walls: %w", err)
 	}

@@ -27,9 +27,11 @@ func (b *box) Assign(ctx context.Context, a sandbox.Assignment) (sandbox.Paths, 
 		return sandbox.Paths{}, pinfold.Errorf(pinfold.Internal, "sandbox %s cannot be assigned: it has been already, or is closed", b.id)
 	}
 	b.assigned = true
+	b.limits = cgroup.Limits{MemoryMB: a.Limits.MemoryMB, Pids: processes, Unthrottled: true}
+	limits := b.limits
 	b.mu.Unlock()
-	if err := b.assign(ctx, a); err != nil {
-		return sandbox.Paths{}, pinfold.Errorf(pinfold.Internal, "giving a sandbox its function: %w", err)
+	if err := b.assign(ctx, a, limits); err != nil {
+		return sandbox.Paths{}, pinfold.Errorf(blame(err), "giving a sandbox its function: %w", err)
 	}
 	paths := sandbox.Paths{Task: "/var/task", Tmp: "/tmp"}
 	if a.Layers != "" {
@@ -38,10 +40,9 @@ func (b *box) Assign(ctx context.Context, a sandbox.Assignment) (sandbox.Paths, 
 	return paths, nil
 }
 
-func (b *box) assign(ctx context.Context, a sandbox.Assignment) error {
+func (b *box) assign(ctx context.Context, a sandbox.Assignment, limits cgroup.Limits) error {
 	if b.group != nil {
-		b.limits = cgroup.Limits{MemoryMB: a.Limits.MemoryMB, Pids: processes, Unthrottled: true}
-		if err := b.group.Limit(b.limits); err != nil {
+		if err := b.group.Limit(limits); err != nil {
 			return err
 		}
 	}
@@ -63,7 +64,9 @@ func (b *box) Throttle(_ context.Context, on bool) error {
 	if b.group == nil {
 		return nil
 	}
+	b.mu.Lock()
 	l := b.limits
+	b.mu.Unlock()
 	l.Unthrottled = !on
 	if err := b.group.Throttle(l); err != nil {
 		return pinfold.Errorf(pinfold.Internal, "holding a sandbox to its share of the processor: %w", err)
@@ -93,7 +96,7 @@ func (b *box) Start(ctx context.Context, cmd sandbox.Command) error {
 	}
 	start := message.Start{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: dir}
 	if err := b.order(ctx, message.Order{Start: &start}, append([]*os.File{output}, cmd.Files...)...); err != nil {
-		return pinfold.Errorf(pinfold.Internal, "starting the instance: %w", err)
+		return pinfold.Errorf(blame(err), "starting the instance: %w", err)
 	}
 	return nil
 }
