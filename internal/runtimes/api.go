@@ -27,6 +27,7 @@ type api struct {
 	inited chan initResult
 	queue  chan *delivery
 	asked  chan struct{} // holds a value while the runtime waits, or did since the last answer
+	bodies chan struct{} // holds a value for each body that is being read
 
 	mu      sync.Mutex
 	pending map[string]chan<- answer
@@ -35,12 +36,17 @@ type api struct {
 // maxUnderWay is how many invocations may wait for the runtime to ask for them.
 const maxUnderWay = 1024
 
+// maxBodies is how many bodies are read at a time. A runtime sends one after the
+// other, and a hostile one could fill the platform's memory with hundreds.
+const maxBodies = 4
+
 func newAPI(listener net.Listener) *api {
 	a := &api{
 		served:  make(chan struct{}),
 		inited:  make(chan initResult, 1),
 		queue:   make(chan *delivery, maxUnderWay),
 		asked:   make(chan struct{}, 1),
+		bodies:  make(chan struct{}, maxBodies),
 		pending: map[string]chan<- answer{},
 	}
 	mux := http.NewServeMux()
@@ -156,7 +162,7 @@ func (a *api) serveResponse(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "InvalidFunctionResponseMode", "Invalid function response mode")
 		return
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, pinfold.MaxPayload+1))
+	body, err := a.body(r, pinfold.MaxPayload+1)
 	switch {
 	case err != nil:
 		f := failure{kind: "Runtime.TruncatedResponse", message: "the answer broke off: " + err.Error()}
@@ -173,6 +179,13 @@ func (a *api) serveResponse(w http.ResponseWriter, r *http.Request) {
 		}
 		accept(w)
 	}
+}
+
+// body reads at most limit bytes.
+func (a *api) body(r *http.Request, limit int64) ([]byte, error) {
+	a.bodies <- struct{}{} // whoever holds the place loses it with its connection
+	defer func() { <-a.bodies }()
+	return io.ReadAll(io.LimitReader(r.Body, limit))
 }
 
 // collected makes an answer of a body that has come as a whole. If it was
@@ -194,7 +207,7 @@ func collected(r *http.Request, body []byte) answer {
 
 func (a *api) serveError(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	f, ok := readError(w, r)
+	f, ok := a.readError(w, r)
 	if !ok {
 		return
 	}
@@ -206,7 +219,7 @@ func (a *api) serveError(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) serveInitError(w http.ResponseWriter, r *http.Request) {
-	f, ok := readError(w, r)
+	f, ok := a.readError(w, r)
 	if !ok {
 		return
 	}
@@ -219,8 +232,8 @@ func (a *api) serveInitError(w http.ResponseWriter, r *http.Request) {
 }
 
 // readError reads an error that the runtime reports.
-func readError(w http.ResponseWriter, r *http.Request) (*failure, bool) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, pinfold.MaxPayload))
+func (a *api) readError(w http.ResponseWriter, r *http.Request) (*failure, bool) {
+	body, err := a.body(r, pinfold.MaxPayload)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "TruncatedHTTPRequest", "HTTP request detected as truncated")
 		return nil, false

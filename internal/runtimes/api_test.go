@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -200,4 +202,41 @@ func TestExtensionsAreNotServed(t *testing.T) {
 	if status, _, _ := c.do("GET", "/2018-06-01/nothing", ""); status != 404 {
 		t.Errorf("an unknown path: %d", status)
 	}
+}
+
+// TestBodiesAtATime has many requests send a body at once: only so many are in
+// memory, and all come through in the end.
+func TestBodiesAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &api{bodies: make(chan struct{}, maxBodies)}
+		var under, done atomic.Int32
+		for range 10 * maxBodies {
+			go func() {
+				r := httptest.NewRequest("POST", "/", slowBody(func() {
+					under.Add(1)
+					time.Sleep(time.Second)
+					under.Add(-1)
+				}))
+				if _, err := a.body(r, 10); err == nil {
+					done.Add(1)
+				}
+			}()
+		}
+		synctest.Wait()
+		if n := under.Load(); n != maxBodies {
+			t.Errorf("%d bodies are read at a time, not %d", n, maxBodies)
+		}
+		time.Sleep(time.Minute)
+		if n := done.Load(); n != 10*maxBodies {
+			t.Errorf("%d of %d bodies came through", n, 10*maxBodies)
+		}
+	})
+}
+
+// slowBody is a body that is empty, which it takes some time to say.
+type slowBody func()
+
+func (b slowBody) Read([]byte) (int, error) {
+	b()
+	return 0, io.EOF
 }
