@@ -20,14 +20,15 @@ func (p *Packages) Dir(ctx context.Context, pkg pinfold.Package) (string, error)
 		return "", missing(pkg)
 	}
 	dir := filepath.Join(p.dir, pkg.SHA256)
-	if p.ready(pkg.SHA256) {
+	there := func() bool { // somebody may have removed it
+		_, err := os.Lstat(dir)
+		return err == nil
+	}
+	if p.ready(pkg.SHA256) && there() {
 		return dir, nil
 	}
 	err := p.alone(ctx, pkg.SHA256, func() error {
-		if p.ready(pkg.SHA256) {
-			return nil
-		}
-		if _, err := os.Lstat(dir); err == nil { // an earlier process of this boot unpacked it
+		if there() { // another caller unpacked it, or an earlier process of this boot
 			p.built(pkg.SHA256, -1)
 			return nil
 		}
