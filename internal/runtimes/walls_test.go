@@ -220,25 +220,25 @@ def handler(mb, c):
 	}
 }
 
-// settling counts when sandboxes are held to their share of the processor.
-type settling struct {
+// sharing counts when sandboxes are held to their share of the processor.
+type sharing struct {
 	sandbox.Driver
-	settled atomic.Int32
+	held atomic.Int32
 }
 
-type settlingBox struct {
+type sharingBox struct {
 	sandbox.Sandbox
-	driver *settling
+	driver *sharing
 }
 
-func (d *settling) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, error) {
+func (d *sharing) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, error) {
 	box, err := d.Driver.Create(ctx, spec)
-	return &settlingBox{box, d}, err
+	return &sharingBox{box, d}, err
 }
 
-func (b *settlingBox) Throttle(ctx context.Context, on bool) error {
+func (b *sharingBox) Throttle(ctx context.Context, on bool) error {
 	if on {
-		b.driver.settled.Add(1)
+		b.driver.held.Add(1)
 	}
 	return b.Sandbox.(sandbox.Throttler).Throttle(ctx, on)
 }
@@ -246,7 +246,7 @@ func (b *settlingBox) Throttle(ctx context.Context, on bool) error {
 // A function has the whole processor while it loads, and its share from then on.
 func TestLoadingIsNotThrottled(t *testing.T) {
 	w := namespaces(t)
-	d := &settling{Driver: w.Driver}
+	d := &sharing{Driver: w.Driver}
 	w.Driver = d
 	l := newLab(t, w)
 	v := l.version("nodejs20.x", "index.handler", map[string]string{"index.mjs": `
@@ -271,7 +271,7 @@ export const handler = async () => 1;
 			t.Fatal("the function does not load")
 		}
 	}
-	if n := d.settled.Load(); n != 0 {
+	if n := d.held.Load(); n != 0 {
 		t.Error("a function that loads is held to its share already")
 	}
 	if err := os.WriteFile(filepath.Join(v.Code.SHA256, "go"), nil, 0o644); err != nil {
@@ -282,7 +282,7 @@ export const handler = async () => 1;
 		return
 	}
 	defer in.Close()
-	if n := d.settled.Load(); n != 1 {
+	if n := d.held.Load(); n != 1 {
 		t.Errorf("a function that has loaded was held to its share %d times, want once", n)
 	}
 	if res := l.call(in, "{}"); string(res.Payload) != "1" {
