@@ -155,6 +155,9 @@ func (t *Tree) settings(l Limits) (s []setting) {
 		set(n, memsw, "-1", syscall.ENOENT)
 		set(n, "memory.limit_in_bytes", bound(memory, "-1"), 0)
 		set(n, memsw, bound(memory, "-1"), syscall.ENOENT)
+		// What sockets hold back does not count as memory in version 1, and fills
+		// what the kernel has for all TCP of the machine (net.ipv4.tcp_mem).
+		set(n, "memory.kmem.tcp.limit_in_bytes", bound(memory, "-1"), syscall.ENOENT)
 	}
 	s = append(s, t.processor(l)...)
 	if t.pids != nil {
