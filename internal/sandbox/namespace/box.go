@@ -215,6 +215,9 @@ func (b *box) watch() {
 		exit = sandbox.Exit{Code: exited.Code, Signal: exited.Signal}
 	}
 	usage := b.measure()
+	if b.group == nil && exited != nil {
+		usage = sandbox.Usage{PeakMemoryMB: exited.PeakMemoryMB, CPU: exited.CPU}
+	}
 	b.mu.Lock()
 	if b.group != nil && exit.Signal == syscall.SIGKILL.String() {
 		exit.OutOfMemory = b.group.OOMKills() > 0
@@ -260,7 +263,7 @@ func (b *box) Usage() sandbox.Usage {
 
 func (b *box) measure() sandbox.Usage {
 	if b.group == nil {
-		return sandbox.Usage{}
+		return measureCommand(b.pid)
 	}
 	u, err := b.group.Usage()
 	if err != nil {

@@ -3,13 +3,19 @@
 package namespace
 
 import (
+	"os"
 	"testing"
 
 	"pinfold.dev/pinfold/internal/sandbox"
 	"pinfold.dev/pinfold/internal/sandbox/sandboxtest"
 )
 
-func TestMain(m *testing.M) { sandboxtest.Main(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(doomedVar); dir != "" {
+		doomed(dir)
+	}
+	sandboxtest.Main(m)
+}
 
 func newDriver(t testing.TB) sandbox.Driver {
 	driver, err := New(t.Context(), Options{Dir: t.TempDir()})

@@ -2,6 +2,8 @@
 
 package message
 
+import "time"
+
 // What every sandbox looks like from inside, where both sides must agree.
 const (
 	// UID and GID are those of sbx_user1051 on Lambda.
@@ -98,4 +100,7 @@ type News struct {
 type Exited struct {
 	Code   int    // exit status, or -1
 	Signal string // or ""
+	// What it has used, with those of its children that it waited for.
+	PeakMemoryMB int
+	CPU          time.Duration
 }
