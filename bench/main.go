@@ -31,6 +31,7 @@ type options struct {
 	length  time.Duration
 	cold    int
 	starts  int
+	boxes   int
 }
 
 func main() {
@@ -40,6 +41,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of warm load, in which the two take turns")
 	flag.DurationVar(&o.length, "length", 2*time.Second, "length of one load")
 	flag.IntVar(&o.cold, "cold", 20, "cold starts per runtime")
+	flag.IntVar(&o.boxes, "boxes", 200, "sandboxes to make without a runtime")
 	flag.IntVar(&o.starts, "starts", 10, "starts of the platform itself")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -64,7 +66,7 @@ func run(ctx context.Context, o options) error {
 
 	say("starting the platform %d times", o.starts)
 	for range o.starts {
-		s, err := startPinfold(ctx, o.pinfold, filepath.Join(dir, "empty"), "")
+		s, err := startPinfold(ctx, o.pinfold, "auto", filepath.Join(dir, "empty"), "")
 		if err != nil {
 			return err
 		}
@@ -74,11 +76,19 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 
-	p, err := startPinfold(ctx, o.pinfold, filepath.Join(dir, "data"), application)
+	if r.Walls, err = measureWalls(ctx, filepath.Join(dir, "walls"), o.boxes); err != nil {
+		return err
+	}
+	p, err := startPinfold(ctx, o.pinfold, "namespace", filepath.Join(dir, "data"), application)
 	if err != nil {
 		return err
 	}
 	defer p.stop()
+	plain, err := startPinfold(ctx, o.pinfold, "process", filepath.Join(dir, "plain"), application)
+	if err != nil {
+		return err
+	}
+	defer plain.stop()
 	raw, err := startRaw(ctx)
 	if err != nil {
 		return err
@@ -94,20 +104,24 @@ func run(ctx context.Context, o options) error {
 				return err
 			}
 			c.times = append(c.times, took)
+			if took, err = get(ctx, http.DefaultClient, fmt.Sprintf("%s/cold-%s-%d", plain.url, rt, i)); err != nil {
+				return err
+			}
+			c.plain = append(c.plain, took)
 		}
 		r.Cold = append(r.Cold, c)
 	}
 	for _, clients := range []int{1, 8, 32} {
 		w := warm{Clients: clients, Runtime: "node"}
 		say("warm, %d clients", clients)
-		if err := w.measure(ctx, o, p.url+"/node?name=Ada", raw.url+"/node?name=Ada"); err != nil {
+		if err := w.measure(ctx, o, p.url+"/node?name=Ada", plain.url+"/node?name=Ada", raw.url+"/node?name=Ada"); err != nil {
 			return err
 		}
 		r.Warm = append(r.Warm, w)
 	}
 	w := warm{Clients: 8, Runtime: "python"}
 	say("warm, python, 8 clients")
-	if err := w.measure(ctx, o, p.url+"/python?name=Ada", raw.url+"/python?name=Ada"); err != nil {
+	if err := w.measure(ctx, o, p.url+"/python?name=Ada", plain.url+"/python?name=Ada", raw.url+"/python?name=Ada"); err != nil {
 		return err
 	}
 	r.Warm = append(r.Warm, w)
@@ -132,7 +146,9 @@ func writeApplication(dir string, cold int) error {
 		}
 	}
 	var b strings.Builder
-	b.WriteString("service: bench\nprovider: {name: aws}\nfunctions:\n")
+	// The memory that is worth one processor: a share of one is what walls hold a
+	// function to on purpose.
+	b.WriteString("service: bench\nprovider: {name: aws, memorySize: 1769}\nfunctions:\n")
 	function := func(name, runtime string) {
 		fmt.Fprintf(&b, "  %s: {handler: hello.handler, runtime: %s, events: [{httpApi: GET /%s}]}\n", name, runtime, name)
 	}
@@ -163,8 +179,8 @@ func (s *server) stop() error {
 
 // startPinfold starts a platform and, if application is not empty, has it
 // deployed. Ports are the machine's choice.
-func startPinfold(ctx context.Context, binary, data, application string) (*server, error) {
-	args := []string{"up", "--json", "--data", data, "--api", "127.0.0.1:0", "--http", "127.0.0.1:0"}
+func startPinfold(ctx context.Context, binary, sandbox, data, application string) (*server, error) {
+	args := []string{"up", "--json", "--sandbox", sandbox, "--data", data, "--api", "127.0.0.1:0", "--http", "127.0.0.1:0"}
 	if application != "" {
 		args = append(args, "--deploy", application)
 	}
@@ -226,30 +242,31 @@ func machine(ctx context.Context) string {
 		runtime.Version(), version("node", "--version"), version("python3", "--version"))
 }
 
-// warm is a load on an instance that is up, beside the same load on the raw server.
+// warm is a load on an instance that is up, beside the same load on one without
+// walls and on the raw server.
 type warm struct {
 	Runtime string
 	Clients int
 	ours    []sample
+	plains  []sample // the same platform with the process driver
 	raws    []sample
 }
 
-func (w *warm) measure(ctx context.Context, o options, ours, raw string) error {
-	for _, url := range []string{ours, raw} { // not counted
+func (w *warm) measure(ctx context.Context, o options, ours, plain, raw string) error {
+	urls := []string{ours, plain, raw}
+	for _, url := range urls { // not counted
 		if _, err := load(ctx, url, w.Clients, o.length/2); err != nil {
 			return err
 		}
 	}
 	for range o.rounds {
-		a, err := load(ctx, ours, w.Clients, o.length)
-		if err != nil {
-			return err
+		for i, samples := range []*[]sample{&w.ours, &w.plains, &w.raws} {
+			s, err := load(ctx, urls[i], w.Clients, o.length)
+			if err != nil {
+				return err
+			}
+			*samples = append(*samples, s)
 		}
-		b, err := load(ctx, raw, w.Clients, o.length)
-		if err != nil {
-			return err
-		}
-		w.ours, w.raws = append(w.ours, a), append(w.raws, b)
 	}
 	return nil
 }
@@ -279,10 +296,15 @@ func (w warm) RawP99() time.Duration {
 }
 
 // Share is the median over the rounds of our rate as a share of the raw one.
-func (w warm) Share() float64 {
+func (w warm) Share() float64 { return share(w.ours, w.raws) }
+
+// Walls is the same as a share of what there is without walls.
+func (w warm) Walls() float64 { return share(w.ours, w.plains) }
+
+func share(of, by []sample) float64 {
 	var ratios []float64
-	for i := range w.ours {
-		ratios = append(ratios, w.ours[i].perSecond()/w.raws[i].perSecond())
+	for i := range of {
+		ratios = append(ratios, of[i].perSecond()/by[i].perSecond())
 	}
 	return median(ratios)
 }
@@ -290,9 +312,11 @@ func (w warm) Share() float64 {
 type cold struct {
 	Runtime string
 	times   []time.Duration
+	plain   []time.Duration // without walls
 }
 
-func (c cold) P50() time.Duration { return median(c.times) }
+func (c cold) P50() time.Duration   { return median(c.times) }
+func (c cold) Plain() time.Duration { return median(c.plain) }
 func (c cold) Max() time.Duration {
 	var worst time.Duration
 	for _, t := range c.times {
@@ -306,37 +330,53 @@ type results struct {
 	Machine string
 	Date    string
 	starts  []time.Duration
+	Walls   walls
 	Warm    []warm
 	Cold    []cold
 }
+
+// Boxes is how many sandboxes were made without a runtime.
+func (o options) Boxes() int { return o.boxes }
 
 // Start is the median time from exec to ready.
 func (r results) Start() time.Duration { return median(r.starts) }
 
 var page = template.Must(template.New("results").Funcs(template.FuncMap{
-	"ms":   func(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond)) },
-	"rate": func(f float64) string { return fmt.Sprintf("%.0f/s", f) },
-	"frac": func(f float64) string { return fmt.Sprintf("%.2f", f) },
+	"ms":       func(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond)) },
+	"rate":     func(f float64) string { return fmt.Sprintf("%.0f/s", f) },
+	"quantile": quantile,
+	"frac":     func(f float64) string { return fmt.Sprintf("%.2f", f) },
 }).Parse(`# Results of the last ` + "`make bench`" + `
 
 {{.Date}}; {{.Machine}}. Load generator, platform, functions and the raw server share the machine. Figures are medians; "share" is the
-median over rounds in which the two took turns, so it holds when the machine's speed drifts. There is no target yet.
+median over rounds in which all took turns, so it holds when the machine's speed drifts. Functions are behind walls (the namespace driver) if nothing else is said;
+"walls" is the rate as a share of the same platform's with the process driver, which has none (target: 0.95).
 
 ## Warm, through the gateway, beside a plain Node.js HTTP server
 
-| function | clients | requests | raw | share | p50 | raw p50 | p99 | raw p99 |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|
+| function | clients | requests | walls | raw | share | p50 | raw p50 | p99 | raw p99 |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 {{- range .Warm}}
-| {{.Runtime}} | {{.Clients}} | {{rate .Rate}} | {{rate .RawRate}} | {{frac .Share}} | {{ms .P50}} | {{ms .RawP50}} | {{ms .P99}} | {{ms .RawP99}} |
+| {{.Runtime}} | {{.Clients}} | {{rate .Rate}} | {{frac .Walls}} | {{rate .RawRate}} | {{frac .Share}} | {{ms .P50}} | {{ms .RawP50}} | {{ms .P99}} | {{ms .RawP99}} |
 {{- end}}
 
 ## Cold: the first request ever to a function
 
-| function | p50 | worst |
-|---|---:|---:|
+| function | p50 | worst | p50 without walls |
+|---|---:|---:|---:|
 {{- range .Cold}}
-| {{.Runtime}} | {{ms .P50}} | {{ms .Max}} |
+| {{.Runtime}} | {{ms .P50}} | {{ms .Max}} | {{ms .Plain}} |
 {{- end}}
+
+## Walls: a sandbox without a runtime
+
+{{.Options.Boxes}} sandboxes one after the other, each with code, limits and network (target for making one: 10 ms, median).
+
+| | p50 | p95 |
+|---|---:|---:|
+| make: namespaces, root, /tmp, network, cgroup, filter | {{ms (quantile .Walls.Create .5)}} | {{ms (quantile .Walls.Create .95)}} |
+| assign: code, layers, limits, policy | {{ms (quantile .Walls.Assign .5)}} | {{ms (quantile .Walls.Assign .95)}} |
+| close: kill all, wait, remove | {{ms (quantile .Walls.Close .5)}} | {{ms (quantile .Walls.Close .95)}} |
 
 ## The platform itself
 
