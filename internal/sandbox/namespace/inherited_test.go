@@ -3,6 +3,7 @@
 package namespace
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -48,5 +49,21 @@ func TestInheritedFiles(t *testing.T) {
 	}
 	if out, err := io.ReadAll(r); err != nil || len(out) > 0 {
 		t.Errorf("a process inside says %q, %v", out, err)
+	}
+}
+
+// TestInitIsQuiet looks at where an init's standard error goes.
+func TestInitIsQuiet(t *testing.T) {
+	made, err := newDriver(t).Create(t.Context(), sandbox.Spec{ID: "quiet"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.Close()
+	path, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/2", made.(*box).pid))
+	if errors.Is(err, os.ErrPermission) {
+		t.Skip("only root may look into an init")
+	}
+	if err != nil || path != os.DevNull {
+		t.Errorf("a sandbox's init writes its errors to %q, %v", path, err)
 	}
 }

@@ -22,6 +22,8 @@ var masked = []string{
 	// What others do.
 	"kmsg", "keys", "key-users", "sched_debug", "latency_stats", "interrupts", "softirqs", "locks", "diskstats", "partitions", "swaps", "mdstat", "cgroups",
 	"schedstat", "pressure",
+	// What the machine was started with, passwords of installers included.
+	"cmdline",
 	// Switches and devices.
 	"sysrq-trigger", "mtrr", "acpi", "asound", "bus", "driver", "fs", "irq", "scsi", "tty", "dynamic_debug", "sys/fs/binfmt_misc", "sys/dev",
 }

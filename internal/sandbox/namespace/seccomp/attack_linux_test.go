@@ -127,6 +127,7 @@ var attacks = []attackCall{
 	{"ioctl", [6]uintptr{bad, unix.TIOCSTI}, unix.EPERM},
 	{"ioctl", [6]uintptr{bad, 1<<32 | unix.TIOCSTI}, unix.EPERM},
 	{"personality", [6]uintptr{0x400000}, unix.EPERM}, // READ_IMPLIES_EXEC
+	{"setsockopt", [6]uintptr{bad, unix.SOL_TCP, unix.TCP_ULP}, unix.EPERM},
 	{"prctl", [6]uintptr{unix.PR_SCHED_CORE, 9999}, unix.EPERM},
 	{"x32 getpid", [6]uintptr{}, unix.ENOSYS},
 	{"statmount", [6]uintptr{}, unix.ENOSYS},

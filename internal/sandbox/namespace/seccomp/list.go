@@ -139,6 +139,7 @@ const (
 	sockStream, sockDgram, sockRaw     = 1, 2, 3
 	sockSeqpacket, sockTypes           = 5, 0xf
 	ipprotoTCP, ipprotoUDP             = 6, 17
+	solTCP, tcpULP                     = 6, 31
 
 	fileType, regular, fifo, unixSocket = 0o170000, 0o100000, 0o010000, 0o140000
 )
@@ -153,6 +154,8 @@ var rules = []rule{
 	}, "TCP, UDP, unix sockets, and NETLINK_ROUTE, with which libraries list interfaces. No raw and packet sockets, no vsock (a hypervisor's way around the network namespace), and no protocols that make the kernel load modules"},
 	{"socketpair", []alternative{{{0, every, true, []uint32{afUnix}}, {1, sockTypes, true, []uint32{sockStream, sockDgram, sockSeqpacket}}}},
 		"as socket; only unix sockets come in pairs"},
+	{"setsockopt", []alternative{{{1, every, false, []uint32{solTCP}}}, {{2, every, false, []uint32{tcpULP}}}},
+		"no protocols on top of TCP in the kernel (TCP_ULP): it makes the kernel load modules, and TLS in the kernel has had many holes. Libraries do without"},
 	{"mknod", []alternative{{{1, fileType, true, []uint32{0, regular, fifo, unixSocket}}}}, "no device nodes"},
 	{"mknodat", []alternative{{{2, fileType, true, []uint32{0, regular, fifo, unixSocket}}}}, "no device nodes"},
 	{"ioctl", []alternative{{{1, every, false, []uint32{
