@@ -179,7 +179,7 @@ func TestRules(t *testing.T) {
 			{"personality", []uint64{0xffffffff}, retAllow},
 			{"personality", []uint64{0x40000}, retDeny},  // ADDR_NO_RANDOMIZE
 			{"personality", []uint64{0x400000}, retDeny}, // READ_IMPLIES_EXEC
-			{"setsockopt", []uint64{3, 6, 31}, retDeny}, // TCP_ULP
+			{"setsockopt", []uint64{3, 6, 31}, retDeny},  // TCP_ULP
 			{"setsockopt", []uint64{3, 6, 1}, retAllow},
 			{"setsockopt", []uint64{3, 1, 31}, retAllow},
 			{"prctl", []uint64{15}, retAllow},
