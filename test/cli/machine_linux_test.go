@@ -3,6 +3,7 @@ package cli_test
 import (
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +19,9 @@ func on(p *place, args ...string) *server {
 	person.prelude, person.attr = "", nil
 	person.run("deploy", "--yes", greeter(p.t, "hello")).ok()
 	s.answers("/hello", `"said":"hello"`)
+	if r := person.run("invoke", "greeter-dev-hello", "--log").ok(); !regexp.MustCompile(`Max Memory Used: [1-9]\d* MB`).MatchString(r.out + r.err) {
+		p.t.Errorf("the function has used no memory: %s%s", r.out, r.err)
+	}
 	return s
 }
 
@@ -96,7 +100,7 @@ func TestOrdinaryUser(t *testing.T) {
 		s := on(p, "--sandbox", driver)
 		s.until(s.out, `sandbox +namespace\n`)
 		s.until(s.out, `no limits on memory, processor and processes: `)
-		s.until(s.out, `sandboxes run as this user \(uid 65534\), not each as one of its own: start Pinfold as root`)
+		s.until(s.out, `sandboxes run as this user \(uid 65534\), not each as one of its own: start Pinfold as `)
 		s.until(s.out, `/tmp is in memory and counts as the function's: `)
 		s.stop()
 	}

@@ -58,6 +58,14 @@ type box struct {
 
 // Create makes a sandbox with an init in it that waits for its command.
 func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, error) {
+	s, err := d.create(ctx, spec)
+	if errors.Is(err, errKeeperGone) { // while it made this one: there will be another
+		return d.create(ctx, spec)
+	}
+	return s, err
+}
+
+func (d *Driver) create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, error) {
 	b := &box{driver: d, id: spec.ID, answers: make(chan *message.Failure, 1), done: make(chan struct{})}
 	b.cleanup = sync.OnceValue(b.remove)
 	if err := d.reserve(b); err != nil {
@@ -171,7 +179,7 @@ func (b *box) furnish(ctx context.Context, runtimeDir string) error {
 	if a.reply.Tap {
 		tap := files[len(files)-1]
 		files = files[:len(files)-1]
-		b.link = egress.Attach(tap, egress.Options{Names: b.driver.names})
+		b.link = egress.Attach(tap, egress.Options{Names: b.driver.names, Sockets: b.driver.sockets})
 		b.closers = append(b.closers, b.link.Close)
 	}
 	for i, file := range files {
@@ -181,7 +189,7 @@ func (b *box) furnish(ctx context.Context, runtimeDir string) error {
 			message.CloseAll(files[i+1:])
 			return err
 		}
-		v := newVisitors(l)
+		v := newVisitors(l, b.driver.sockets)
 		b.closers = append(b.closers, v.Close)
 		if i == 0 {
 			b.runtime = v

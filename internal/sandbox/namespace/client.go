@@ -128,6 +128,9 @@ func (d *Driver) ask(ctx context.Context, r message.Request, files ...*os.File) 
 	}
 	d.keeping.Unlock()
 	a, err := k.ask(r, d.patience, files...)
+	if errors.Is(err, errKeeperGone) {
+		<-k.done // so that who asks again is not sent to it once more
+	}
 	if errors.Is(err, errKeeperStuck) {
 		d.options.Log.Error("ending the keeper of sandboxes, for it does not answer", "patience", d.patience)
 	}

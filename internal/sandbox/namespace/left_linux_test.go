@@ -217,3 +217,19 @@ func TestAsOrdinaryUser(t *testing.T) {
 		t.Errorf("as uid %d: %v\n%s", nobody, err, out)
 	}
 }
+
+// TestNextAfterKeeperKilled: whoever asks for a sandbox at the moment at which
+// the keeper is killed gets one, from the next keeper.
+func TestNextAfterKeeperKilled(t *testing.T) {
+	driver := watched(t)
+	for n := range 10 {
+		if err := driver.keeper.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		s, err := driver.Create(t.Context(), sandbox.Spec{ID: fmt.Sprint("next-", n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeBox(t, s)
+	}
+}
