@@ -116,6 +116,7 @@ func (k *keeper) spawn(s *message.Spawn, control *os.File) (int, *os.File, error
 	pidfd := -1
 	attr := &syscall.ProcAttr{
 		Dir:   "/",
+		Env:   []string{"GOMAXPROCS=1"}, // it mostly waits: less memory, and fewer threads of the function's
 		Files: []uintptr{null.Fd(), null.Fd(), 2, control.Fd()},
 		Sys: &syscall.SysProcAttr{
 			Cloneflags:                 unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
