@@ -20,10 +20,10 @@ func init() {
 	if len(os.Args) == 0 {
 		return
 	}
-	switch os.Args[0] {
-	case message.KeeperName:
-		syscall.Exit(keeper.Main())
-	case message.InitName:
-		syscall.Exit(initproc.Main())
+	roles := map[string]func() int{message.KeeperName: keeper.Main, message.InitName: initproc.Main}
+	if role := roles[os.Args[0]]; role != nil {
+		// For ps, and for the kernel's log when it kills: they would be "exe" and "init".
+		_ = os.WriteFile("/proc/self/comm", []byte(os.Args[0]), 0)
+		syscall.Exit(role())
 	}
 }

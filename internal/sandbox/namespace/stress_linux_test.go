@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -283,6 +284,19 @@ func TestKeeperToldToEnd(t *testing.T) {
 	again(t, driver)
 	if driver.keeper != keeper {
 		t.Error("the keeper has ended before the platform")
+	}
+}
+
+// TestFewFilesAllowed makes a sandbox where the platform itself may open fewer
+// files than a function usually may.
+func TestFewFilesAllowed(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("/bin/sh", "-c", `ulimit -n 256 && exec "$0" -test.run='^TestNothingHoldsAnEndedSandbox$'`, self).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

@@ -69,7 +69,7 @@ func (b *box) Throttle(_ context.Context, on bool) error {
 	b.mu.Unlock()
 	l.Unthrottled = !on
 	if err := b.group.Throttle(l); err != nil {
-		return pinfold.Errorf(pinfold.Internal, "holding a sandbox to its share of the processor: %w", err)
+		return pinfold.Errorf(blame(err), "holding a sandbox to its share of the processor: %w", err)
 	}
 	return nil
 }

@@ -23,10 +23,17 @@ func surrender() error {
 		resource int
 		value    uint64
 	}{{unix.RLIMIT_NOFILE, openFiles}, {unix.RLIMIT_CORE, 0}} {
-		// By way of package syscall, which then does not restore for the command
-		// what it found at the start of this process.
-		if err := syscall.Setrlimit(limit.resource, &syscall.Rlimit{Cur: limit.value, Max: limit.value}); err != nil {
-			return fmt.Errorf("limiting resource %d to %d: %w", limit.resource, limit.value, err)
+		// Where the platform may have less, so has the function.
+		var most syscall.Rlimit
+		err := syscall.Getrlimit(limit.resource, &most)
+		value := min(limit.value, most.Max)
+		if err == nil {
+			// By way of package syscall, which then does not restore for the command
+			// what it found at the start of this process.
+			err = syscall.Setrlimit(limit.resource, &syscall.Rlimit{Cur: value, Max: value})
+		}
+		if err != nil {
+			return fmt.Errorf("limiting resource %d to %d: %w", limit.resource, value, err)
 		}
 	}
 	// Same uid as the function: it must not look into this process.
