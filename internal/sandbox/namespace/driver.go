@@ -18,6 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/sandbox"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/cgroup"
@@ -34,6 +36,7 @@ type Driver struct {
 	keeper   *keeperProcess
 	groups   *cgroup.Tree  // nil: there are none for us
 	names    *egress.Names // what the host knows of names, for all sandboxes
+	sockets  *egress.Budget
 	can      sandbox.Capabilities
 
 	mu     sync.Mutex
@@ -59,7 +62,7 @@ func open(ctx context.Context, o Options) (_ *Driver, err error) {
 		return nil, pinfold.Errorf(pinfold.Internal, "making the folder of sandboxes: %w", err)
 	}
 	o.Log = cmp.Or(o.Log, slog.Default())
-	d := &Driver{options: o, rootless: !canGiveIDs(), patience: usualPatience, boxes: map[string]*box{}, names: egress.NewNames("", "")}
+	d := &Driver{options: o, rootless: !canGiveIDs(), patience: usualPatience, boxes: map[string]*box{}, names: egress.NewNames("", ""), sockets: egress.NewBudget(descriptors() / 2)}
 	d.can = sandbox.Capabilities{Filesystem: true, Processes: true, Network: true}
 	if d.groups, err = cgroup.Open(treeName(o.Dir)); err != nil {
 		d.weak("no limits on memory, processor and processes: %v", err)
@@ -81,6 +84,16 @@ func open(ctx context.Context, o Options) (_ *Driver, err error) {
 	}
 	d.options.Inside = o.Inside
 	return d, nil
+}
+
+// descriptors is how many files this process may have open, of which sandboxes
+// get half: the rest is for the doors and for new sandboxes.
+func descriptors() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024 // what systems give without asking
+	}
+	return int(min(limit.Cur, 1<<20))
 }
 
 func (d *Driver) setup() message.Setup {

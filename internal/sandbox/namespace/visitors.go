@@ -20,13 +20,14 @@ const maxVisitors = 256
 // sandbox's on the network.
 type visitors struct {
 	net.Listener
+	budget *egress.Budget
 	room   chan struct{} // holds a value for each connection
 	closed chan struct{}
 	close  func() error
 }
 
-func newVisitors(l net.Listener) *visitors {
-	v := &visitors{Listener: l, room: make(chan struct{}, maxVisitors), closed: make(chan struct{})}
+func newVisitors(l net.Listener, budget *egress.Budget) *visitors {
+	v := &visitors{Listener: l, budget: budget, room: make(chan struct{}, maxVisitors), closed: make(chan struct{})}
 	v.close = sync.OnceValue(func() error {
 		close(v.closed)
 		return l.Close()
@@ -40,12 +41,17 @@ func (v *visitors) Accept() (net.Conn, error) {
 	case <-v.closed:
 		return nil, net.ErrClosed
 	}
-	conn, err := v.Listener.Accept()
-	if err != nil {
-		<-v.room
-		return nil, err
+	for {
+		conn, err := v.Listener.Accept()
+		if err != nil {
+			<-v.room
+			return nil, err
+		}
+		if v.budget.Take() {
+			return visitor{conn, sync.OnceFunc(func() { v.budget.Give(); <-v.room })}, nil
+		}
+		_ = conn.Close()
 	}
-	return visitor{conn, sync.OnceFunc(func() { <-v.room })}, nil
 }
 
 // Close ends Accept, also one that waits for room.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"pinfold.dev/pinfold/internal/sandbox/namespace/egress"
 )
 
 func TestVisitors(t *testing.T) {
@@ -14,7 +16,7 @@ func TestVisitors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := newVisitors(l)
+	v := newVisitors(l, egress.NewBudget(maxVisitors+1))
 	defer v.Close()
 	accepted := make(chan net.Conn)
 	failed := make(chan error, 1)

@@ -250,3 +250,39 @@ func FuzzCarry(f *testing.F) {
 	f.Cleanup(func() { _ = l.Close(); _ = w.Close() })
 	f.Fuzz(func(_ *testing.T, raw []byte) { l.carry(raw) })
 }
+
+// TestBudgetIsShared: what one link has taken another lacks, until it is closed.
+func TestBudgetIsShared(t *testing.T) {
+	hang := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	budget := NewBudget(10)
+	attach := func() *Link {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { w.Close() })
+		return Attach(r, Options{Dial: hang, Names: noNames(t), Sockets: budget})
+	}
+	one, other := attach(), attach()
+	defer other.Close()
+	conns := func(l *Link) int { return count(l, func() int { return len(l.conns) }) }
+	for port := range uint16(20) {
+		one.open(syn(flow4, port+1), false)
+		other.open(syn(flow4, port+1), false)
+	}
+	if n := conns(one) + conns(other); n != 10 {
+		t.Errorf("%d connections are being made", n)
+	}
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for port := range uint16(20) {
+		other.open(syn(flow4, port+1), false)
+	}
+	if n := conns(other); n != 10 {
+		t.Errorf("%d connections are being made by the one that is left", n)
+	}
+}

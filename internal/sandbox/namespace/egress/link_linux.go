@@ -28,6 +28,8 @@ type Options struct {
 	// Names is what the host knows of names; nil means a reader of the files in
 	// /etc for this link alone.
 	Names *Names
+	// Sockets is shared with other links; nil has no bound.
+	Sockets *Budget
 	// Dial makes the connections outside, as [net.Dialer.DialContext] does, which
 	// nil stands for. It is given addresses, never names, and its connections
 	// must be those of package net.
@@ -38,6 +40,7 @@ type Options struct {
 type Link struct {
 	device device
 	dial   dialFunc
+	room   *Budget
 	dns    dnsServer
 	policy atomic.Pointer[policy]
 
@@ -65,7 +68,7 @@ func Attach(tap *os.File, o Options) *Link {
 	if o.Dial == nil {
 		o.Dial = outwardDialer().DialContext
 	}
-	l := &Link{dial: o.Dial, udpIdle: udpIdle, conns: map[flow]*conn{}, flows: map[flow]*udpFlow{}}
+	l := &Link{dial: o.Dial, room: o.Sockets, udpIdle: udpIdle, conns: map[flow]*conn{}, flows: map[flow]*udpFlow{}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.device.file = tap
 	l.device.raw, _ = tap.SyscallConn() // fails for a nil file only

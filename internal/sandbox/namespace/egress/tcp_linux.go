@@ -45,7 +45,7 @@ func (l *Link) open(p packet, gateway bool) {
 		}
 		return // asked for again: the kernel is impatient
 	}
-	if l.closed || len(l.conns) >= maxConns {
+	if l.closed || len(l.conns) >= maxConns || !l.room.Take() {
 		return
 	}
 	c := &conn{request: make(chan *tcp.ForwarderRequest, 1)}
@@ -67,6 +67,7 @@ func (l *Link) forget(f flow, c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, f)
+	l.room.Give()
 	select {
 	case r := <-c.request:
 		r.Complete(true)

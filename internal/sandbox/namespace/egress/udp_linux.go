@@ -38,13 +38,16 @@ func (l *Link) begin(p packet) {
 	l.mu.Lock()
 	full := l.closed || len(l.flows) >= maxFlows
 	l.mu.Unlock()
-	if full {
+	if full || !l.room.Take() {
 		return
 	}
 	f, err := l.newFlow(p)
 	if err == nil {
 		f.send(p)
-	} else if why, known := causeOf(err); known {
+		return
+	}
+	l.room.Give()
+	if why, known := causeOf(err); known {
 		l.device.write(unreachable(p, why))
 	}
 }
@@ -79,6 +82,7 @@ func (l *Link) newFlow(p packet) (*udpFlow, error) {
 		defer l.mu.Unlock()
 		delete(l.flows, f.head.flow)
 		_ = conn.Close()
+		l.room.Give()
 	})
 	return f, nil
 }
