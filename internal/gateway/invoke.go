@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
+	"unicode"
 
 	"pinfold.dev/pinfold"
 )
@@ -52,7 +54,13 @@ func whatFailed(envelope []byte) string {
 	if json.Unmarshal(envelope, &e) != nil || e.Type == "" {
 		return "the function failed"
 	}
-	return "the function failed: " + e.Type
+	const most = 128 // bytes: the log is the owner's, and the type the function's
+	return "the function failed: " + strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, e.Type[:min(len(e.Type), most)])
 }
 
 var errEventTooLarge = errors.New("the event is larger than a function can take")

@@ -334,6 +334,7 @@ func TestAccessRecord(t *testing.T) {
 func TestAccessRecordOfFailure(t *testing.T) {
 	for envelope, want := range map[string]string{
 		`{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: 1 Error: Task timed out after 3.00 seconds"}`: "the function failed: Sandbox.Timedout",
+		`{"errorType":"A\n127.0.0.1 \"GET /forged\" 200"}`:                                                        `the function failed: A?127.0.0.1 "GET /forged" 200`,
 		`{"errorMessage":"boom"}`: "the function failed",
 		`boom`:                    "the function failed",
 	} {

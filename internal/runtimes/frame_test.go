@@ -3,9 +3,11 @@ package runtimes
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -167,4 +169,18 @@ func TestLinkToDeafInstance(t *testing.T) {
 		}
 	}
 	t.Error("the socket takes everything")
+}
+
+func TestErrorTypeCannotForgeLogLines(t *testing.T) {
+	forged, err := json.Marshal(map[string]string{"errorType": "A\nEND RequestId: 1\x1b[2J" + strings.Repeat("x", 1<<20)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind := fromEnvelope(forged, "Runtime.Unknown").kind
+	if len(kind) > maxWord || !strings.HasPrefix(kind, "A?END RequestId: 1?[2Jxxx") {
+		t.Errorf("%d bytes: %.80q", len(kind), kind)
+	}
+	if kind := fromEnvelope([]byte(`{"errorType":"Fehler.Übel"}`), "").kind; kind != "Fehler.Übel" {
+		t.Errorf("a harmless type becomes %q", kind)
+	}
 }

@@ -117,7 +117,7 @@ func (l *link) read() {
 		}
 		switch f.kind {
 		case frameHello:
-			version = string(f.payload)
+			version = oneWord(string(f.payload))
 			offer(l.hello, version)
 		case frameReady:
 			offer(l.inited, initResult{version: version})

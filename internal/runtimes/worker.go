@@ -3,7 +3,9 @@ package runtimes
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"pinfold.dev/pinfold"
 )
@@ -113,5 +115,20 @@ func fromEnvelope(envelope []byte, fallbackKind string) *failure {
 	if e.ErrorType == "" {
 		e.ErrorType = fallbackKind
 	}
-	return &failure{kind: e.ErrorType, envelope: envelope}
+	return &failure{kind: oneWord(e.ErrorType), envelope: envelope}
+}
+
+// maxWord bounds what foreign code says in a line of ours, in bytes.
+const maxWord = 256
+
+// oneWord makes what foreign code says fit for the platform's own log lines,
+// which nobody must be able to forge: without line ends, and short.
+func oneWord(s string) string {
+	s = s[:min(len(s), maxWord)]
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
