@@ -91,7 +91,7 @@ func inspectIsolation(ctx context.Context, cfg Config) []Check {
 func tryWalls(ctx context.Context) (sandbox.Capabilities, error) {
 	dir, err := os.MkdirTemp("", "pinfold-doctor-")
 	if err != nil {
-		return sandbox.Capabilities{}, err
+		return sandbox.Capabilities{}, fmt.Errorf("walls cannot be tried without a temporary folder, which TMPDIR names: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	driver, err := namespace.New(ctx, namespace.Options{Dir: dir})
