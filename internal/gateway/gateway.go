@@ -28,6 +28,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"pinfold.dev/pinfold"
 )
 
@@ -68,6 +70,8 @@ type Gateway struct {
 	o     Options
 	table atomic.Pointer[table]
 	pool  sync.Pool // of *exchange
+
+	bodies *semaphore.Weighted // bytes; see maxBodies
 }
 
 // New returns a gateway that has nothing to serve until Update.
@@ -77,7 +81,7 @@ func New(o Options) *Gateway {
 	if o.Access == nil {
 		o.Access = func(Access) {}
 	}
-	g := &Gateway{o: o, pool: sync.Pool{New: func() any { return new(exchange) }}}
+	g := &Gateway{o: o, bodies: semaphore.NewWeighted(maxBodies), pool: sync.Pool{New: func() any { return new(exchange) }}}
 	g.Update(nil, nil)
 	return g
 }

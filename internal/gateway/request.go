@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
@@ -144,6 +145,25 @@ var errTooLarge = errors.New("too large")
 // bytes: anybody can declare one.
 const promised = 256 << 10
 
+// maxBodies is how many bytes the bodies that are being read may take together,
+// those of up to promised bytes not counted. Who comes when it is taken waits,
+// for as long as a client may take to send a body.
+const maxBodies = 512 << 20
+
+// reserve takes what a body may need of maxBodies, and returns what gives it
+// back.
+func (x *exchange) reserve(need int64) (release func(), err error) {
+	if need <= promised {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), x.g.o.BodyTimeout)
+	defer cancel()
+	if x.g.bodies.Acquire(ctx, need) != nil {
+		return nil, os.ErrDeadlineExceeded
+	}
+	return func() { x.g.bodies.Release(need) }, nil
+}
+
 // readBody reads the body whole, within the door's size limit and the time a
 // client may take. A length that is announced as too large is refused without
 // reading, and so without the 100 Continue that some clients wait for.
@@ -155,6 +175,15 @@ func (x *exchange) readBody() ([]byte, error) {
 	if n > most {
 		return nil, errTooLarge
 	}
+	need := n
+	if n < 0 {
+		need = most
+	}
+	release, err := x.reserve(need)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	in := x.within(x.g.o.BodyTimeout)
 	if n > promised {
 		var body bytes.Buffer

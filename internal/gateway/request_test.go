@@ -109,6 +109,31 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// TestBodiesTogether: where others take all the memory for bodies, large ones
+// wait, and small ones do not.
+func TestBodiesTogether(t *testing.T) {
+	h := open(t, Options{})
+	h.g.Update([]pinfold.API{restAPI("rest", "POST /a")}, nil)
+	for range 3 {
+		if response, _ := h.do(ask{method: "POST", path: "/dev/a", body: strings.Repeat("x", promised+1)}); response.StatusCode != 200 {
+			t.Errorf("a large body: %d", response.StatusCode)
+		}
+	}
+	if !h.g.bodies.TryAcquire(maxBodies) {
+		t.Fatal("not all has been given back")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		x := &exchange{g: h.g, r: httptest.NewRequest("POST", "/", nil)}
+		if _, err := x.reserve(promised); err != nil {
+			t.Errorf("a small body: %v", err)
+		}
+		began := time.Now()
+		if _, err := x.reserve(promised + 1); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != h.g.o.BodyTimeout {
+			t.Errorf("a large body finds memory that is not there: %v after %v", err, time.Since(began))
+		}
+	})
+}
+
 func TestSlowClient(t *testing.T) {
 	h := open(t, Options{BodyTimeout: 20 * time.Millisecond})
 	h.g.Update([]pinfold.API{httpAPI("web", "$default")}, nil)
