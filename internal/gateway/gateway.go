@@ -62,6 +62,8 @@ type Options struct {
 	// X-Forwarded-For and X-Forwarded-Proto headers: of addresses the last one,
 	// which the nearest proxy has written. Set it only behind a proxy that does.
 	TrustForwarded bool
+	// Inside is the address that functions come from, who are never a proxy.
+	Inside string
 }
 
 // Gateway is an http.Handler for the public address. It is safe for concurrent

@@ -40,15 +40,16 @@ func (x *exchange) identify() {
 		e.proto = "https"
 	}
 	e.forwarded = e.source
+	trust := x.g.o.TrustForwarded && e.source != x.g.o.Inside
 	if before := strings.Join(x.r.Header["X-Forwarded-For"], ", "); before != "" {
 		e.forwarded = before + ", " + e.source
 		// What comes before the last one the client may have written itself.
 		last := strings.TrimSpace(before[strings.LastIndexByte(before, ',')+1:])
-		if x.g.o.TrustForwarded && net.ParseIP(last) != nil {
+		if trust && net.ParseIP(last) != nil {
 			e.source = last
 		}
 	}
-	if proto := x.r.Header.Get("X-Forwarded-Proto"); x.g.o.TrustForwarded && (proto == "http" || proto == "https") {
+	if proto := x.r.Header.Get("X-Forwarded-Proto"); trust && (proto == "http" || proto == "https") {
 		e.proto = proto
 	}
 	e.request = uuid()

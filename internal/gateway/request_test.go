@@ -258,15 +258,18 @@ func TestForwarded(t *testing.T) {
 		trust      bool
 		xff, proto string
 		want       string
+		inside     string
 	}{
-		{false, "203.0.113.9, 198.51.100.1", "https", "127.0.0.1 http 80 203.0.113.9, 198.51.100.1, 127.0.0.1"},
-		{true, "198.51.100.1", "https", "198.51.100.1 https 443 198.51.100.1, 127.0.0.1"},
+		// A function is no proxy.
+		{true, "198.51.100.1", "https", "127.0.0.1 http 80 198.51.100.1, 127.0.0.1", "127.0.0.1"},
+		{false, "203.0.113.9, 198.51.100.1", "https", "127.0.0.1 http 80 203.0.113.9, 198.51.100.1, 127.0.0.1", ""},
+		{true, "198.51.100.1", "https", "198.51.100.1 https 443 198.51.100.1, 127.0.0.1", ""},
 		// The client has written the first one; the proxy, the last.
-		{true, "203.0.113.9, 198.51.100.1", "https", "198.51.100.1 https 443 203.0.113.9, 198.51.100.1, 127.0.0.1"},
-		{true, "2001:db8::7", "http", "2001:db8::7 http 80 2001:db8::7, 127.0.0.1"},
-		{true, "unknown", "gopher", "127.0.0.1 http 80 unknown, 127.0.0.1"},
+		{true, "203.0.113.9, 198.51.100.1", "https", "198.51.100.1 https 443 203.0.113.9, 198.51.100.1, 127.0.0.1", ""},
+		{true, "2001:db8::7", "http", "2001:db8::7 http 80 2001:db8::7, 127.0.0.1", ""},
+		{true, "unknown", "gopher", "127.0.0.1 http 80 unknown, 127.0.0.1", ""},
 	} {
-		h := open(t, Options{TrustForwarded: tc.trust})
+		h := open(t, Options{TrustForwarded: tc.trust, Inside: tc.inside})
 		h.g.Update([]pinfold.API{httpAPI("web", "$default")}, nil)
 		h.do(ask{host: "example.com", headers: []string{"X-Forwarded-For: " + tc.xff, "X-Forwarded-Proto: " + tc.proto, "X-Forwarded-Port: 9"}})
 		e := h.event()

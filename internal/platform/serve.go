@@ -14,6 +14,7 @@ import (
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/gateway"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/egress"
 )
 
 // openListeners takes the two addresses before anything else is opened, so that
@@ -65,7 +66,7 @@ func (p *Platform) openDoors(ctx context.Context) error {
 	p.closing(func() error { p.access.Close(); return nil })
 	p.gateway = gateway.New(gateway.Options{
 		Invoker: p.invoker, Authenticate: p.auth.For("lambda"), Access: p.access.Record, Log: p.log, Endpoints: p.facts.Endpoints,
-		HeaderNames: headerNames, TrustForwarded: p.config.TrustForwarded,
+		HeaderNames: headerNames, TrustForwarded: p.config.TrustForwarded, Inside: egress.Inside().String(),
 	})
 	p.apis.OnChange(func() { p.logged("routes", p.loadAPIs(p.stopping)) })
 	p.functions.OnChange(func(pinfold.FunctionRef) { p.logged("function URLs", p.loadURLs(p.stopping)) })

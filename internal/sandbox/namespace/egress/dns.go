@@ -33,7 +33,7 @@ func (s *dnsServer) answer(ctx context.Context, network string, message []byte) 
 	if !ok {
 		return nil
 	}
-	if q.OpCode != 0 || q.question.Class != dnsmessage.ClassINET {
+	if q.OpCode != 0 || q.question.Class != dnsmessage.ClassINET || wholesale(q.question.Type) {
 		return q.reply(dnsmessage.RCodeNotImplemented)
 	}
 	name := canonical(q.question.Name.String())
@@ -58,6 +58,14 @@ func (s *dnsServer) answer(ctx context.Context, network string, message []byte) 
 		return q.reply(dnsmessage.RCodeSuccess)
 	}
 	return answer
+}
+
+// wholesale reports whether a question asks for all that a server knows, which a
+// server may answer to the host because it trusts that. No program that looks
+// up a name asks so.
+func wholesale(t dnsmessage.Type) bool {
+	const ixfr = 251
+	return t == ixfr || t == dnsmessage.TypeAXFR || t == dnsmessage.TypeALL
 }
 
 // localhost is where the sandbox itself is. Names below localhost, which no one

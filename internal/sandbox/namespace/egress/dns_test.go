@@ -178,6 +178,8 @@ func TestAnswer(t *testing.T) {
 	}{
 		{"open", nil, "api.example.com", a, 0, "93.184.216.34", true},
 		{"case does not matter", list, "API.Example.COM", a, 0, "93.184.216.34", true},
+		{"all that there is", nil, "api.example.com", dnsmessage.TypeALL, 4, "", false},
+		{"a whole zone", nil, "example.com", dnsmessage.TypeAXFR, 4, "", false},
 		{"no such name", nil, "nothing.example.com", a, 3, "", true},
 		{"aliases", nil, "alias.example.com", a, 0, "93.184.216.35", true},
 		{"listed", list, "api.example.com", a, 0, "93.184.216.34", true},
