@@ -2,7 +2,6 @@ package pinfold
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,8 +87,6 @@ type Destination struct {
 	Port       uint16       // 0: every port
 }
 
-var hostName = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
 // ParseDestination reads a host name, "*." and a host name, an address or a
 // CIDR, each optionally with ":" and a port; an IPv6 one then stands in
 // brackets. An error has code Invalid.
@@ -145,10 +142,29 @@ func ParseDestination(text string) (Destination, error) {
 		return wrong("a wildcard stands before a whole domain, as in *.example.com")
 	case strings.Contains(d.Name, "/"):
 		return wrong("write a host without a path, or a CIDR such as 10.0.0.0/8")
-	case len(d.Name) > 253 || !hostName.MatchString(d.Name) || allDigits(d.Name):
+	case len(d.Name) > 253 || !isHostName(d.Name) || allDigits(d.Name):
 		return wrong("write a host name (api.example.com), *.example.com, an address or a CIDR (10.0.0.0/8), each with a :port or without")
 	}
 	return d, nil
+}
+
+// isHostName reports whether a text in lower case is a host name: labels of 63
+// bytes at most (RFC 1123, section 2.1), and underscores in all but the last,
+// which service names have.
+func isHostName(name string) bool {
+	for rest, more := name, true; more; {
+		var label string
+		label, rest, more = strings.Cut(rest, ".")
+		if len(label) == 0 || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range []byte(label) {
+			if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' && more) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // lowerASCII leaves other letters alone, some of which are ASCII in lower case.

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/store"
@@ -14,8 +15,9 @@ import (
 const maxTags = 50 // of one resource
 
 // tagPattern is what keys and values are made of. Source: TagKey and TagValue
-// in the service description.
-var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+// in the service description. Compiled when needed: classes of letters are large,
+// and this program starts once for each sandbox.
+var tagPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`) })
 
 // checkTags holds all tags of a resource against AWS's rules.
 func checkTags(tags map[string]string) error {
@@ -27,9 +29,9 @@ func checkTags(tags map[string]string) error {
 		switch {
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
 			return invalid("The tag key %s cannot be used: keys that begin with aws: are reserved for the platform.", key)
-		case key == "" || len([]rune(key)) > 128 || !tagPattern.MatchString(key):
+		case key == "" || len([]rune(key)) > 128 || !tagPattern().MatchString(key):
 			return constraint(key, "tags", `Map keys must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: ([\p{L}\p{Z}\p{N}_.:/=+\-@]*), Member must not be null]`)
-		case len([]rune(value)) > 256 || !tagPattern.MatchString(value):
+		case len([]rune(value)) > 256 || !tagPattern().MatchString(value):
 			return constraint(value, "tags", `Map value must satisfy constraint: [Member must have length less than or equal to 256, Member must have length greater than or equal to 0, Member must satisfy regular expression pattern: ([\p{L}\p{Z}\p{N}_.:/=+\-@]*), Member must not be null]`)
 		}
 	}
