@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -98,6 +100,14 @@ func (t *Tree) settle(m machine, h *hierarchy) error {
 			t.homes = append(t.homes, n)
 		}
 		used, *r.role = true, n
+	}
+	if t.cpu == n {
+		// Else all functions together weigh as much as one thread of the platform.
+		// So they get half of the processors, at least, when all are wanted.
+		shares := strconv.Itoa(1024 * runtime.NumCPU())
+		if err := write(n.dir, "cpu.shares", shares); err != nil {
+			return err
+		}
 	}
 	return nil
 }
