@@ -254,8 +254,8 @@ type warm struct {
 
 func (w *warm) measure(ctx context.Context, o options, ours, plain, raw string) error {
 	urls := []string{ours, plain, raw}
-	for _, url := range urls { // not counted
-		if _, err := load(ctx, url, w.Clients, o.length/2); err != nil {
+	for _, url := range urls { // not counted: instances come up, and compile what is hot
+		if _, err := load(ctx, url, w.Clients, 2*o.length); err != nil {
 			return err
 		}
 	}

@@ -71,8 +71,22 @@ type server struct {
 
 func newServer(t *testing.T) *server {
 	s := &server{t: t, data: platformtest.DataFolder(t), api: "127.0.0.1:0", http: "127.0.0.1:0"}
-	t.Cleanup(func() { s.kill() })
+	t.Cleanup(func() {
+		s.kill()
+		s.tidy()
+	})
 	return s
+}
+
+// tidy runs the server once more and ends it in peace: what a killed one leaves,
+// such as its control groups, is removed by the next one on its data folder.
+func (s *server) tidy() {
+	if !s.tryStart() {
+		return
+	}
+	_ = s.process.Process.Signal(os.Interrupt)
+	<-s.drained
+	_ = s.process.Wait()
 }
 
 // launch starts the process, which need not come up.
