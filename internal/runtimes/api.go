@@ -122,8 +122,8 @@ func (a *api) knows(requestID string) bool {
 // serveNext gives the runtime its next invocation, when there is one. The first
 // request says that the function is loaded.
 func (a *api) serveNext(w http.ResponseWriter, r *http.Request) {
+	offer(a.asked, struct{}{}) // first: once the function is loaded, deliver takes it back
 	offer(a.inited, initResult{})
-	offer(a.asked, struct{}{})
 	var d *delivery
 	select {
 	case d = <-a.queue:
