@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,16 +60,17 @@ func open(name string, m machine) (*Tree, error) {
 		return nil, pinfold.Errorf(pinfold.Unavailable, "looking for control groups: %w", err)
 	}
 	t := &Tree{name: name, all: all}
-	var refused error
+	var first, refused error // one is enough to say why there are no groups at all
 	// Version 2 first: what it can do, version 1 is not asked for.
 	slices.SortStableFunc(all, func(a, b *hierarchy) int { return len(a.controllers) - len(b.controllers) })
 	for _, h := range all {
 		if err := t.settle(m, h); err != nil {
+			first = cmp.Or(first, err)
 			refused = errors.Join(refused, err)
 		}
 	}
 	if len(t.homes) == 0 {
-		return nil, m.unavailable(all, refused)
+		return nil, m.unavailable(all, first)
 	}
 	t.describe(refused)
 	return t, nil

@@ -87,7 +87,7 @@ func denied(a netip.Addr) bool {
 
 // ErrNoDevice means that this machine has no usable /dev/net/tun: its sandboxes
 // have their loopback only.
-var ErrNoDevice = pinfold.Errorf(pinfold.Unavailable, "there is no usable /dev/net/tun: functions reach no network. Load the kernel module tun, and make the device readable and writable for Pinfold's user")
+var ErrNoDevice = pinfold.Errorf(pinfold.Unavailable, "there is no usable /dev/net/tun: load the kernel module tun, and make the device readable and writable for Pinfold's user")
 
 var order = binary.BigEndian
 
