@@ -232,10 +232,11 @@ func (p *planner) link(path, target string) {
 	p.put(entry{path: path, kind: link, text: target})
 }
 
-// put adds an entry unless it would take the place of a fixed one.
+// put adds an entry unless it would take the place of a fixed one, or be below a
+// fixed link: what makes the root would follow that to the host's own folder.
 func (p *planner) put(e entry) {
-	for path := range p.fixed {
-		if within(path, e.path) {
+	for path, fixed := range p.fixed {
+		if within(path, e.path) || fixed.kind == link && within(e.path, path) {
 			return
 		}
 	}

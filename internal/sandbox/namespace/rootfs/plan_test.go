@@ -219,6 +219,14 @@ func TestPlanRefuses(t *testing.T) {
 	}
 }
 
+func TestPlanShowsNothingBelowItsOwnLinks(t *testing.T) {
+	host := append([]string{"/var/tmp/node/bin/", "/var/tmp/node/lib/", "/var/run/data/"}, debian...)
+	got, err := planned(t, fake(t, host...), Options{ReadOnly: []string{"/var/tmp/node", "/var/run/data"}})
+	if err != nil || strings.Contains(got, "/var/tmp/") || strings.Contains(got, "/var/run/") {
+		t.Errorf("it would be made in the host's /tmp or /run: %v\n%s", err, got)
+	}
+}
+
 func TestPlanRefusesToHide(t *testing.T) {
 	for _, path := range []string{"", "/", "/etc/..", "data"} {
 		if _, err := planned(t, fake(t, debian...), Options{Hide: []string{path}}); pinfold.CodeOf(err) != pinfold.Invalid {
