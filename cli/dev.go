@@ -49,7 +49,7 @@ manifest asks for and Pinfold does not serve yet is left out.`,
 			defer stop()
 			where := cfg.Data
 			if cfg.Data == platform.DefaultData() && !cmd.Flag("data").Changed && os.Getenv("PINFOLD_DATA") == "" {
-				if cfg.Data, err = throwaway(); err != nil {
+				if cfg.Data, err = throwaway(ctx); err != nil {
 					return err
 				}
 				defer removeAll(cfg.Data)
@@ -146,11 +146,12 @@ const throwawayPrefix = "pinfold-dev-"
 
 // throwaway makes a folder for data that goes when the server does, and clears
 // away those of servers that were killed.
-func throwaway() (string, error) {
+func throwaway(ctx context.Context) (string, error) {
 	old, _ := filepath.Glob(filepath.Join(os.TempDir(), throwawayPrefix+"*"))
 	for _, dir := range old {
 		// One that is just starting may not hold its lock yet.
 		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Minute && platform.Abandoned(dir) {
+			_ = platform.Forget(ctx, dir) // what stays is empty control groups
 			removeAll(dir)
 		}
 	}

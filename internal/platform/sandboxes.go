@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 
 	"pinfold.dev/pinfold"
@@ -30,12 +31,21 @@ func (p *Platform) openSandboxes(ctx context.Context) (sandbox.Driver, error) {
 	return driver, nil
 }
 
+// Forget removes what a server that was killed left in the kernel, if nobody is
+// going to start one on its data folder again: the next one would do it.
+func Forget(ctx context.Context, data string) error {
+	return namespace.Clear(ctx, filepath.Join(data, runFolder))
+}
+
+// runFolder is the name of the driver's folder in the data folder.
+const runFolder = "run"
+
 func contained(can sandbox.Capabilities) bool { return can.Filesystem && can.Processes && can.Network }
 
 // driver is the visible list of sandbox drivers, strongest first. Only "auto"
 // goes on to a weaker one.
 func (p *Platform) driver(ctx context.Context) (sandbox.Driver, error) {
-	run, err := p.folder.sub("run")
+	run, err := p.folder.sub(runFolder)
 	if err != nil {
 		return nil, err
 	}

@@ -143,6 +143,10 @@ func (d *Driver) Sweep(ctx context.Context) error {
 	return nil
 }
 
+// Clear removes what the sandboxes of a platform that was killed left behind, if
+// nobody is going to start a driver in the folder dir again.
+func Clear(ctx context.Context, dir string) error { return cgroup.Clear(ctx, treeName(dir)) }
+
 // Close ends the keeper.
 func (d *Driver) Close() error {
 	var errs []error

@@ -79,11 +79,10 @@ func groupsOf(dir string) (found []string) {
 	return found
 }
 
-// TestSweepAfterKill kills a platform the hard way, with a sandbox that runs and
-// one that is frozen. The next platform leaves nothing of them.
-func TestSweepAfterKill(t *testing.T) {
-	driver := newDriver(t) // or there is nothing to test here
-	dir, token := t.TempDir(), rand.Text()
+// killed starts a platform in dir with a sandbox that runs and one that is
+// frozen, and kills it the hard way. Its processes carry the token.
+func killed(t *testing.T, driver sandbox.Driver, dir, token string) {
+	t.Helper()
 	platform := exec.Command("/proc/self/exe")
 	platform.Env = append(os.Environ(), doomedVar+"="+dir, tokenVar+"="+token)
 	platform.Stderr = os.Stderr
@@ -107,6 +106,30 @@ func TestSweepAfterKill(t *testing.T) {
 	if err := platform.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A platform that was killed and will not be started again leaves nothing, once
+// somebody has said so.
+func TestClear(t *testing.T) {
+	driver := newDriver(t) // or there is nothing to test here
+	if !driver.Capabilities().Freeze {
+		t.Skip("without control groups there is nothing to clear")
+	}
+	dir, token := t.TempDir(), rand.Text()
+	killed(t, driver, dir, token)
+	if err := Clear(t.Context(), dir); err != nil {
+		t.Error(err)
+	}
+	if groups, processes := groupsOf(dir), carrying(token); len(groups)+len(processes) > 0 {
+		t.Errorf("left behind: %v %v", groups, processes)
+	}
+}
+
+// TestSweepAfterKill: the next platform leaves nothing of one that was killed.
+func TestSweepAfterKill(t *testing.T) {
+	driver := newDriver(t) // or there is nothing to test here
+	dir, token := t.TempDir(), rand.Text()
+	killed(t, driver, dir, token)
 	next, err := New(t.Context(), Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)

@@ -249,6 +249,15 @@ func (t *Tree) Close() error {
 // and orchestrators' pods are at six at most.
 const depth = 10
 
+// Clear does what [Tree.Sweep] does, for a platform that has ended for good.
+func Clear(ctx context.Context, name string) error {
+	all, err := machine{proc: "/proc/self", uid: os.Geteuid()}.discover()
+	if err != nil {
+		return pinfold.Errorf(pinfold.Unavailable, "looking for control groups: %w", err)
+	}
+	return (&Tree{name: name, all: all}).Sweep(ctx)
+}
+
 // Sweep kills and removes every group that an earlier process of the platform
 // left behind under the tree's name, also where that process had its groups
 // elsewhere, as another session of a user does.
