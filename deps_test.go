@@ -41,12 +41,13 @@ var house = []room{
 	{"internal/store/blob/blobtest", []string{"internal/store/blob"}, "a conformance suite tests any engine"},
 	{"internal/sandbox", nil, "a contract names no driver"},
 	{"internal/sandbox/sandboxtest", []string{"internal/sandbox"}, "a conformance suite tests any driver"},
-	{"internal/sandbox/process", []string{"internal/sandbox", "internal/sandbox/sandboxtest"}, "a driver knows its contract, no service and no other driver"},
+	{"internal/sandbox/procfs", []string{"internal/sandbox"}, "what the kernel says of a process is the same for every driver"},
+	{"internal/sandbox/process", []string{"internal/sandbox", "internal/sandbox/sandboxtest", "internal/sandbox/procfs"}, "a driver knows its contract, no service and no other driver"},
 
 	{"internal/sandbox/namespace/keeper", []string{"internal/sandbox/namespace/message", "internal/sandbox/namespace/rootfs", "internal/sandbox/namespace/scratch", "internal/sandbox/namespace/egress"}, "the process that makes sandboxes furnishes them; limits and filters are not its business"},
 	{"internal/sandbox/namespace/initproc", []string{"internal/sandbox/namespace/message", "internal/sandbox/namespace/seccomp"}, "the first process of a sandbox knows no more than it needs to give up its rights"},
 	{"internal/sandbox/namespace/*", []string{"internal/sandbox/namespace/message"}, "the parts of the walls know each other's messages at most"},
-	{"internal/sandbox/namespace", []string{"internal/sandbox", "internal/sandbox/sandboxtest", "internal/sandbox/namespace/*"}, "the driver puts its parts together"},
+	{"internal/sandbox/namespace", []string{"internal/sandbox", "internal/sandbox/sandboxtest", "internal/sandbox/procfs", "internal/sandbox/namespace/*"}, "the driver puts its parts together"},
 
 	{"internal/function", []string{"internal/store"}, "services are siblings: the composition root plugs them together"},
 	{"internal/code", []string{"internal/store/blob"}, "services are siblings: the composition root plugs them together"},

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pinfold.dev/pinfold/internal/sandbox"
+	"pinfold.dev/pinfold/internal/sandbox/procfs"
 )
 
 // sysProcAttr puts the process into a group of its own and has the kernel kill
@@ -79,25 +80,7 @@ func exited(pid, flags int) bool {
 	return (err == nil && info.Signo != 0) || errors.Is(err, unix.ECHILD)
 }
 
-// usage reads the peak of resident memory from /proc and the processor time
-// from the process's own clock, whose id is made of the pid as clock_getcpuclockid(3) does.
-func usage(pid int) sandbox.Usage {
-	var u sandbox.Usage
-	var ts unix.Timespec
-	if unix.ClockGettime(int32(^pid<<3|2), &ts) == nil {
-		u.CPU = time.Duration(ts.Nano())
-	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return u
-	}
-	if _, rest, ok := bytes.Cut(status, []byte("\nVmHWM:")); ok {
-		line, _, _ := bytes.Cut(rest, []byte(" kB"))
-		kb, _ := strconv.Atoi(string(bytes.TrimSpace(line)))
-		u.PeakMemoryMB = (kb + 1023) / 1024
-	}
-	return u
-}
+func usage(pid int) sandbox.Usage { return procfs.Usage(pid) }
 
 // peakMB is the peak memory that the kernel reports for an ended process. It is
 // never less than the platform's own was when it forked (getrusage(2): ru_maxrss
