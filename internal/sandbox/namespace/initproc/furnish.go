@@ -28,8 +28,8 @@ var masked = []string{
 	"sysrq-trigger", "mtrr", "acpi", "asound", "bus", "driver", "fs", "irq", "scsi", "tty", "dynamic_debug", "sys/fs/binfmt_misc", "sys/dev",
 }
 
-// shmMB bounds /dev/shm. What is in it counts as the function's memory as well.
-const shmMB = "256m"
+// shmSize bounds /dev/shm. What is in it counts as the function's memory as well.
+const shmSize = "256m"
 
 // furnish mounts what can only be mounted from inside the namespaces.
 func furnish(b *message.Begin) error {
@@ -43,7 +43,7 @@ func furnish(b *message.Begin) error {
 		options  string
 	}{
 		{"proc", "/proc", flags | unix.MS_RDONLY, ""},
-		{"tmpfs", "/dev/shm", flags, "mode=1777,size=" + shmMB},
+		{"tmpfs", "/dev/shm", flags, "mode=1777,size=" + shmSize},
 		{"tmpfs", "/.pinfold", flags | unix.MS_RDONLY, "mode=0555,size=4k"}, // nobody needs this program any more
 	} {
 		if err := unix.Mount(m.kind, m.at, m.kind, m.flags, m.options); err != nil {
