@@ -147,6 +147,14 @@ func TestStartOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	data := small(t, "4m")
 	empty := fill(t, data)
+	refusesToStart(t, data)
+	empty()
+	platformtest.Start(t, func(c *platform.Config) { c.Data = data })
+}
+
+// refusesToStart fails unless a server says that there is no space for its data.
+func refusesToStart(t *testing.T, data string) {
+	t.Helper()
 	cfg := platform.Defaults()
 	cfg.Data, cfg.API, cfg.HTTP = data, "127.0.0.1:0", "127.0.0.1:0"
 	p, err := platform.New(t.Context(), cfg, nil)
@@ -154,6 +162,4 @@ func TestStartOnAFullDisk(t *testing.T) {
 		t.Fatalf("%+v started on a full disk", p.Facts())
 	}
 	wantError(t, err, pinfold.Unavailable, "", "space", data)
-	empty()
-	platformtest.Start(t, func(c *platform.Config) { c.Data = data })
 }

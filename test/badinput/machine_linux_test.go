@@ -193,13 +193,7 @@ func TestStartAgainOnAFullDisk(t *testing.T) {
 		before = p.Deploy(t, platformtest.Files(t, good()))
 	})
 	empty := fill(t, data)
-	cfg := platform.Defaults()
-	cfg.Data, cfg.API, cfg.HTTP = data, "127.0.0.1:0", "127.0.0.1:0"
-	p, err := platform.New(t.Context(), cfg, nil)
-	if err == nil {
-		t.Fatalf("%+v started on a full disk", p.Facts())
-	}
-	wantError(t, err, pinfold.Unavailable, "", "space", data)
+	refusesToStart(t, data)
 	empty()
 	again := platformtest.Start(t, func(c *platform.Config) { c.Data = data })
 	if result, err := again.Client.Invoke(t.Context(), before.Functions[0].Name, nil, false); err != nil || !bytes.Contains(result.Payload, []byte("unharmed")) {
