@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -92,19 +93,37 @@ func enter(fd int) error {
 	if err := unix.Chdir("/"); err != nil {
 		return err
 	}
-	// The file system as such, and so the folders of it that cover others.
-	fs, err := unix.Fspick(unix.AT_FDCWD, "/", unix.FSPICK_CLOEXEC)
+	if err := endWriting(); err != nil {
+		return fmt.Errorf("making it read-only: %w", err)
+	}
+	return unix.MountSetattr(unix.AT_FDCWD, "/", 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+}
+
+// endWriting makes the file system read-only as such, and so the folders of it
+// that cover others. A file that was open for writing here when another thread
+// forked keeps the file system busy until that child executes its program, which
+// takes milliseconds: close-on-exec does not help before.
+func endWriting() error {
+	const patience = 5 * time.Second
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		err := reconfigure("/", "ro")
+		if !errors.Is(err, unix.EBUSY) || time.Since(began) > patience {
+			return err
+		}
+	}
+}
+
+// reconfigure sets a flag of the file system at a path.
+func reconfigure(path, flag string) error {
+	fs, err := unix.Fspick(unix.AT_FDCWD, path, unix.FSPICK_CLOEXEC) // anew each time: one that has failed is of no more use
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fs)
-	if err := unix.FsconfigSetFlag(fs, "ro"); err != nil {
+	if err := unix.FsconfigSetFlag(fs, flag); err != nil {
 		return err
 	}
-	if err := unix.FsconfigReconfigure(fs); err != nil {
-		return fmt.Errorf("making it read-only: %w", err)
-	}
-	return unix.MountSetattr(unix.AT_FDCWD, "/", 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	return unix.FsconfigReconfigure(fs)
 }
 
 // builder fills a root.

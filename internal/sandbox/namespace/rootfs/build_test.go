@@ -58,6 +58,16 @@ func TestProgramsRun(t *testing.T) {
 	}
 }
 
+// A child that has not yet executed its program keeps the files open that were
+// being written when it was forked.
+func TestBuildWhileOthersFork(t *testing.T) {
+	each(t, func(t *testing.T, w who) {
+		if got := run(t, w, order{Times: 300, Forks: true}); got != "" {
+			t.Error(got)
+		}
+	})
+}
+
 func TestNotSeen(t *testing.T) {
 	each(t, func(t *testing.T, w who) {
 		got := shell(t, w, Options{}, `ls -d /etc/shadow* /etc/gshadow* /etc/ssl/private /etc/ssh /etc/machine-id /etc/ld.so.preload /root /home /sys /boot /srv /mnt /media `+

@@ -26,6 +26,7 @@ type order struct {
 	Shared  bool   // the mounts are shared with the thread that builds
 	Times   int    // how often it builds just for that
 	Report  bool   // the nanoseconds of each
+	Forks   bool   // other threads start programs meanwhile
 	Fails   bool   // it is expected to
 
 	Cover   bool     // mount something over /tmp of the sandbox
@@ -79,8 +80,12 @@ func child(o order) error {
 	if err != nil {
 		return err
 	}
+	quiet := func() error { return nil }
+	if o.Forks {
+		quiet = fork()
+	}
 	took, err := buildTimes(root, o.Times)
-	if err != nil {
+	if err := errors.Join(err, quiet()); err != nil {
 		return err
 	}
 	if after, err := os.ReadFile("/proc/thread-self/mountinfo"); err != nil || string(after) != string(before) {
@@ -96,6 +101,33 @@ func child(o order) error {
 		return err
 	}
 	return root.start(o)
+}
+
+// fork starts programs as the keeper starts sandboxes, again and again until its result is called.
+func fork() (end func() error) {
+	stop, done := make(chan struct{}), make(chan error)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			cmd := exec.Command("/bin/true")
+			// With a user namespace, whose maps the parent writes: the child waits for them with all files of the parent open.
+			cmd.SysProcAttr = &syscall.SysProcAttr{
+				Cloneflags:  unix.CLONE_NEWUSER,
+				UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+				GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+			}
+			if err := cmd.Run(); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	return func() error { close(stop); return <-done }
 }
 
 // buildTimes builds a root in threads of its own and returns how long each took, sorted.
