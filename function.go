@@ -40,6 +40,9 @@ type Config struct {
 	LogGroup         string            `json:"logGroup,omitempty"`
 	TracingMode      string            `json:"tracingMode,omitempty"` // PassThrough or Active
 	Network          Network           `json:"network,omitzero"`      // not AWS's: what the function may reach
+	// MaxConcurrency is how many invocations one instance serves at a time; 0 is 1.
+	// AWS has it as PerExecutionEnvironmentMaxConcurrency, for managed instances only.
+	MaxConcurrency int `json:"maxConcurrency,omitempty"`
 }
 
 // Seconds is a duration in whole seconds, as AWS's timeouts are.
@@ -64,7 +67,32 @@ type LayerRef struct {
 type Function struct {
 	Ref                 FunctionRef // unqualified
 	Tags                map[string]string
-	ReservedConcurrency *int // nil: shares the account's pool; 0: every invocation is throttled
+	ReservedConcurrency *int   // nil: shares the account's pool; 0: every invocation is throttled
+	Queue               *Queue // what waits when as many run as may; nil: nothing does
+}
+
+// Queue lets synchronous invocations wait where they would be throttled. It is
+// not AWS's.
+type Queue struct {
+	Max  int     `json:"max"`  // how many may wait; more are throttled
+	Wait Seconds `json:"wait"` // how long each may; then it is throttled
+}
+
+// Provisioned is a number of instances of a version that are kept ready, whether
+// they are needed or not.
+type Provisioned struct {
+	Ref   FunctionRef // Qualifier is a version or an alias, not LatestVersion
+	Count int
+	// Schedule changes Count at times; the entry that was last due holds.
+	Schedule []ScheduledCount
+	Modified time.Time
+}
+
+// ScheduledCount is a number of provisioned instances from a point in time on.
+type ScheduledCount struct {
+	Cron     string `json:"cron"`               // minute, hour, day, month, weekday
+	Timezone string `json:"timezone,omitempty"` // IANA's name; "" is UTC
+	Count    int    `json:"count"`
 }
 
 // Alias is a name for a version that can be moved, and can send a share of its

@@ -2,14 +2,16 @@ package pinfold
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
 // Limits on payloads, in bytes. Source: AWS Lambda quotas; the exact numbers
 // are the ones in Lambda's own error messages.
 const (
-	MaxPayload      = 6291556 // synchronous request and response
-	MaxAsyncPayload = 1048576 // asynchronous request
+	MaxPayload      = 6291556   // synchronous request and response
+	MaxAsyncPayload = 1048576   // asynchronous request
+	MaxStream       = 200 << 20 // streamed response
 )
 
 // Trigger says what made an invocation happen.
@@ -29,14 +31,40 @@ type Invocation struct {
 	TraceID       string // X-Amzn-Trace-Id header; the invoker sets it if empty
 	Deadline      time.Time
 	WantLogTail   bool // ask for Result.LogTail
+	// Stream takes the answer of a function that streams it. If it is nil such an
+	// answer is collected, up to MaxPayload.
+	Stream Stream
 }
+
+// Stream takes an answer while the function writes it. Its methods are called by
+// the goroutine that called Invoke, and only before that returns.
+type Stream interface {
+	// Begin says that the function streams, before anything is written. The
+	// content type is the one that the function's runtime gives, which is
+	// HTTPIntegration where the stream begins with metadata for an HTTP door; or
+	// "".
+	Begin(contentType string)
+	// Write passes a part on. The function waits while it blocks. After an error
+	// nobody is there to read any more: the function runs on, and the rest of
+	// what it writes is dropped.
+	io.Writer
+}
+
+// HTTPIntegration is the content type of a stream that begins with metadata for
+// an HTTP door: JSON with statusCode, headers and cookies, eight NULs, the body.
+// Source: "Writing response streaming-enabled Lambda functions", Lambda developer
+// guide.
+const HTTPIntegration = "application/vnd.awslambda.http-integration-response"
 
 // Result is what came of an invocation that reached its function. An
 // invocation that did not has an error instead.
 type Result struct {
 	// Payload is the function's answer or, where FunctionError is set, the
 	// error envelope {"errorMessage","errorType","stackTrace"|"trace"}.
-	Payload         []byte
+	Payload []byte
+	// Streamed reports whether the answer went to Invocation.Stream, at least in
+	// part. Payload is empty then, or says why the stream broke off.
+	Streamed        bool
 	FunctionError   string // "" or "Unhandled"
 	ExecutedVersion string
 	LogTail         []byte // the last 4 KB of this invocation's log
