@@ -54,6 +54,7 @@ var house = []room{
 	{"internal/httpapi", []string{"internal/store"}, "services are siblings: the composition root plugs them together"},
 	{"internal/invoke", nil, "the invoker sees functions and instances through its own two small ports"},
 	{"internal/pool", nil, "the pool sees workers, not how they talk or are walled in"},
+	{"internal/pool2", nil, "the pool to come, until it takes its predecessor's place"},
 	{"internal/runtimes", []string{"internal/sandbox"}, "a runtime speaks to an instance behind any walls"},
 	{"internal/logs", nil, "services are siblings: the composition root plugs them together"},
 	{"internal/iam", nil, "services are siblings: the composition root plugs them together"},
