@@ -12,11 +12,12 @@
 //	event.go     the event for the function, written without reflection
 //	invoke.go    the invocation, and what its failures mean
 //	response.go  the function's answer, scanned once, as a response
+//	stream.go    an answer that is passed on while the function writes it
 //	access.go    the access log, written by its own goroutine
 //
-// What AWS does that is not done here: response streaming (function URLs with
-// InvokeMode RESPONSE_STREAM are served buffered), authorizers, throttling by
-// route, custom domains, mutual TLS.
+// What AWS does that is not done here: response streaming of REST APIs
+// (responseTransferMode STREAM), authorizers, throttling by route, custom
+// domains, mutual TLS.
 package gateway
 
 import (
@@ -106,6 +107,8 @@ type exchange struct {
 	access Access
 	start  time.Time
 	trace  string // X-Amzn-Trace-Id
+	stream stream
+	broken bool // the response must not look complete
 }
 
 // ServeHTTP answers one request.
@@ -115,8 +118,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.serve()
 	x.access.Duration = time.Since(x.start)
 	g.o.Access(x.access)
+	broken := x.broken
 	x.reset()
 	g.pool.Put(x)
+	if broken {
+		panic(http.ErrAbortHandler) // the server closes the connection in the middle of the body
+	}
 }
 
 // reset forgets the request but keeps the memory of its lists.

@@ -24,25 +24,37 @@ func (x *exchange) invoke() {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(x.r.Context()), deadline)
 	defer cancel()
 	result, err := x.call(ctx, deadline)
-	for pinfold.CodeOf(err) == pinfold.NotFound && x.reroute() {
+	for pinfold.CodeOf(err) == pinfold.NotFound && !x.stream.begun && x.reroute() {
 		result, err = x.call(ctx, deadline)
 	}
-	if errors.Is(err, errEventTooLarge) {
-		x.fail(x.door.failures().tooLarge, err.Error())
-		return
-	}
 	if err != nil {
-		x.notInvoked(ctx, err)
+		f, why := x.notInvoked(ctx, err)
+		x.finish(nil, f, why)
 		return
 	}
 	if p := result.Phases; p.Cold {
 		x.access.Cold = p.Fetch + p.Sandbox + p.Boot + p.Init
 	}
 	if result.FunctionError != "" {
-		x.fail(x.door.failures().function, whatFailed(result.Payload))
+		x.finish(nil, x.door.failures().function, whatFailed(result.Payload))
 		return
 	}
-	x.respond(result.Payload)
+	x.finish(result.Payload, nil, "")
+}
+
+// finish answers with what the function said, or with a failure if there is a
+// reason why.
+func (x *exchange) finish(payload []byte, f *failure, why string) {
+	switch {
+	case x.stream.begun:
+		x.stream.end(f, why)
+	case why != "":
+		x.fail(f, why)
+	case x.door.stream:
+		x.respondWhole(payload)
+	default:
+		x.respond(payload)
+	}
 }
 
 // whatFailed says for the access log how a function failed: its error's type
@@ -72,7 +84,7 @@ func (x *exchange) call(ctx context.Context, deadline time.Time) (*pinfold.Resul
 	if len(payload) > pinfold.MaxPayload {
 		return nil, errEventTooLarge
 	}
-	return x.g.o.Invoker.Invoke(ctx, &pinfold.Invocation{
+	inv := &pinfold.Invocation{
 		ID:        e.request,
 		Principal: x.principal(),
 		Function:  e.route.target,
@@ -80,7 +92,12 @@ func (x *exchange) call(ctx context.Context, deadline time.Time) (*pinfold.Resul
 		Payload:   payload,
 		TraceID:   x.trace,
 		Deadline:  deadline,
-	})
+	}
+	if x.door.stream {
+		x.stream.x = x
+		inv.Stream = &x.stream
+	}
+	return x.g.o.Invoker.Invoke(ctx, inv)
 }
 
 // reroute finds the request's route anew if what can be reached has changed
@@ -123,10 +140,14 @@ func (d *door) trigger() string {
 	return "http"
 }
 
-// notInvoked answers when there is no result. What a client could have caused
-// is in the access log only; what the owner must look at is logged.
-func (x *exchange) notInvoked(ctx context.Context, err error) {
+// notInvoked says what to answer when there is no result, and why. What a
+// client could have caused is in the access log only; what the owner must look
+// at is logged.
+func (x *exchange) notInvoked(ctx context.Context, err error) (*failure, string) {
 	f := x.door.failures()
+	if errors.Is(err, errEventTooLarge) {
+		return f.tooLarge, err.Error()
+	}
 	code := pinfold.CodeOf(err)
 	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
 		code = pinfold.Timeout
@@ -134,8 +155,7 @@ func (x *exchange) notInvoked(ctx context.Context, err error) {
 	answer := f.internal
 	switch code {
 	case pinfold.Timeout:
-		x.fail(f.timeout, "the function took longer than "+x.event.route.timeout.String())
-		return
+		return f.timeout, "the function took longer than " + x.event.route.timeout.String()
 	case pinfold.Throttled:
 		answer = f.throttled
 	case pinfold.TooLarge:
@@ -152,5 +172,5 @@ func (x *exchange) notInvoked(ctx context.Context, err error) {
 	default:
 		x.g.o.Log.Error("a function could not be invoked", "function", x.event.route.target.ARN(), "requestId", x.event.request, "error", err)
 	}
-	x.fail(answer, err.Error())
+	return answer, err.Error()
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"encoding/base64"
 	"net/http"
 	"strconv"
@@ -137,10 +136,7 @@ func (x *exchange) respond(payload []byte) {
 	infer := kind != restDoor && !x.event.route.payload1
 	d := dialect{strict: kind == restDoor, cookies: infer, rawBody: kind == urlDoor}
 	var r reply
-	if x.door.stream {
-		payload = r.prelude(payload, d)
-	}
-	object := r.hasStatus || r.read(payload, d)
+	object := r.read(payload, d)
 	switch {
 	case infer && (!object || !r.hasStatus):
 		x.inferred(payload)
@@ -159,21 +155,21 @@ func (x *exchange) malformed(why string) {
 	x.fail(x.door.failures().malformed, "malformed answer of the function: "+why)
 }
 
-// prelude reads what a streaming function says before its body: JSON, then
-// eight zero bytes. Without it, the payload is returned as it is. Source: AWS
-// Lambda, "Response streaming", content type
-// application/vnd.awslambda.http-integration-response.
-func (r *reply) prelude(payload []byte, d dialect) []byte {
-	head, body, ok := bytes.Cut(payload, make([]byte, 8))
-	if !ok {
-		return payload
+// respondWhole answers with what a function said that does not stream, at a URL
+// that does: status, headers and cookies are taken from its answer, but the body
+// is all of it. Source: recorded on AWS in radkawar/stackd,
+// testdata/aws/lambda/urls_http.json.
+func (x *exchange) respondWhole(payload []byte) {
+	var r reply
+	switch object := r.read(payload, dialect{cookies: true, rawBody: true}); {
+	case !object || !r.hasStatus:
+		x.inferred(payload)
+	case r.wrong != "":
+		x.malformed(r.wrong)
+	default:
+		r.body, r.base64 = payload, false
+		x.write(&r)
 	}
-	if !r.read(head, d) {
-		*r = reply{}
-		return payload
-	}
-	r.hasStatus, r.body = true, body
-	return nil
 }
 
 // inferred answers with all that the function said as the body.
@@ -203,6 +199,12 @@ func (x *exchange) write(r *reply) {
 		}
 		r.body = decoded[:n]
 	}
+	x.head(r)
+	x.send(r.status, r.body)
+}
+
+// head sets the headers of a reply.
+func (x *exchange) head(r *reply) {
 	h := x.w.Header()
 	clear(h)
 	v2 := x.door.kind != restDoor && !x.event.route.payload1
@@ -222,7 +224,6 @@ func (x *exchange) write(r *reply) {
 	}
 	x.applyCORS(h)
 	x.ownHeaders(h)
-	x.send(r.status, r.body)
 }
 
 // defaultType is the content type of an answer that names none. Sources:
