@@ -22,7 +22,7 @@ type room struct {
 
 var services = []string{
 	"internal/function", "internal/code", "internal/httpapi", "internal/invoke", "internal/pool",
-	"internal/runtimes", "internal/logs", "internal/iam",
+	"internal/runtimes", "internal/logs", "internal/iam", "internal/provision",
 }
 
 var house = []room{
@@ -31,8 +31,10 @@ var house = []room{
 	{"app/doc", []string{"app"}, "documents are read before anyone knows what they say"},
 	{"app/files", []string{"app"}, "what belongs into a package is found before anyone builds it"},
 	{"app/cfn", []string{"app", "app/doc"}, "intrinsic functions are the same in every kind of manifest"},
-	{"app/*", []string{"app", "app/doc", "app/cfn", "app/files"}, "a reader turns files into the model; it meets no server and no other reader"},
+	{"app/*", []string{"app", "app/doc", "app/cfn", "app/files", "internal/cron"}, "a reader turns files into the model; it meets no server and no other reader"},
 	{"client", []string{"app"}, "the client knows the server by its protocol alone"},
+
+	{"internal/cron", nil, "what an expression means depends on nobody"},
 
 	{"internal/store", nil, "a contract names no engine"},
 	{"internal/store/storetest", []string{"internal/store"}, "a conformance suite tests any engine"},
@@ -49,13 +51,14 @@ var house = []room{
 	{"internal/sandbox/namespace/*", []string{"internal/sandbox/namespace/message"}, "the parts of the walls know each other's messages at most"},
 	{"internal/sandbox/namespace", []string{"internal/sandbox", "internal/sandbox/sandboxtest", "internal/sandbox/procfs", "internal/sandbox/namespace/*"}, "the driver puts its parts together"},
 
-	{"internal/function", []string{"internal/store"}, "services are siblings: the composition root plugs them together"},
+	{"internal/function", []string{"internal/store", "internal/cron"}, "services are siblings: the composition root plugs them together"},
 	{"internal/code", []string{"internal/store/blob"}, "services are siblings: the composition root plugs them together"},
 	{"internal/httpapi", []string{"internal/store"}, "services are siblings: the composition root plugs them together"},
 	{"internal/invoke", nil, "the invoker sees functions and instances through its own two small ports"},
 	{"internal/pool", nil, "the pool sees workers, not how they talk or are walled in"},
 	{"internal/pool2", nil, "the pool to come, until it takes its predecessor's place"},
 	{"internal/runtimes", []string{"internal/sandbox"}, "a runtime speaks to an instance behind any walls"},
+	{"internal/provision", []string{"internal/cron"}, "services are siblings: the composition root plugs them together"},
 	{"internal/logs", nil, "services are siblings: the composition root plugs them together"},
 	{"internal/iam", nil, "services are siblings: the composition root plugs them together"},
 

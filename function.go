@@ -43,6 +43,9 @@ type Config struct {
 	// MaxConcurrency is how many invocations one instance serves at a time; 0 is 1.
 	// AWS has it as PerExecutionEnvironmentMaxConcurrency, for managed instances only.
 	MaxConcurrency int `json:"maxConcurrency,omitempty"`
+	// CapacityProvider is the ARN of what AWS would run the function on; kept and
+	// shown, instances run here.
+	CapacityProvider string `json:"capacityProvider,omitempty"`
 }
 
 // Seconds is a duration in whole seconds, as AWS's timeouts are.
@@ -69,6 +72,7 @@ type Function struct {
 	Tags                map[string]string
 	ReservedConcurrency *int   // nil: shares the account's pool; 0: every invocation is throttled
 	Queue               *Queue // what waits when as many run as may; nil: nothing does
+	Recursive           bool   // may cause its own invocation without end; else such a loop is stopped
 }
 
 // Queue lets synchronous invocations wait where they would be throttled. It is

@@ -31,6 +31,9 @@ type Tx interface {
 	Versions() Table[pinfold.Version]   // key: account, region, name, version as in [VersionKey]
 	Aliases() Table[pinfold.Alias]      // key: account, region, name, alias
 	URLs() Table[pinfold.URL]           // key: account, region, name, qualifier ("" for none)
+	// Provisioned has the instances to keep ready of a version or alias; key:
+	// account, region, name, version as in [VersionKey] or alias.
+	Provisioned() Table[pinfold.Provisioned]
 	Layers() Table[pinfold.Layer]       // key: account, region, name, version as in [VersionKey]
 	Policies() Table[Policy]            // key: account, region, ARN of the resource
 	APIs() Table[pinfold.API]           // key: account, region, id

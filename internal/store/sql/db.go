@@ -117,12 +117,15 @@ func (t *tx) Functions() store.Table[pinfold.Function] { return in[pinfold.Funct
 func (t *tx) Versions() store.Table[pinfold.Version]   { return in[pinfold.Version](t, versions) }
 func (t *tx) Aliases() store.Table[pinfold.Alias]      { return in[pinfold.Alias](t, aliases) }
 func (t *tx) URLs() store.Table[pinfold.URL]           { return in[pinfold.URL](t, urls) }
-func (t *tx) Layers() store.Table[pinfold.Layer]       { return in[pinfold.Layer](t, layers) }
-func (t *tx) Policies() store.Table[store.Policy]      { return in[store.Policy](t, policies) }
-func (t *tx) APIs() store.Table[pinfold.API]           { return in[pinfold.API](t, apis) }
-func (t *tx) Apps() store.Table[store.App]             { return in[store.App](t, apps) }
-func (t *tx) Sequences() store.Table[int64]            { return in[int64](t, sequences) }
-func (t *tx) AfterCommit(fn func())                    { t.after = append(t.after, fn) }
+func (t *tx) Provisioned() store.Table[pinfold.Provisioned] {
+	return in[pinfold.Provisioned](t, provision)
+}
+func (t *tx) Layers() store.Table[pinfold.Layer]  { return in[pinfold.Layer](t, layers) }
+func (t *tx) Policies() store.Table[store.Policy] { return in[store.Policy](t, policies) }
+func (t *tx) APIs() store.Table[pinfold.API]      { return in[pinfold.API](t, apis) }
+func (t *tx) Apps() store.Table[store.App]        { return in[store.App](t, apps) }
+func (t *tx) Sequences() store.Table[int64]       { return in[int64](t, sequences) }
+func (t *tx) AfterCommit(fn func())               { t.after = append(t.after, fn) }
 
 func in[T any](t *tx, s schema) store.Table[T] { return table[T]{t.ctx, t.tx, s} }
 

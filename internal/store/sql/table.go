@@ -25,6 +25,7 @@ var (
 	versions  = schema{"versions", []string{"account", "region", "name", "version"}}
 	aliases   = schema{"aliases", []string{"account", "region", "name", "alias"}}
 	urls      = schema{"urls", []string{"account", "region", "name", "qualifier"}}
+	provision = schema{"provisioned", []string{"account", "region", "name", "qualifier"}}
 	layers    = schema{"layers", []string{"account", "region", "name", "version"}}
 	policies  = schema{"policies", []string{"account", "region", "resource"}}
 	apis      = schema{"apis", []string{"account", "region", "id"}}

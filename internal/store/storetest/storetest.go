@@ -119,14 +119,16 @@ func keepsRecords(t *testing.T, c store.Control) {
 	ref := pinfold.FunctionRef{Account: "1", Region: "r", Name: "f"}
 	at := time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC)
 	seven, weird := 7, "é\U0001F98A\" \\ \n\t'; DROP TABLE versions; --"
-	roundTrip(t, c, store.Tx.Functions, store.Key{"1", "r", "f"}, pinfold.Function{Ref: ref, Tags: map[string]string{"k": weird}, ReservedConcurrency: &seven})
+	roundTrip(t, c, store.Tx.Functions, store.Key{"1", "r", "f"}, pinfold.Function{Ref: ref, Tags: map[string]string{"k": weird}, ReservedConcurrency: &seven, Queue: &pinfold.Queue{Max: 10, Wait: 30}, Recursive: true})
 	roundTrip(t, c, store.Tx.Versions, store.Key{"1", "r", "f", "$LATEST"}, pinfold.Version{
 		Ref: ref.With("$LATEST"), Code: pinfold.Package{SHA256: "ab", Size: 1 << 40}, RevisionID: "rev", LastModified: at,
-		Config: pinfold.Config{Runtime: "nodejs24.x", Handler: "i.h", MemoryMB: 128, Timeout: 3, EphemeralMB: 512,
+		Config: pinfold.Config{Runtime: "nodejs24.x", Handler: "i.h", MemoryMB: 128, Timeout: 3, EphemeralMB: 512, MaxConcurrency: 10, CapacityProvider: "cp",
 			Environment: map[string]string{"A": weird}, Layers: []pinfold.LayerRef{{ARN: "arn", Code: pinfold.Package{SHA256: "cd", Size: 2}}}},
 	})
 	roundTrip(t, c, store.Tx.Aliases, store.Key{"1", "r", "f", "live"}, pinfold.Alias{Ref: ref.With("live"), Version: "1", Additional: "2", Weight: 0.1, RevisionID: "rev"})
 	roundTrip(t, c, store.Tx.URLs, store.Key{"1", "r", "f", ""}, pinfold.URL{Ref: ref, ID: "id", AuthType: "NONE", CORS: &pinfold.CORS{AllowOrigins: []string{"*"}}, Created: at, Modified: at})
+	roundTrip(t, c, store.Tx.Provisioned, store.Key{"1", "r", "f", "live"}, pinfold.Provisioned{Ref: ref.With("live"), Count: 7, Modified: at,
+		Schedule: []pinfold.ScheduledCount{{Cron: "0 8 * * 1-5", Timezone: "Europe/Berlin", Count: 9}, {Cron: "0 20 * * *"}}})
 	roundTrip(t, c, store.Tx.Layers, store.Key{"1", "r", "l", "0000000001"}, pinfold.Layer{Account: "1", Region: "r", Name: "l", Version: 1, Runtimes: []string{"python3.13"}, Created: at})
 	roundTrip(t, c, store.Tx.Policies, store.Key{"1", "r", ref.ARN()}, store.Policy{Document: `{"Version":"2012-10-17"}`, RevisionID: "rev"})
 	roundTrip(t, c, store.Tx.APIs, store.Key{"1", "r", "id"}, pinfold.API{ID: "id", Kind: pinfold.RESTAPI, Routes: []pinfold.Route{{Method: "GET", Path: "/{id}", Target: ref, Payload: "1.0"}}})
@@ -149,7 +151,7 @@ func roundTrip[T any](t *testing.T, c store.Control, table func(store.Tx) store.
 func printable(v any) any {
 	switch v := v.(type) {
 	case pinfold.Function:
-		return []any{v.Ref, v.Tags, *v.ReservedConcurrency}
+		return []any{v.Ref, v.Tags, *v.ReservedConcurrency, *v.Queue, v.Recursive}
 	case pinfold.URL:
 		cors := *v.CORS
 		v.CORS = nil
