@@ -56,6 +56,9 @@ type Spec struct {
 	// "". With Capabilities.Filesystem it appears at RuntimeDir, else it is read
 	// where it is.
 	Runtime string
+	// Background says that nobody waits: until Assign the sandbox gets what
+	// others leave of the processor, where the driver has Capabilities.CPU.
+	Background bool
 }
 
 // RuntimeDir is where Spec.Runtime appears, as on Lambda.
@@ -112,18 +115,27 @@ type Sandbox interface {
 	// Done is closed when the process has ended; Exit then says how.
 	Done() <-chan struct{}
 	Exit() Exit
-	// Usage reports what the sandbox has used so far.
+	// Usage reports what the sandbox uses, and has used so far.
 	Usage() Usage
 	// Close kills every process inside, waits until they are gone, and
 	// removes every trace. It may be called more than once.
 	Close() error
 }
 
-// Freezer is implemented by sandboxes whose driver has Capabilities.Freeze.
+// Freezer is implemented by sandboxes whose driver has Capabilities.Freeze. Its
+// methods wait for each other. With a sandbox that has ended, or is already as
+// it should be, they do nothing. Close needs no Thaw before.
 type Freezer interface {
+	// Freeze stops every process inside, so that they use no processor. It returns
+	// when they have stopped, or with an error, and then they run.
 	Freeze(ctx context.Context) error
+	// Thaw lets them go on.
 	Thaw(ctx context.Context) error
 }
+
+// Peaker is implemented by sandboxes that can say Usage's PeakMemoryMB at a
+// fraction of the cost: after each invocation, that is.
+type Peaker interface{ PeakMemoryMB() int }
 
 // Throttler is implemented by sandboxes that can be held to their share of the
 // processor, and let off it again. They begin without.
@@ -143,8 +155,10 @@ type Exit struct {
 	OutOfMemory bool   // ended by its memory limit
 }
 
-// Usage is what a sandbox has used.
+// Usage is what a sandbox uses and has used. Memory is rounded up, and without
+// cached files that the system takes back when it needs room.
 type Usage struct {
 	PeakMemoryMB int
+	MemoryMB     int // now: 0 once it has ended
 	CPU          time.Duration
 }

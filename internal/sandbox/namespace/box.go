@@ -96,6 +96,11 @@ func (b *box) build(ctx context.Context, spec sandbox.Spec) (err error) {
 		if err := b.group.Limit(cgroup.Limits{Pids: processes}); err != nil {
 			return err
 		}
+		if spec.Background {
+			if err := b.group.Background(true); err != nil {
+				return err
+			}
+		}
 	}
 	if err := b.spawn(ctx, spec); err != nil {
 		return err
@@ -223,6 +228,7 @@ func (b *box) watch() {
 		exit = sandbox.Exit{Code: exited.Code, Signal: exited.Signal}
 	}
 	usage := b.measure()
+	usage.MemoryMB = 0
 	if b.group == nil && exited != nil {
 		usage = sandbox.Usage{PeakMemoryMB: exited.PeakMemoryMB, CPU: exited.CPU}
 	}
@@ -257,7 +263,7 @@ func (b *box) Exit() sandbox.Exit {
 	return b.exit
 }
 
-// Usage reports what all processes of the sandbox have used together.
+// Usage reports what all processes of the sandbox use together.
 func (b *box) Usage() sandbox.Usage {
 	select {
 	case <-b.done:
@@ -277,14 +283,40 @@ func (b *box) measure() sandbox.Usage {
 	if err != nil {
 		return sandbox.Usage{} // it is being removed
 	}
-	return sandbox.Usage{PeakMemoryMB: u.PeakMemoryMB, CPU: u.CPU}
+	return sandbox.Usage(u)
+}
+
+// PeakMemoryMB reports the most memory that they have used.
+func (b *box) PeakMemoryMB() int {
+	if b.group == nil {
+		return b.Usage().PeakMemoryMB
+	}
+	peak, err := b.group.Peak()
+	if err != nil {
+		return 0 // as measure has it
+	}
+	return peak
 }
 
 // Listen returns the listener of the Runtime API, which there is one of.
 func (b *box) Listen(context.Context) (net.Listener, error) { return b.runtime, nil }
 
 // Freeze stops every process inside until Thaw.
-func (b *box) Freeze(ctx context.Context) error { return b.group.Freeze(ctx) }
+func (b *box) Freeze(ctx context.Context) error { return b.whileAlive(ctx, (*cgroup.Group).Freeze) }
 
 // Thaw lets them go on.
-func (b *box) Thaw(ctx context.Context) error { return b.group.Thaw(ctx) }
+func (b *box) Thaw(ctx context.Context) error { return b.whileAlive(ctx, (*cgroup.Group).Thaw) }
+
+// whileAlive does something with the group that is moot once the sandbox has ended.
+func (b *box) whileAlive(ctx context.Context, do func(*cgroup.Group, context.Context) error) error {
+	if b.group == nil {
+		return pinfold.Errorf(pinfold.Unserved, "sandbox %s cannot be frozen: there are no control groups", b.id)
+	}
+	err := do(b.group, ctx)
+	select {
+	case <-b.done:
+		return nil
+	default:
+		return err
+	}
+}

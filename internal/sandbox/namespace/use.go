@@ -42,7 +42,7 @@ func (b *box) Assign(ctx context.Context, a sandbox.Assignment) (sandbox.Paths, 
 
 func (b *box) assign(ctx context.Context, a sandbox.Assignment, limits cgroup.Limits) error {
 	if b.group != nil {
-		if err := b.group.Limit(limits); err != nil {
+		if err := errors.Join(b.group.Limit(limits), b.group.Background(false)); err != nil {
 			return err
 		}
 	}

@@ -16,9 +16,10 @@ import (
 	"pinfold.dev/pinfold/internal/sandbox"
 )
 
-// Usage reads the peak of resident memory from /proc and the processor time from
-// the process's own clock, whose id is made of the pid as clock_getcpuclockid(3)
-// does. What cannot be read, because the process has ended, is zero.
+// Usage reads what is and was resident in memory from /proc and the processor time
+// from the process's own clock, whose id is made of the pid as
+// clock_getcpuclockid(3) does. What cannot be read, because the process has
+// ended, is zero.
 func Usage(pid int) sandbox.Usage {
 	var u sandbox.Usage
 	var ts unix.Timespec
@@ -29,10 +30,14 @@ func Usage(pid int) sandbox.Usage {
 	if err != nil {
 		return u
 	}
-	if _, rest, ok := bytes.Cut(status, []byte("\nVmHWM:")); ok {
-		line, _, _ := bytes.Cut(rest, []byte(" kB"))
-		kb, _ := strconv.Atoi(string(bytes.TrimSpace(line)))
-		u.PeakMemoryMB = (kb + 1023) / 1024
-	}
+	u.PeakMemoryMB, u.MemoryMB = megabytes(status, "\nVmHWM:"), megabytes(status, "\nVmRSS:")
 	return u
+}
+
+// megabytes returns what a line of /proc/PID/status says, rounded up.
+func megabytes(status []byte, key string) int {
+	_, rest, _ := bytes.Cut(status, []byte(key))
+	line, _, _ := bytes.Cut(rest, []byte(" kB"))
+	kb, _ := strconv.Atoi(string(bytes.TrimSpace(line)))
+	return (kb + 1023) / 1024
 }

@@ -67,6 +67,12 @@ func Run(t *testing.T, newDriver func(t *testing.T) sandbox.Driver) {
 		"CloseUnstarted":    closeUnstarted,
 		"CloseRemovesTmp":   closeRemovesTmp,
 		"Usage":             usage,
+		"MemoryNow":         memoryNow,
+		"Background":        background,
+		"Freeze":            freeze,
+		"FreezeAtOnce":      freezeAtOnce,
+		"FreezeAndClose":    freezeAndClose,
+		"FreezeEnded":       freezeEnded,
 		"SweepOfNothing":    sweepOfNothing,
 	}
 	for name, test := range tests {

@@ -185,7 +185,7 @@ func TestSettings(t *testing.T) {
 		{v2, Limits{MemoryMB: 128, Unthrottled: true}, "memory.swap.max=0 memory.max=134217728 cpu.max=max 20000 pids.max=max"},
 		{v2, Limits{MemoryMB: 10240}, "memory.swap.max=0 memory.max=10737418240 cpu.max=115771 20000 pids.max=max"},
 		{v2, Limits{MemoryMB: 1}, "memory.swap.max=0 memory.max=1048576 cpu.max=1000 20000 pids.max=max"},
-		{v1, Limits{}, "memory.memsw.limit_in_bytes=-1 memory.limit_in_bytes=-1 memory.memsw.limit_in_bytes=-1 memory.kmem.tcp.limit_in_bytes=-1 cpu.cfs_quota_us=-1 cpu.cfs_period_us=20000 cpu.cfs_quota_us=-1 pids.max=max"},
+		{v1, Limits{}, "memory.memsw.limit_in_bytes=-1 memory.limit_in_bytes=-1 memory.memsw.limit_in_bytes=-1 memory.kmem.tcp.limit_in_bytes=-1 cpu.cfs_quota_us=-1 pids.max=max"},
 		{v2, Limits{}, "memory.swap.max=max memory.max=max cpu.max=max 20000 pids.max=max"},
 	} {
 		var got []string

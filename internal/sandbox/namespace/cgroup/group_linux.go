@@ -26,9 +26,10 @@ type Limits struct {
 	Pids        int // processes and threads together
 }
 
-// Usage is what the processes of a group have used so far.
+// Usage is what the processes of a group use. Memory is rounded up.
 type Usage struct {
-	PeakMemoryMB int // rounded up; see [Group.Usage]
+	PeakMemoryMB int // see [Group.Peak]
+	MemoryMB     int // now, without the reclaimable cache
 	CPU          time.Duration
 }
 
@@ -37,11 +38,16 @@ type Group struct {
 	tree *Tree
 	id   string
 
+	freezing sync.Mutex // held by whoever freezes or thaws
+
+	limiting sync.Mutex
+	set      map[setting]string // values of files that are not as they were at first
+
 	mu       sync.Mutex
-	files    map[string]*os.File // what Usage reads, by path
+	files    map[string]*os.File // what Usage and Peak read, by path
 	buf      [8192]byte          // of the last read
-	highest  int64               // the kernel's own peak, bytes, at the last Usage
-	looked   time.Time           // when the cache was read last
+	highest  int64               // the kernel's own peak, bytes, when the cache was read last
+	looked   time.Time           // when that was
 	peak     int64               // ours, bytes
 	last     Usage
 	oomKills int
@@ -92,9 +98,40 @@ func (g *Group) Throttle(l Limits) error {
 	return g.apply(l, g.tree.processor(l))
 }
 
+// Background lets the processes have what the other groups leave of the
+// processor, or gives them their part again.
+func (g *Group) Background(on bool) error {
+	n := g.tree.cpu
+	if n == nil {
+		return nil
+	}
+	s := setting{home: n, file: "cpu.shares", value: "1024", none: "1024"}
+	if n.v2 {
+		s = setting{home: n, file: "cpu.weight", value: "100", none: "100"}
+	}
+	if on {
+		s.value = "2" // of 2 to 2^18, and of 1 to 10,000
+	}
+	return g.apply(Limits{}, []setting{s})
+}
+
+// apply writes settings that are not so already: each write costs some
+// microseconds, and a new group has no bounds.
 func (g *Group) apply(l Limits, settings []setting) error {
+	g.limiting.Lock()
+	defer g.limiting.Unlock()
 	for _, s := range settings {
+		key := setting{home: s.home, file: s.file}
+		if was, ok := g.set[key]; ok && was == s.value || !ok && s.value == s.none {
+			continue
+		}
 		err := write(g.dir(s.home), s.file, s.value)
+		if err == nil {
+			if g.set == nil {
+				g.set = map[setting]string{}
+			}
+			g.set[key] = s.value
+		}
 		switch {
 		case err == nil || s.accept != 0 && errors.Is(err, s.accept):
 		case errors.Is(err, syscall.EBUSY):
@@ -122,21 +159,30 @@ const period = 20 * time.Millisecond
 type setting struct {
 	home        *home
 	file, value string
+	none        string        // what is in the file of a new group, if that is known
 	accept      syscall.Errno // an error that is as good as success
 }
 
 // bound writes a limit down, or the word for that there is none.
-func bound(n int64, none string) string {
-	if n == 0 {
+func bound(limit int64, none string) string {
+	if limit == 0 {
 		return none
 	}
-	return strconv.FormatInt(n, 10)
+	return strconv.FormatInt(limit, 10)
+}
+
+// none is the kernel's word for that there is no bound.
+func none(n *home) string {
+	if n.v2 {
+		return "max"
+	}
+	return "-1"
 }
 
 // settings translates limits into what is to be written, in order.
 func (t *Tree) settings(l Limits) (s []setting) {
 	set := func(n *home, file, value string, accept syscall.Errno) {
-		s = append(s, setting{n, file, value, accept})
+		s = append(s, setting{n, file, value, none(n), accept})
 	}
 	memory := int64(l.MemoryMB) << 20
 	switch n := t.memory; {
@@ -161,7 +207,7 @@ func (t *Tree) settings(l Limits) (s []setting) {
 	}
 	s = append(s, t.processor(l)...)
 	if t.pids != nil {
-		set(t.pids, "pids.max", bound(int64(l.Pids), "max"), 0)
+		s = append(s, setting{t.pids, "pids.max", bound(int64(l.Pids), "max"), "max", 0})
 	}
 	return s
 }
@@ -178,38 +224,32 @@ func (t *Tree) processor(l Limits) []setting {
 	case n == nil:
 		return nil
 	case n.v2:
-		return []setting{{n, "cpu.max", bound(quota, "max") + " " + us, 0}}
+		return []setting{{n, "cpu.max", bound(quota, "max") + " " + us, "max " + us, 0}}
+	case quota == 0:
+		return []setting{{n, "cpu.cfs_quota_us", "-1", "-1", 0}}
 	default:
 		return []setting{
-			{n, "cpu.cfs_quota_us", "-1", 0},
-			{n, "cpu.cfs_period_us", us, 0},
+			{n, "cpu.cfs_quota_us", "-1", "-1", 0},
+			{n, "cpu.cfs_period_us", us, "", 0},
 			// Version 1 refuses more than a group above may have; that one's
 			// bound holds then.
-			{n, "cpu.cfs_quota_us", bound(quota, "-1"), syscall.EINVAL},
+			{n, "cpu.cfs_quota_us", bound(quota, "-1"), "-1", syscall.EINVAL},
 		}
 	}
 }
 
-// Usage reports what has been used; after Remove, what was at the last call.
-// It is made for being called after each invocation.
-//
-// The kernel's peak counts cached files, which would make a function that reads
-// much look large although the cache would be given back before anything is
-// killed. There is no peak without it, so it is estimated: each call takes
-// what is in use less the reclaimable cache (the active and inactive file
-// lists); if the kernel's peak has risen since the last call, it takes that
-// peak less the cache instead; and the result is the most that any call saw. To
-// read the cache costs more than all the rest, so a call soon after another
-// leaves it at that as long as the kernel's peak stays.
+// Usage reports what is used, and what has been; after Remove, what it said last.
 func (g *Group) Usage() (Usage, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	u := g.last
 	if n := g.tree.memory; n != nil {
-		if err := g.memoryPeak(n); err != nil {
+		highest, known := g.kernelPeak(n)
+		used, err := g.look(n, highest, known)
+		if err != nil {
 			return g.ended(err)
 		}
-		u.PeakMemoryMB = megabytes(g.peak)
+		u.MemoryMB, u.PeakMemoryMB = megabytes(used), megabytes(g.peak)
 	}
 	if n := g.tree.account; n != nil {
 		cpu, err := g.cpu(n)
@@ -222,25 +262,58 @@ func (g *Group) Usage() (Usage, error) {
 	return u, nil
 }
 
-// soon is how long Usage leaves the file cache unread.
+// soon is how long Peak leaves the file cache unread.
 const soon = 100 * time.Millisecond
 
-func (g *Group) memoryPeak(n *home) error {
-	highest, err := g.number(n, "memory.peak", "memory.max_usage_in_bytes")
-	known := err == nil // memory.peak is there from Linux 5.19 on
-	if known && highest == g.highest && time.Since(g.looked) < soon {
-		return nil
+// Peak returns Usage's PeakMemoryMB alone, at a fraction of the cost: it is made
+// for being called after each invocation.
+//
+// The kernel's peak counts cached files, which would make a function that reads
+// much look large although the cache would be given back before anything is
+// killed. There is no peak without it, so it is estimated: each look takes
+// what is in use less the reclaimable cache (the active and inactive file
+// lists); if the kernel's peak has risen since the last one, it takes that
+// peak less the cache instead; and the result is the most that any look saw. To
+// read the cache costs more than all the rest, so a call soon after another
+// leaves it at that as long as the kernel's peak stays.
+func (g *Group) Peak() (megaBytes int, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.tree.memory
+	if n == nil {
+		return 0, nil
 	}
+	highest, known := g.kernelPeak(n)
+	if !known || highest != g.highest || time.Since(g.looked) >= soon {
+		if _, err := g.look(n, highest, known); err != nil {
+			u, err := g.ended(err)
+			return u.PeakMemoryMB, err
+		}
+		g.last.PeakMemoryMB = megabytes(g.peak)
+	}
+	return g.last.PeakMemoryMB, nil
+}
+
+// kernelPeak returns the kernel's peak in bytes, which it tells in version 2 from
+// Linux 5.19 on.
+func (g *Group) kernelPeak(n *home) (highest int64, known bool) {
+	highest, err := g.number(n, "memory.peak", "memory.max_usage_in_bytes")
+	return highest, err == nil
+}
+
+// look reads the cache, raises our peak, and returns the bytes in use.
+func (g *Group) look(n *home, highest int64, known bool) (used int64, err error) {
 	used, cache, err := g.memory(n)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	most := used
 	if known && highest > g.highest {
-		used = max(used, highest-cache)
+		most = max(used, highest-cache)
 		g.highest = highest
 	}
-	g.peak, g.looked = max(g.peak, used), time.Now()
-	return nil
+	g.peak, g.looked = max(g.peak, most), time.Now()
+	return used, nil
 }
 
 // ended answers for a group that cannot be read, after Remove with what was.

@@ -281,8 +281,11 @@ func TestMemory(t *testing.T) {
 				t.Errorf("%d were killed", n)
 			}
 			u, err := g.Usage()
-			if err != nil || u.PeakMemoryMB < 100 || u.CPU <= 0 {
+			if err != nil || u.PeakMemoryMB < 100 || u.MemoryMB < 100 || u.MemoryMB > u.PeakMemoryMB || u.CPU <= 0 {
 				t.Errorf("used %+v, %v", u, err)
+			}
+			if peak, err := g.Peak(); err != nil || peak < 100 {
+				t.Errorf("the peak is %d, %v", peak, err)
 			}
 			if err := g.Kill(); err != nil {
 				t.Error(err)
@@ -312,6 +315,32 @@ func TestMemory(t *testing.T) {
 				t.Errorf("cache was not given back: %v", err)
 			}
 		})
+	})
+}
+
+// TestBackground reads what the kernel was told, and that it is told once.
+func TestBackground(t *testing.T) {
+	each(t, func(t *testing.T, tree *Tree) {
+		need(t, "the cpu controller", tree.Can().CPU)
+		g, err := tree.Create("background")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Remove()
+		file := "cpu.shares"
+		if tree.cpu.v2 {
+			file = "cpu.weight"
+		}
+		weights := []string{strings.Join(fields(g.dir(tree.cpu), file), "")}
+		for _, on := range []bool{false, true, true, false} {
+			if err := g.Background(on); err != nil {
+				t.Fatal(err)
+			}
+			weights = append(weights, strings.Join(fields(g.dir(tree.cpu), file), ""))
+		}
+		if usual := weights[0]; usual == "2" || !slices.Equal(weights, []string{usual, usual, "2", "2", usual}) {
+			t.Errorf("weights: %v", weights)
+		}
 	})
 }
 
@@ -513,6 +542,20 @@ func BenchmarkGroup(b *testing.B) {
 	b.Run("usage", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := g.Usage(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("peak", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := g.Peak(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("background and back", func(b *testing.B) {
+		for b.Loop() {
+			if err := errors.Join(g.Background(true), g.Background(false)); err != nil {
 				b.Fatal(err)
 			}
 		}

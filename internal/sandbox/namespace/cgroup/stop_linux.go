@@ -1,13 +1,11 @@
 package cgroup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -15,40 +13,59 @@ import (
 )
 
 // Freeze stops all processes. It returns when they have stopped, or with an
-// error, and then they run.
-func (g *Group) Freeze(ctx context.Context) error { return g.freeze(ctx, true) }
+// error, and then they run. It and Thaw wait for each other.
+func (g *Group) Freeze(ctx context.Context) error {
+	g.freezing.Lock()
+	defer g.freezing.Unlock()
+	return g.freeze(ctx)
+}
 
-// Thaw lets stopped processes go on, and returns when they do.
-func (g *Group) Thaw(ctx context.Context) error { return g.freeze(ctx, false) }
-
-func (g *Group) freeze(ctx context.Context, stop bool) error {
+// Thaw lets stopped processes go on. Whether any are is not asked.
+func (g *Group) Thaw(context.Context) error {
+	g.freezing.Lock()
+	defer g.freezing.Unlock()
 	n := g.tree.freezer
 	if n == nil {
-		return pinfold.Errorf(pinfold.Unserved, "this machine cannot freeze processes: it has no freezer controller")
+		return cannotFreeze()
+	}
+	if err := g.order(n, false); err != nil {
+		return pinfold.Errorf(pinfold.Internal, "thawing a sandbox: %w", err)
+	}
+	return nil
+}
+
+func cannotFreeze() error {
+	return pinfold.Errorf(pinfold.Unserved, "this machine cannot freeze processes: it has no freezer controller")
+}
+
+func (g *Group) freeze(ctx context.Context) error {
+	n := g.tree.freezer
+	if n == nil {
+		return cannotFreeze()
 	}
 	passes := 0
 	err := poll(ctx, func() (bool, error) {
 		// Version 1 misses children that are born while it freezes: it is
 		// told again until it has them all, and now and then to let go,
 		// for one that waits for another that has stopped already.
-		if passes++; stop && !n.v2 && passes%50 == 0 {
+		if passes++; !n.v2 && passes%50 == 0 {
 			_ = g.order(n, false)
 		}
-		if err := g.order(n, stop); err != nil {
-			return true, err
+		if passes == 1 || !n.v2 {
+			if err := g.order(n, true); err != nil {
+				return true, err
+			}
 		}
-		return g.obeyed(n, stop)
+		return g.stopped(n)
 	})
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		if stop {
-			_ = g.order(n, false)
-		}
-		return pinfold.Errorf(pinfold.Timeout, "the processes of a sandbox did not stop or go on in time: %w", err)
+		_ = g.order(n, false)
+		return pinfold.Errorf(pinfold.Timeout, "the processes of a sandbox did not stop in time: %w", err)
 	}
-	return pinfold.Errorf(pinfold.Internal, "freezing or thawing a sandbox: %w", err)
+	return pinfold.Errorf(pinfold.Internal, "freezing a sandbox: %w", err)
 }
 
 // order tells the kernel to stop the group or let it go on.
@@ -64,22 +81,14 @@ func (g *Group) order(n *home, stop bool) error {
 	return write(g.dir(n), "freezer.state", "THAWED")
 }
 
-// obeyed reports whether all have stopped, or none is stopped.
-func (g *Group) obeyed(n *home, stop bool) (bool, error) {
-	file := "freezer.state"
+// stopped reports whether all have stopped.
+func (g *Group) stopped(n *home) (bool, error) {
 	if n.v2 {
-		file = "cgroup.events"
+		b, err := slurp(g.dir(n), "cgroup.events")
+		return err != nil || value(b, "frozen") == 1, err
 	}
-	b, err := os.ReadFile(filepath.Join(g.dir(n), file))
-	switch {
-	case err != nil:
-		return true, err
-	case n.v2:
-		return (value(b, "frozen") == 1) == stop, nil
-	case stop:
-		return strings.TrimSpace(string(b)) == "FROZEN", nil
-	}
-	return strings.TrimSpace(string(b)) == "THAWED", nil
+	b, err := slurp(g.dir(n), "freezer.state")
+	return err != nil || string(bytes.TrimSpace(b)) == "FROZEN", err
 }
 
 // Kill sends SIGKILL to every process, frozen ones included, also while they
@@ -110,7 +119,7 @@ func (g *Group) killEach() error {
 		if n := g.tree.freezer; n != nil {
 			ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 			defer cancel()
-			frozen = g.freeze(ctx, true) == nil
+			frozen = g.freeze(ctx) == nil
 			defer g.order(n, false) // what is frozen does not die in version 1
 		}
 		return g.signal() == 0 || frozen, nil

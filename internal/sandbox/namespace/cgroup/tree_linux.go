@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"pinfold.dev/pinfold"
 )
 
@@ -363,15 +365,41 @@ func fields(dir, file string) []string {
 	return strings.Fields(string(b))
 }
 
-// write sets a file of a group, in the one write that the kernel wants.
+// write sets a file of a group, in the one write that the kernel wants. Neither it
+// nor slurp use package os, which would have such files polled like sockets, at
+// twice the cost.
 func write(dir, file, value string) error {
-	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = f.WriteString(value)
+	_, err := access(filepath.Join(dir, file), unix.O_WRONLY, func(fd int) (int, error) { return unix.Write(fd, []byte(value)) })
 	return err
+}
+
+// slurp reads a small file of a group.
+func slurp(dir, file string) ([]byte, error) {
+	b := make([]byte, 512)
+	n, err := access(filepath.Join(dir, file), unix.O_RDONLY, func(fd int) (int, error) { return unix.Read(fd, b) })
+	return b[:n], err
+}
+
+// access opens a file for one system call.
+func access(path string, mode int, call func(fd int) (int, error)) (n int, err error) {
+	fd, err := retry(func() (int, error) { return unix.Open(path, mode|unix.O_CLOEXEC, 0) })
+	if err == nil {
+		n, err = retry(func() (int, error) { return call(fd) })
+		_ = unix.Close(fd) // all has been said
+	}
+	if err != nil {
+		return 0, &fs.PathError{Op: "accessing", Path: path, Err: err}
+	}
+	return n, nil
+}
+
+// retry makes a system call again if a signal came in between.
+func retry(call func() (int, error)) (n int, err error) {
+	for {
+		if n, err = call(); err != unix.EINTR {
+			return n, err
+		}
+	}
 }
 
 // gone reports whether an error says that the process has ended.
