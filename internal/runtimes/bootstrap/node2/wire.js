@@ -1,0 +1,138 @@
+// The pipes of the framed protocol (see the documentation of package runtimes):
+// descriptor 3 is read, descriptor 4 is written.
+'use strict';
+
+const { writeSync } = require('node:fs');
+const { Socket } = require('node:net');
+
+Object.assign(exports, {
+  HELLO: 1, INIT: 2, READY: 3, INIT_ERROR: 4, INVOKE: 5, RESPONSE: 6, ERROR: 7, FATAL: 8,
+  STREAM: 9, CHUNK: 10, END: 11, LOG: 12, CREDIT: 13, CACHE: 14,
+});
+
+const HEADER = 9; // bytes: length, id, type
+
+// --- out --------------------------------------------------------------------
+
+const out = Buffer.allocUnsafeSlow(64 << 10); // frames that go out with the next flush
+let filled = 0;
+let due = false;
+
+// put adds a frame (text or bytes) to what goes out next.
+exports.put = (type, id, payload) => {
+  const isText = typeof payload === 'string';
+  const most = isText ? 3 * payload.length : payload.length;
+  if (filled + HEADER + most > out.length) {
+    flush();
+    if (HEADER + most > out.length) return putLarge(type, id, isText ? Buffer.from(payload) : payload);
+  }
+  const at = filled + HEADER;
+  if (isText) filled = at + out.utf8Write(payload, at, most);
+  else filled = at + payload.copy(out, at);
+  header(at - HEADER, type, id, filled - at);
+};
+
+function putLarge(type, id, payload) {
+  header(0, type, id, payload.length);
+  write(out, HEADER);
+  write(payload, payload.length);
+}
+
+function header(at, type, id, size) {
+  out.writeUInt32BE(size, at);
+  out.writeUInt32BE(id, at + 4);
+  out[at + 8] = type;
+}
+
+// flush writes what was put. The pipe waits, as that of a program's standard
+// output does: what is written is not lost when the process ends in the next
+// moment, and who writes faster than the platform reads is held up.
+function flush() {
+  if (filled === 0) return;
+  const size = filled;
+  filled = 0;
+  write(out, size);
+}
+exports.flush = flush;
+
+// flushSoon flushes when everything is done that can be done now.
+exports.flushSoon = () => {
+  if (due) return;
+  due = true;
+  process.nextTick(flushDue);
+};
+
+function flushDue() {
+  due = false;
+  flush();
+}
+
+function write(bytes, size) {
+  for (let at = 0; at < size;) {
+    try {
+      at += writeSync(4, bytes, at, size - at);
+    } catch (error) {
+      if (error.code !== 'EAGAIN') process.reallyExit(0); // the platform is gone
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1); // not our pipe's way, but somebody changed it
+    }
+  }
+}
+
+// --- in ---------------------------------------------------------------------
+
+// listen calls receive(type, id, bytes, from, to) for each frame. The payload is
+// only there until receive returns. It returns the socket, so that it can be kept
+// from keeping the process alive.
+exports.listen = (receive) => {
+  const input = Buffer.allocUnsafeSlow(64 << 10);
+  const start = Buffer.allocUnsafeSlow(HEADER); // of a frame that comes in parts
+  let started = 0;
+  let payload = null;
+  let have = 0; // bytes of payload
+
+  // part takes in some of a frame that comes in parts, and returns where it ends.
+  const part = (at, to) => {
+    if (payload === null) {
+      const end = Math.min(to, at + HEADER - started);
+      started += input.copy(start, started, at, end);
+      if (started < HEADER) return end;
+      payload = Buffer.allocUnsafe(start.readUInt32BE(0));
+      have = 0;
+      at = end;
+    }
+    const taken = input.copy(payload, have, at, Math.min(to, at + payload.length - have));
+    have += taken;
+    if (have === payload.length) {
+      const whole = payload;
+      payload = null;
+      started = 0;
+      receive(start[8], start.readUInt32BE(4), whole, 0, whole.length);
+    }
+    return at + taken;
+  };
+
+  const link = new Socket({
+    fd: 3, readable: true, writable: false,
+    onread: {
+      buffer: input,
+      callback(size) {
+        for (let at = 0; at < size;) {
+          const from = at + HEADER;
+          const end = started === 0 && from <= size ? from + input.readUInt32BE(at) : Infinity;
+          if (end > size) {
+            at = part(at, size);
+          } else {
+            const type = input[at + 8], id = input.readUInt32BE(at + 4);
+            at = end;
+            receive(type, id, input, from, end);
+          }
+        }
+        return true;
+      },
+    },
+  });
+  const gone = () => process.exit(0);
+  link.on('end', gone);
+  link.on('error', gone);
+  return link;
+};
