@@ -90,8 +90,8 @@ func (r *Registry) ListAliases(ctx context.Context, ref pinfold.FunctionRef, ver
 	})
 }
 
-// DeleteAlias removes an alias with its policy and URL. One that is not there
-// is not an error.
+// DeleteAlias removes an alias with its policy, URL and provisioned instances.
+// One that is not there is not an error.
 func (r *Registry) DeleteAlias(ctx context.Context, ref pinfold.FunctionRef) error {
 	if err := r.checkAlias(ref); err != nil {
 		return err
@@ -104,6 +104,7 @@ func (r *Registry) DeleteAlias(ctx context.Context, ref pinfold.FunctionRef) err
 		return first(
 			func() error { return tx.Policies().Delete(policyKey(ref.Account, ref.Region, ref.ARN())) },
 			func() error { return tx.URLs().Delete(key) },
+			func() error { return tx.Provisioned().Delete(key) },
 			func() error { return tx.Aliases().Delete(key) },
 		)
 	})
@@ -147,6 +148,13 @@ func putAlias(tx store.Tx, alias *pinfold.Alias, version, description string, ro
 			return err
 		}
 		alias.Additional, alias.Weight = second, weight
+	}
+	if _, err := tx.Provisioned().Get(versionKey(alias.Ref, alias.Ref.Qualifier)); err == nil {
+		if err := provisionable(tx, alias); err != nil {
+			return err
+		}
+	} else if pinfold.CodeOf(err) != pinfold.NotFound {
+		return err
 	}
 	return tx.Aliases().Put(qualifiedKey(alias.Ref, alias.Ref.Qualifier), *alias)
 }

@@ -18,6 +18,7 @@ const (
 	maxEnvironment                 = 4096 // bytes, as JSON
 	maxDescription                 = 256
 	maxHandler                     = 128
+	maxConcurrency                 = 1600 // of one instance; 0 stands for 1
 )
 
 // Defaults returns a configuration with AWS's defaults in place of what it
@@ -53,6 +54,8 @@ type ConfigPatch struct {
 	// takes them away.
 	LogFormat, ApplicationLevel, SystemLevel, LogGroup *string
 	Network                                            *pinfold.Network
+	MaxConcurrency                                     *int
+	CapacityProvider                                   *string
 }
 
 // Replace returns the patch that makes a configuration the given one, but for
@@ -67,7 +70,7 @@ func Replace(c pinfold.Config) ConfigPatch {
 		MemoryMB: &c.MemoryMB, EphemeralMB: &c.EphemeralMB, Timeout: &c.Timeout,
 		Environment: &c.Environment, Layers: &layers, TracingMode: &c.TracingMode,
 		LogFormat: &c.LogFormat, ApplicationLevel: &c.ApplicationLevel, SystemLevel: &c.SystemLevel, LogGroup: &c.LogGroup,
-		Network: &c.Network,
+		Network: &c.Network, MaxConcurrency: &c.MaxConcurrency, CapacityProvider: &c.CapacityProvider,
 	}
 }
 
@@ -95,6 +98,8 @@ func (p ConfigPatch) apply(c pinfold.Config, layers []pinfold.LayerRef) pinfold.
 	set(&c.SystemLevel, p.SystemLevel)
 	set(&c.LogGroup, p.LogGroup)
 	set(&c.Network, p.Network)
+	set(&c.MaxConcurrency, p.MaxConcurrency)
+	set(&c.CapacityProvider, p.CapacityProvider)
 	return c
 }
 
@@ -118,6 +123,7 @@ func (r *Registry) check(c pinfold.Config) error {
 		checkRange(c.MemoryMB, "memorySize", minMemoryMB, maxMemoryMB),
 		checkRange(int(c.Timeout), "timeout", minTimeout, maxTimeout),
 		checkRange(c.EphemeralMB, "ephemeralStorage.size", minEphemeralMB, maxEphemeralMB),
+		checkRange(c.MaxConcurrency, "capacityProviderConfig.lambdaManagedInstancesCapacityProviderConfig.perExecutionEnvironmentMaxConcurrency", 0, maxConcurrency),
 		checkLength(c.Description, "description", maxDescription),
 		checkLength(c.Handler, "handler", maxHandler),
 		checkPattern(c.Handler, "handler", handlerPattern),

@@ -1,5 +1,5 @@
 // Package function is the registry: functions, their versions and aliases,
-// layers, resource policies, tags, function URLs and concurrency settings, with
+// layers, resource policies, tags, function URLs and settings of concurrency, with
 // the rules that AWS Lambda has for them.
 //
 // It is a service: it keeps its records through internal/store, asks for code

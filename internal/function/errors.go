@@ -10,6 +10,7 @@ const (
 	resourceNotFound   = "ResourceNotFoundException"
 	invalidParameter   = "InvalidParameterValueException"
 	preconditionFailed = "PreconditionFailedException"
+	noProvisioned      = "ProvisionedConcurrencyConfigNotFoundException"
 	codeStorage        = "CodeStorageExceededException"
 	policyLength       = "PolicyLengthExceededException"
 	validation         = "ValidationException"

@@ -328,6 +328,7 @@ func (r *Registry) deleteFunction(tx store.Tx, ref pinfold.FunctionRef) error {
 	}
 	return first(
 		func() error { return tx.URLs().Delete(key) },
+		func() error { return tx.Provisioned().Delete(key) },
 		func() error { return tx.Aliases().Delete(key) },
 		func() error { return tx.Versions().Delete(key) },
 		func() error { return tx.Sequences().Delete(versionSequence(ref)) },
@@ -359,8 +360,10 @@ func (r *Registry) deleteVersion(tx store.Tx, ref pinfold.FunctionRef) error {
 	if len(names) > 0 {
 		return conflict("Unable to delete version because the following aliases reference it: [%s]", strings.Join(names, ", "))
 	}
-	if err := tx.Policies().Delete(policyKey(ref.Account, ref.Region, ref.ARN())); err != nil {
-		return err
-	}
-	return tx.Versions().Delete(versionKey(ref, ref.Qualifier))
+	key := versionKey(ref, ref.Qualifier)
+	return first(
+		func() error { return tx.Policies().Delete(policyKey(ref.Account, ref.Region, ref.ARN())) },
+		func() error { return tx.Provisioned().Delete(key) },
+		func() error { return tx.Versions().Delete(key) },
+	)
 }

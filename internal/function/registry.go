@@ -36,7 +36,9 @@ type Limits struct {
 	Zipped      int64 // bytes of a zip file that is uploaded directly
 	Unzipped    int64 // bytes of a version's code and layers, unpacked
 	Concurrency int   // simultaneous invocations
-	Unreserved  int   // of Concurrency, how many functions cannot reserve
+	// Unreserved is how many of Concurrency functions cannot claim for themselves;
+	// 0 is a tenth of Concurrency and 100 at most.
+	Unreserved int
 }
 
 // DefaultLimits are AWS's own. Source: "Lambda quotas" in the Lambda guide.
@@ -45,8 +47,10 @@ var DefaultLimits = Limits{
 	Zipped:      50 << 20,
 	Unzipped:    250 << 20,
 	Concurrency: 1000,
-	Unreserved:  100,
+	Unreserved:  maxUnreserved,
 }
+
+const maxUnreserved = 100
 
 // Registry keeps functions and their rules. It may be used concurrently.
 type Registry struct {
@@ -72,7 +76,7 @@ func New(o Options) *Registry {
 	fill(&o.Limits.Zipped, DefaultLimits.Zipped)
 	fill(&o.Limits.Unzipped, DefaultLimits.Unzipped)
 	fill(&o.Limits.Concurrency, DefaultLimits.Concurrency)
-	fill(&o.Limits.Unreserved, DefaultLimits.Unreserved)
+	fill(&o.Limits.Unreserved, min(o.Limits.Concurrency/10, maxUnreserved))
 	return &Registry{o: o, shared: &shared{}}
 }
 
@@ -92,8 +96,8 @@ func (r *Registry) Within(tx store.Tx) *Registry {
 }
 
 // OnChange has fn called after every commit that changed something about a
-// function: its code, settings, versions, aliases, URLs, concurrency, or
-// whether it is there at all. The reference is unqualified. fn runs on the
+// function: its code, settings, versions, aliases, URLs, concurrency,
+// provisioned instances, or whether it is there at all. The reference is unqualified. fn runs on the
 // goroutine that made the change, before the change's method returns, so it
 // must be quick; Resolve already gives the new answer.
 func (r *Registry) OnChange(fn func(ref pinfold.FunctionRef)) {

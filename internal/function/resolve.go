@@ -39,24 +39,29 @@ func (r *Registry) Resolve(ctx context.Context, ref pinfold.FunctionRef) (*pinfo
 }
 
 func (r *Registry) load(ctx context.Context, ref pinfold.FunctionRef, qualifier string) (way *route, err error) {
-	way = &route{}
 	err = r.o.Store.View(ctx, func(tx store.Tx) error {
-		if isAlias(qualifier) {
-			alias, err := tx.Aliases().Get(qualifiedKey(ref, qualifier))
-			if err != nil {
-				return orMissing(err, functionNotFound(ref))
-			}
-			if way.main, err = getVersion(tx, ref, alias.Version); err != nil || alias.Additional == "" {
-				return err
-			}
-			way.weight = alias.Weight
-			way.other, err = getVersion(tx, ref, alias.Additional)
-			return err
-		}
-		version, err := tx.Versions().Get(versionKey(ref, qualifier))
-		way.main = &version
+		way, err = follow(tx, ref.With(qualifier))
 		return orMissing(err, functionNotFound(ref))
 	})
+	return way, err
+}
+
+// follow reads where a qualified reference leads.
+func follow(tx store.Tx, ref pinfold.FunctionRef) (way *route, err error) {
+	way = &route{}
+	if !isAlias(ref.Qualifier) {
+		way.main, err = getVersion(tx, ref, ref.Qualifier)
+		return way, err
+	}
+	alias, err := tx.Aliases().Get(qualifiedKey(ref, ref.Qualifier))
+	if err != nil {
+		return nil, orMissing(err, functionNotFound(ref))
+	}
+	if way.main, err = getVersion(tx, ref, alias.Version); err != nil || alias.Additional == "" {
+		return way, err
+	}
+	way.weight = alias.Weight
+	way.other, err = getVersion(tx, ref, alias.Additional)
 	return way, err
 }
 

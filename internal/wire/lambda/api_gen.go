@@ -24,27 +24,34 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "DeleteFunctionConcurrency", Method: "DELETE", URI: "/2017-10-31/functions/{FunctionName}/concurrency"}, 204, API.DeleteFunctionConcurrency),
 		protocol.Op(protocol.Route{Name: "DeleteFunctionUrlConfig", Method: "DELETE", URI: "/2021-10-31/functions/{FunctionName}/url"}, 204, API.DeleteFunctionUrlConfig),
 		protocol.Op(protocol.Route{Name: "DeleteLayerVersion", Method: "DELETE", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"}, 204, API.DeleteLayerVersion),
+		protocol.Op(protocol.Route{Name: "DeleteProvisionedConcurrencyConfig", Method: "DELETE", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"}, 204, API.DeleteProvisionedConcurrencyConfig),
 		protocol.Op(protocol.Route{Name: "GetAccountSettings", Method: "GET", URI: "/2016-08-19/account-settings"}, 200, API.GetAccountSettings),
 		protocol.Op(protocol.Route{Name: "GetAlias", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/aliases/{Name}"}, 200, API.GetAlias),
 		protocol.Op(protocol.Route{Name: "GetFunction", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}"}, 200, API.GetFunction),
 		protocol.Op(protocol.Route{Name: "GetFunctionConcurrency", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/concurrency"}, 200, API.GetFunctionConcurrency),
 		protocol.Op(protocol.Route{Name: "GetFunctionConfiguration", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/configuration"}, 200, API.GetFunctionConfiguration),
+		protocol.Op(protocol.Route{Name: "GetFunctionRecursionConfig", Method: "GET", URI: "/2024-08-31/functions/{FunctionName}/recursion-config"}, 200, API.GetFunctionRecursionConfig),
 		protocol.Op(protocol.Route{Name: "GetFunctionUrlConfig", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/url"}, 200, API.GetFunctionUrlConfig),
 		protocol.Op(protocol.Route{Name: "GetLayerVersion", Method: "GET", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"}, 200, API.GetLayerVersion),
 		protocol.Op(protocol.Route{Name: "GetLayerVersionByArn", Method: "GET", URI: "/2018-10-31/layers?find=LayerVersion"}, 200, API.GetLayerVersionByArn),
 		protocol.Op(protocol.Route{Name: "GetLayerVersionPolicy", Method: "GET", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"}, 200, API.GetLayerVersionPolicy),
 		protocol.Op(protocol.Route{Name: "GetPolicy", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/policy"}, 200, API.GetPolicy),
+		protocol.Op(protocol.Route{Name: "GetProvisionedConcurrencyConfig", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"}, 200, API.GetProvisionedConcurrencyConfig),
 		protocol.Op(protocol.Route{Name: "Invoke", Method: "POST", URI: "/2015-03-31/functions/{FunctionName}/invocations"}, 200, API.Invoke),
+		protocol.StreamOp(protocol.Route{Name: "InvokeWithResponseStream", Method: "POST", URI: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations"}, 200, API.InvokeWithResponseStream),
 		protocol.Op(protocol.Route{Name: "ListAliases", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/aliases"}, 200, API.ListAliases),
 		protocol.Op(protocol.Route{Name: "ListFunctionUrlConfigs", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/urls"}, 200, API.ListFunctionUrlConfigs),
 		protocol.Op(protocol.Route{Name: "ListFunctions", Method: "GET", URI: "/2015-03-31/functions"}, 200, API.ListFunctions),
 		protocol.Op(protocol.Route{Name: "ListLayerVersions", Method: "GET", URI: "/2018-10-31/layers/{LayerName}/versions"}, 200, API.ListLayerVersions),
 		protocol.Op(protocol.Route{Name: "ListLayers", Method: "GET", URI: "/2018-10-31/layers"}, 200, API.ListLayers),
+		protocol.Op(protocol.Route{Name: "ListProvisionedConcurrencyConfigs", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL"}, 200, API.ListProvisionedConcurrencyConfigs),
 		protocol.Op(protocol.Route{Name: "ListTags", Method: "GET", URI: "/2017-03-31/tags/{Resource}"}, 200, API.ListTags),
 		protocol.Op(protocol.Route{Name: "ListVersionsByFunction", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/versions"}, 200, API.ListVersionsByFunction),
 		protocol.Op(protocol.Route{Name: "PublishLayerVersion", Method: "POST", URI: "/2018-10-31/layers/{LayerName}/versions"}, 201, API.PublishLayerVersion),
 		protocol.Op(protocol.Route{Name: "PublishVersion", Method: "POST", URI: "/2015-03-31/functions/{FunctionName}/versions"}, 201, API.PublishVersion),
 		protocol.Op(protocol.Route{Name: "PutFunctionConcurrency", Method: "PUT", URI: "/2017-10-31/functions/{FunctionName}/concurrency"}, 200, API.PutFunctionConcurrency),
+		protocol.Op(protocol.Route{Name: "PutFunctionRecursionConfig", Method: "PUT", URI: "/2024-08-31/functions/{FunctionName}/recursion-config"}, 200, API.PutFunctionRecursionConfig),
+		protocol.Op(protocol.Route{Name: "PutProvisionedConcurrencyConfig", Method: "PUT", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"}, 202, API.PutProvisionedConcurrencyConfig),
 		protocol.Op(protocol.Route{Name: "RemoveLayerVersionPermission", Method: "DELETE", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}"}, 204, API.RemoveLayerVersionPermission),
 		protocol.Op(protocol.Route{Name: "RemovePermission", Method: "DELETE", URI: "/2015-03-31/functions/{FunctionName}/policy/{StatementId}"}, 204, API.RemovePermission),
 		protocol.Op(protocol.Route{Name: "TagResource", Method: "POST", URI: "/2017-03-31/tags/{Resource}"}, 204, API.TagResource),
@@ -64,7 +71,6 @@ var Model = protocol.Service{
 		{Name: "DeleteEventSourceMapping", Method: "DELETE", URI: "/2015-03-31/event-source-mappings/{UUID}"},
 		{Name: "DeleteFunctionCodeSigningConfig", Method: "DELETE", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 		{Name: "DeleteFunctionEventInvokeConfig", Method: "DELETE", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"},
-		{Name: "DeleteProvisionedConcurrencyConfig", Method: "DELETE", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"},
 		{Name: "GetCapacityProvider", Method: "GET", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 		{Name: "GetCodeSigningConfig", Method: "GET", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
 		{Name: "GetDurableExecution", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}"},
@@ -73,12 +79,9 @@ var Model = protocol.Service{
 		{Name: "GetEventSourceMapping", Method: "GET", URI: "/2015-03-31/event-source-mappings/{UUID}"},
 		{Name: "GetFunctionCodeSigningConfig", Method: "GET", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 		{Name: "GetFunctionEventInvokeConfig", Method: "GET", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"},
-		{Name: "GetFunctionRecursionConfig", Method: "GET", URI: "/2024-08-31/functions/{FunctionName}/recursion-config"},
 		{Name: "GetFunctionScalingConfig", Method: "GET", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
-		{Name: "GetProvisionedConcurrencyConfig", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"},
 		{Name: "GetRuntimeManagementConfig", Method: "GET", URI: "/2021-07-20/functions/{FunctionName}/runtime-management-config"},
 		{Name: "InvokeAsync", Method: "POST", URI: "/2014-11-13/functions/{FunctionName}/invoke-async"},
-		{Name: "InvokeWithResponseStream", Method: "POST", URI: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations"},
 		{Name: "ListCapacityProviders", Method: "GET", URI: "/2025-11-30/capacity-providers"},
 		{Name: "ListCodeSigningConfigs", Method: "GET", URI: "/2020-04-22/code-signing-configs"},
 		{Name: "ListDurableExecutionsByFunction", Method: "GET", URI: "/2025-12-01/functions/{FunctionName}/durable-executions"},
@@ -86,12 +89,9 @@ var Model = protocol.Service{
 		{Name: "ListFunctionEventInvokeConfigs", Method: "GET", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list"},
 		{Name: "ListFunctionVersionsByCapacityProvider", Method: "GET", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"},
 		{Name: "ListFunctionsByCodeSigningConfig", Method: "GET", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"},
-		{Name: "ListProvisionedConcurrencyConfigs", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL"},
 		{Name: "PutFunctionCodeSigningConfig", Method: "PUT", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 		{Name: "PutFunctionEventInvokeConfig", Method: "PUT", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"},
-		{Name: "PutFunctionRecursionConfig", Method: "PUT", URI: "/2024-08-31/functions/{FunctionName}/recursion-config"},
 		{Name: "PutFunctionScalingConfig", Method: "PUT", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
-		{Name: "PutProvisionedConcurrencyConfig", Method: "PUT", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"},
 		{Name: "PutRuntimeManagementConfig", Method: "PUT", URI: "/2021-07-20/functions/{FunctionName}/runtime-management-config"},
 		{Name: "SendDurableExecutionCallbackFailure", Method: "POST", URI: "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"},
 		{Name: "SendDurableExecutionCallbackHeartbeat", Method: "POST", URI: "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat"},
@@ -136,6 +136,7 @@ var Model = protocol.Service{
 		{Name: "NoPublishedVersionException", Status: 400, Members: []string{"Message", "Type"}},
 		{Name: "PolicyLengthExceededException", Status: 400, Members: []string{"Type", "message"}},
 		{Name: "PreconditionFailedException", Status: 412, Members: []string{"Type", "message"}},
+		{Name: "ProvisionedConcurrencyConfigNotFoundException", Status: 404, Members: []string{"Type", "message"}},
 		{Name: "PublicPolicyException", Status: 400, Members: []string{"Message", "Type"}},
 		{Name: "RecursiveInvocationException", Status: 400, Members: []string{"Message", "Type"}},
 		{Name: "RequestTooLargeException", Status: 413, Members: []string{"Type", "message"}},
@@ -157,79 +158,86 @@ var Model = protocol.Service{
 		{Name: "UnsupportedMediaTypeException", Status: 415, Members: []string{"Type", "message"}},
 	},
 	Shapes: map[string]protocol.Shape{
-		"Action":                                 {Limits: "0..10000", Pattern: `(lambda:[*]|lambda:[a-zA-Z]+|[*])`},
-		"AdditionalVersion":                      {Limits: "1..1024", Pattern: `[0-9]+`},
-		"AdditionalVersionWeights":               {Key: "AdditionalVersion", Item: "Weight"},
-		"Alias":                                  {Limits: "1..128", Pattern: `(?!^[0-9]+$)([a-zA-Z0-9-_]+)`},
-		"AllowMethodsList":                       {Limits: "0..6", Item: "Method"},
-		"AllowOriginsList":                       {Limits: "0..100", Item: "Origin"},
-		"ApplicationLogLevel":                    {Enum: []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}},
-		"Architecture":                           {Enum: []string{"x86_64", "arm64"}},
-		"ArchitecturesList":                      {Limits: "1..1", Item: "Architecture"},
-		"Arn":                                    {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`},
-		"Blob":                                   {Sensitive: true},
-		"CapacityProviderArn":                    {Limits: "1..140", Pattern: `arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:capacity-provider:[a-zA-Z0-9-_]+`},
-		"CodeSigningConfigArn":                   {Limits: "0..200", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:code-signing-config:csc-[a-z0-9]{17}`},
-		"CompatibleArchitectures":                {Limits: "0..2", Item: "Architecture"},
-		"CompatibleRuntimes":                     {Limits: "0..15"},
-		"Description":                            {Limits: "0..256"},
-		"DurableExecutionArn":                    {Limits: "1..1024", Pattern: `arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\d{12}):function:([a-zA-Z0-9_-]+):(\$LATEST(?:\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)`},
-		"DurableExecutionName":                   {Limits: "1..64", Pattern: `[a-zA-Z0-9-_]+`},
-		"EnvironmentVariableName":                {Pattern: `[a-zA-Z]([a-zA-Z0-9_])+`, Sensitive: true},
-		"EnvironmentVariableValue":               {Sensitive: true},
-		"EnvironmentVariables":                   {Sensitive: true, Key: "EnvironmentVariableName", Item: "EnvironmentVariableValue"},
-		"EphemeralStorageSize":                   {Limits: "512..10240"},
-		"EventSourceToken":                       {Limits: "0..256", Pattern: `[a-zA-Z0-9._\-]+`},
-		"ExecutionEnvironmentMemoryGiBPerVCpu":   {Limits: "2..8"},
-		"ExecutionTimeout":                       {Limits: "1..31622400"},
-		"FileSystemArn":                          {Limits: "0..256", Pattern: `arn:aws[a-zA-Z-]*:elasticfilesystem:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}`},
-		"FileSystemConfigList":                   {Limits: "0..1"},
-		"FunctionArn":                            {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
-		"FunctionName":                           {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
-		"FunctionUrl":                            {Limits: "40..100"},
-		"FunctionUrlAuthType":                    {Enum: []string{"NONE", "AWS_IAM"}},
-		"FunctionUrlFunctionName":                {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:((?!\d+$)[0-9a-zA-Z-_]+))?`},
-		"FunctionUrlQualifier":                   {Limits: "1..128", Pattern: `((?!^\d+$)^[0-9a-zA-Z-_]+$)`},
-		"FunctionVersion":                        {Enum: []string{"ALL"}},
-		"FunctionVersionLatestPublished":         {Enum: []string{"LATEST_PUBLISHED"}},
-		"Handler":                                {Limits: "0..128", Pattern: `[^\s]+`},
-		"Header":                                 {Limits: "0..1024", Pattern: `.*`},
-		"HeadersList":                            {Limits: "0..100", Item: "Header"},
-		"InvocationType":                         {Enum: []string{"Event", "RequestResponse", "DryRun"}},
-		"InvokeMode":                             {Enum: []string{"BUFFERED", "RESPONSE_STREAM"}},
-		"KMSKeyArn":                              {Limits: "0..10000", Pattern: `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`},
-		"LastUpdateStatus":                       {Enum: []string{"Successful", "Failed", "InProgress"}},
-		"LastUpdateStatusReasonCode":             {Enum: []string{"EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "ServiceQuotaExceededException", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl", "DependencyError"}},
-		"LayerArn":                               {Limits: "1..2048", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+`},
-		"LayerList":                              {Item: "LayerVersionArn"},
-		"LayerName":                              {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+`},
-		"LayerPermissionAllowedAction":           {Limits: "0..22", Pattern: `lambda:GetLayerVersion`},
-		"LayerPermissionAllowedPrincipal":        {Limits: "0..10000", Pattern: `\d{12}|\*|arn:(aws[a-zA-Z-]*):iam::\d{12}:root`},
-		"LayerVersionArn":                        {Limits: "1..2048", Pattern: `((arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+))`},
-		"LicenseInfo":                            {Limits: "0..512", Pattern: `.*`},
-		"LocalMountPath":                         {Limits: "0..160", Pattern: `/mnt/[a-zA-Z0-9-_.]+`},
-		"LogFormat":                              {Enum: []string{"JSON", "Text"}},
-		"LogGroup":                               {Limits: "1..512", Pattern: `[\.\-_/#A-Za-z0-9]+`},
-		"LogType":                                {Enum: []string{"None", "Tail"}},
-		"MasterRegion":                           {Limits: "1..50", Pattern: `ALL|(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}`},
-		"MaxAge":                                 {Limits: "0..86400"},
-		"MaxItems":                               {Limits: "1..50"},
-		"MaxLayerListItems":                      {Limits: "1..50"},
-		"MaxListItems":                           {Limits: "1..10000"},
+		"Action":                               {Limits: "0..10000", Pattern: `(lambda:[*]|lambda:[a-zA-Z]+|[*])`},
+		"AdditionalVersion":                    {Limits: "1..1024", Pattern: `[0-9]+`},
+		"AdditionalVersionWeights":             {Key: "AdditionalVersion", Item: "Weight"},
+		"Alias":                                {Limits: "1..128", Pattern: `(?!^[0-9]+$)([a-zA-Z0-9-_]+)`},
+		"AllowMethodsList":                     {Limits: "0..6", Item: "Method"},
+		"AllowOriginsList":                     {Limits: "0..100", Item: "Origin"},
+		"ApplicationLogLevel":                  {Enum: []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}},
+		"Architecture":                         {Enum: []string{"x86_64", "arm64"}},
+		"ArchitecturesList":                    {Limits: "1..1", Item: "Architecture"},
+		"Arn":                                  {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`},
+		"Blob":                                 {Sensitive: true},
+		"CapacityProviderArn":                  {Limits: "1..140", Pattern: `arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:capacity-provider:[a-zA-Z0-9-_]+`},
+		"CodeSigningConfigArn":                 {Limits: "0..200", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:code-signing-config:csc-[a-z0-9]{17}`},
+		"CompatibleArchitectures":              {Limits: "0..2", Item: "Architecture"},
+		"CompatibleRuntimes":                   {Limits: "0..15"},
+		"Description":                          {Limits: "0..256"},
+		"DurableExecutionArn":                  {Limits: "1..1024", Pattern: `arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\d{12}):function:([a-zA-Z0-9_-]+):(\$LATEST(?:\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)`},
+		"DurableExecutionName":                 {Limits: "1..64", Pattern: `[a-zA-Z0-9-_]+`},
+		"EnvironmentVariableName":              {Pattern: `[a-zA-Z]([a-zA-Z0-9_])+`, Sensitive: true},
+		"EnvironmentVariableValue":             {Sensitive: true},
+		"EnvironmentVariables":                 {Sensitive: true, Key: "EnvironmentVariableName", Item: "EnvironmentVariableValue"},
+		"EphemeralStorageSize":                 {Limits: "512..10240"},
+		"EventSourceToken":                     {Limits: "0..256", Pattern: `[a-zA-Z0-9._\-]+`},
+		"ExecutionEnvironmentMemoryGiBPerVCpu": {Limits: "2..8"},
+		"ExecutionTimeout":                     {Limits: "1..31622400"},
+		"FileSystemArn":                        {Limits: "0..256", Pattern: `arn:aws[a-zA-Z-]*:elasticfilesystem:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}`},
+		"FileSystemConfigList":                 {Limits: "0..1"},
+		"FunctionArn":                          {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
+		"FunctionName":                         {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
+		"FunctionUrl":                          {Limits: "40..100"},
+		"FunctionUrlAuthType":                  {Enum: []string{"NONE", "AWS_IAM"}},
+		"FunctionUrlFunctionName":              {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:((?!\d+$)[0-9a-zA-Z-_]+))?`},
+		"FunctionUrlQualifier":                 {Limits: "1..128", Pattern: `((?!^\d+$)^[0-9a-zA-Z-_]+$)`},
+		"FunctionVersion":                      {Enum: []string{"ALL"}},
+		"FunctionVersionLatestPublished":       {Enum: []string{"LATEST_PUBLISHED"}},
+		"Handler":                              {Limits: "0..128", Pattern: `[^\s]+`},
+		"Header":                               {Limits: "0..1024", Pattern: `.*`},
+		"HeadersList":                          {Limits: "0..100", Item: "Header"},
+		"InvocationType":                       {Enum: []string{"Event", "RequestResponse", "DryRun"}},
+		"InvokeMode":                           {Enum: []string{"BUFFERED", "RESPONSE_STREAM"}},
+		"KMSKeyArn":                            {Limits: "0..10000", Pattern: `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`},
+		"LastUpdateStatus":                     {Enum: []string{"Successful", "Failed", "InProgress"}},
+		"LastUpdateStatusReasonCode":           {Enum: []string{"EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "ServiceQuotaExceededException", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl", "DependencyError"}},
+		"LayerArn":                             {Limits: "1..2048", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+`},
+		"LayerList":                            {Item: "LayerVersionArn"},
+		"LayerName":                            {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+`},
+		"LayerPermissionAllowedAction":         {Limits: "0..22", Pattern: `lambda:GetLayerVersion`},
+		"LayerPermissionAllowedPrincipal":      {Limits: "0..10000", Pattern: `\d{12}|\*|arn:(aws[a-zA-Z-]*):iam::\d{12}:root`},
+		"LayerVersionArn":                      {Limits: "1..2048", Pattern: `((arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+))`},
+		"LicenseInfo":                          {Limits: "0..512", Pattern: `.*`},
+		"LocalMountPath":                       {Limits: "0..160", Pattern: `/mnt/[a-zA-Z0-9-_.]+`},
+		"LogFormat":                            {Enum: []string{"JSON", "Text"}},
+		"LogGroup":                             {Limits: "1..512", Pattern: `[\.\-_/#A-Za-z0-9]+`},
+		"LogType":                              {Enum: []string{"None", "Tail"}},
+		"MasterRegion":                         {Limits: "1..50", Pattern: `ALL|(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}`},
+		"MaxAge":                               {Limits: "0..86400"},
+		"MaxItems":                             {Limits: "1..50"},
+		"MaxLayerListItems":                    {Limits: "1..50"},
+		"MaxListItems":                         {Limits: "1..10000"},
+		"MaxProvisionedConcurrencyConfigListItems": {Limits: "1..50"},
 		"MemorySize":                             {Limits: "128..32768"},
 		"Method":                                 {Limits: "0..6", Pattern: `.*`},
 		"NameSpacedFunctionArn":                  {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:function:[a-zA-Z0-9-_\.]+(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`},
 		"NamespacedFunctionName":                 {Limits: "1..256", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:|(((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?))(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`},
 		"NamespacedStatementId":                  {Limits: "1..100", Pattern: `([a-zA-Z0-9-_.]+)`},
+		"NonNegativeInteger":                     {Limits: "0.."},
 		"NumericLatestPublishedOrAliasQualifier": {Limits: "1..128", Pattern: `\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+`},
 		"OrganizationId":                         {Limits: "0..34", Pattern: `o-[a-z0-9]{10,32}`},
 		"Origin":                                 {Limits: "1..253", Pattern: `.*`},
 		"PackageType":                            {Enum: []string{"Zip", "Image"}},
 		"PerExecutionEnvironmentMaxConcurrency":  {Limits: "1..1600"},
+		"PositiveInteger":                        {Limits: "1.."},
 		"Principal":                              {Limits: "0..2048", Pattern: `[^\s]+`},
 		"PrincipalOrgID":                         {Limits: "12..34", Pattern: `o-[a-z0-9]{10,32}`},
+		"ProvisionedConcurrencyStatusEnum":       {Enum: []string{"IN_PROGRESS", "READY", "FAILED"}},
+		"Qualifier":                              {Limits: "1..128", Pattern: `(|[a-zA-Z0-9$_-]+)`},
+		"RecursiveLoop":                          {Enum: []string{"Allow", "Terminate"}},
 		"ReservedConcurrentExecutions":           {Limits: "0.."},
 		"ResourceArn":                            {Limits: "0..10000", Pattern: `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`},
+		"ResponseStreamingInvocationType":        {Enum: []string{"RequestResponse", "DryRun"}},
 		"RetentionPeriodInDays":                  {Limits: "1..90"},
 		"RoleArn":                                {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`},
 		"RuntimeVersionArn":                      {Limits: "26..2048", Pattern: `arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}::runtime:.+`},
@@ -263,6 +271,7 @@ var Model = protocol.Service{
 		"Timeout":                                {Limits: "1..5400"},
 		"Timestamp":                              {Limits: "0..100", Pattern: `.*`},
 		"TracingMode":                            {Enum: []string{"Active", "PassThrough"}},
+		"UnqualifiedFunctionName":                {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)`},
 		"UnreservedConcurrentExecutions":         {Limits: "0.."},
 		"Version":                                {Limits: "1..1024", Pattern: `(\$LATEST|[0-9]+)`},
 		"VersionWithLatestPublished":             {Limits: "1..1024", Pattern: `(\$LATEST(\.PUBLISHED)?|[0-9]+)`},
@@ -283,27 +292,34 @@ type API interface {
 	DeleteFunctionConcurrency(context.Context, *DeleteFunctionConcurrencyRequest) (*protocol.Empty, error)
 	DeleteFunctionUrlConfig(context.Context, *DeleteFunctionUrlConfigRequest) (*protocol.Empty, error)
 	DeleteLayerVersion(context.Context, *DeleteLayerVersionRequest) (*protocol.Empty, error)
+	DeleteProvisionedConcurrencyConfig(context.Context, *DeleteProvisionedConcurrencyConfigRequest) (*protocol.Empty, error)
 	GetAccountSettings(context.Context, *GetAccountSettingsRequest) (*GetAccountSettingsResponse, error)
 	GetAlias(context.Context, *GetAliasRequest) (*AliasConfiguration, error)
 	GetFunction(context.Context, *GetFunctionRequest) (*GetFunctionResponse, error)
 	GetFunctionConcurrency(context.Context, *GetFunctionConcurrencyRequest) (*GetFunctionConcurrencyResponse, error)
 	GetFunctionConfiguration(context.Context, *GetFunctionConfigurationRequest) (*FunctionConfiguration, error)
+	GetFunctionRecursionConfig(context.Context, *GetFunctionRecursionConfigRequest) (*GetFunctionRecursionConfigResponse, error)
 	GetFunctionUrlConfig(context.Context, *GetFunctionUrlConfigRequest) (*GetFunctionUrlConfigResponse, error)
 	GetLayerVersion(context.Context, *GetLayerVersionRequest) (*GetLayerVersionResponse, error)
 	GetLayerVersionByArn(context.Context, *GetLayerVersionByArnRequest) (*GetLayerVersionResponse, error)
 	GetLayerVersionPolicy(context.Context, *GetLayerVersionPolicyRequest) (*GetLayerVersionPolicyResponse, error)
 	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
+	GetProvisionedConcurrencyConfig(context.Context, *GetProvisionedConcurrencyConfigRequest) (*GetProvisionedConcurrencyConfigResponse, error)
 	Invoke(context.Context, *InvocationRequest) (*InvocationResponse, error)
+	InvokeWithResponseStream(context.Context, *InvokeWithResponseStreamRequest, *protocol.Events[InvokeWithResponseStreamResponse, InvokeWithResponseStreamResponseEvent]) error
 	ListAliases(context.Context, *ListAliasesRequest) (*ListAliasesResponse, error)
 	ListFunctionUrlConfigs(context.Context, *ListFunctionUrlConfigsRequest) (*ListFunctionUrlConfigsResponse, error)
 	ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsResponse, error)
 	ListLayerVersions(context.Context, *ListLayerVersionsRequest) (*ListLayerVersionsResponse, error)
 	ListLayers(context.Context, *ListLayersRequest) (*ListLayersResponse, error)
+	ListProvisionedConcurrencyConfigs(context.Context, *ListProvisionedConcurrencyConfigsRequest) (*ListProvisionedConcurrencyConfigsResponse, error)
 	ListTags(context.Context, *ListTagsRequest) (*ListTagsResponse, error)
 	ListVersionsByFunction(context.Context, *ListVersionsByFunctionRequest) (*ListVersionsByFunctionResponse, error)
 	PublishLayerVersion(context.Context, *PublishLayerVersionRequest) (*PublishLayerVersionResponse, error)
 	PublishVersion(context.Context, *PublishVersionRequest) (*FunctionConfiguration, error)
 	PutFunctionConcurrency(context.Context, *PutFunctionConcurrencyRequest) (*Concurrency, error)
+	PutFunctionRecursionConfig(context.Context, *PutFunctionRecursionConfigRequest) (*PutFunctionRecursionConfigResponse, error)
+	PutProvisionedConcurrencyConfig(context.Context, *PutProvisionedConcurrencyConfigRequest) (*PutProvisionedConcurrencyConfigResponse, error)
 	RemoveLayerVersionPermission(context.Context, *RemoveLayerVersionPermissionRequest) (*protocol.Empty, error)
 	RemovePermission(context.Context, *RemovePermissionRequest) (*protocol.Empty, error)
 	TagResource(context.Context, *TagResourceRequest) (*protocol.Empty, error)
@@ -479,6 +495,11 @@ type DeleteLayerVersionRequest struct {
 	VersionNumber *int64  `aws:"VersionNumber,uri,required"`
 }
 
+type DeleteProvisionedConcurrencyConfigRequest struct {
+	FunctionName *string `aws:"FunctionName,uri,required,shape=FunctionName"`
+	Qualifier    *string `aws:"Qualifier,query,required,shape=Qualifier"`
+}
+
 type DurableConfig struct {
 	ExecutionTimeout      *int64  `aws:"ExecutionTimeout,shape=ExecutionTimeout"`
 	KMSKeyArn             *string `aws:"KMSKeyArn,shape=KMSKeyArn"`
@@ -612,6 +633,14 @@ type GetFunctionConfigurationRequest struct {
 	Qualifier    *string `aws:"Qualifier,query,shape=NumericLatestPublishedOrAliasQualifier"`
 }
 
+type GetFunctionRecursionConfigRequest struct {
+	FunctionName *string `aws:"FunctionName,uri,required,shape=UnqualifiedFunctionName"`
+}
+
+type GetFunctionRecursionConfigResponse struct {
+	RecursiveLoop *string `aws:"RecursiveLoop,shape=RecursiveLoop"`
+}
+
 type GetFunctionRequest struct {
 	FunctionName *string `aws:"FunctionName,uri,required,shape=NamespacedFunctionName"`
 	Qualifier    *string `aws:"Qualifier,query,shape=NumericLatestPublishedOrAliasQualifier"`
@@ -681,6 +710,20 @@ type GetPolicyResponse struct {
 	RevisionId *string `aws:"RevisionId"`
 }
 
+type GetProvisionedConcurrencyConfigRequest struct {
+	FunctionName *string `aws:"FunctionName,uri,required,shape=FunctionName"`
+	Qualifier    *string `aws:"Qualifier,query,required,shape=Qualifier"`
+}
+
+type GetProvisionedConcurrencyConfigResponse struct {
+	AllocatedProvisionedConcurrentExecutions *int64  `aws:"AllocatedProvisionedConcurrentExecutions,shape=NonNegativeInteger"`
+	AvailableProvisionedConcurrentExecutions *int64  `aws:"AvailableProvisionedConcurrentExecutions,shape=NonNegativeInteger"`
+	LastModified                             *string `aws:"LastModified,shape=Timestamp"`
+	RequestedProvisionedConcurrentExecutions *int64  `aws:"RequestedProvisionedConcurrentExecutions,shape=PositiveInteger"`
+	Status                                   *string `aws:"Status,shape=ProvisionedConcurrencyStatusEnum"`
+	StatusReason                             *string `aws:"StatusReason"`
+}
+
 type ImageConfig struct {
 	Command          []string `aws:"Command,shape=StringList"`
 	EntryPoint       []string `aws:"EntryPoint,shape=StringList"`
@@ -715,6 +758,38 @@ type InvocationResponse struct {
 	LogResult           *string `aws:"X-Amz-Log-Result,header"`
 	Payload             []byte  `aws:"Payload,payload,shape=Blob"`
 	StatusCode          *int64  `aws:"StatusCode,status"`
+}
+
+type InvokeResponseStreamUpdate struct {
+	Payload []byte `aws:"Payload,eventpayload,shape=Blob"`
+}
+
+type InvokeWithResponseStreamCompleteEvent struct {
+	ErrorCode    *string `aws:"ErrorCode"`
+	ErrorDetails *string `aws:"ErrorDetails"`
+	LogResult    *string `aws:"LogResult"`
+}
+
+type InvokeWithResponseStreamRequest struct {
+	ClientContext  *string `aws:"X-Amz-Client-Context,header"`
+	FunctionName   *string `aws:"FunctionName,uri,required,shape=NamespacedFunctionName"`
+	InvocationType *string `aws:"X-Amz-Invocation-Type,header,shape=ResponseStreamingInvocationType"`
+	LogType        *string `aws:"X-Amz-Log-Type,header,shape=LogType"`
+	Payload        []byte  `aws:"Payload,payload,shape=Blob"`
+	Qualifier      *string `aws:"Qualifier,query,shape=NumericLatestPublishedOrAliasQualifier"`
+	TenantId       *string `aws:"X-Amz-Tenant-Id,header,shape=TenantId"`
+}
+
+type InvokeWithResponseStreamResponse struct {
+	ExecutedVersion           *string `aws:"X-Amz-Executed-Version,header,shape=Version"`
+	ResponseStreamContentType *string `aws:"Content-Type,header"`
+	StatusCode                *int64  `aws:"StatusCode,status"`
+}
+
+// InvokeWithResponseStreamResponseEvent is an event: one of its members.
+type InvokeWithResponseStreamResponseEvent struct {
+	InvokeComplete *InvokeWithResponseStreamCompleteEvent `aws:"InvokeComplete"`
+	PayloadChunk   *InvokeResponseStreamUpdate            `aws:"PayloadChunk"`
 }
 
 type LambdaManagedInstancesCapacityProviderConfig struct {
@@ -823,6 +898,17 @@ type ListLayersResponse struct {
 	NextMarker *string          `aws:"NextMarker"`
 }
 
+type ListProvisionedConcurrencyConfigsRequest struct {
+	FunctionName *string `aws:"FunctionName,uri,required,shape=FunctionName"`
+	Marker       *string `aws:"Marker,query"`
+	MaxItems     *int64  `aws:"MaxItems,query,shape=MaxProvisionedConcurrencyConfigListItems"`
+}
+
+type ListProvisionedConcurrencyConfigsResponse struct {
+	NextMarker                    *string                                `aws:"NextMarker"`
+	ProvisionedConcurrencyConfigs []ProvisionedConcurrencyConfigListItem `aws:"ProvisionedConcurrencyConfigs"`
+}
+
 type ListTagsRequest struct {
 	Resource *string `aws:"Resource,uri,required,shape=TaggableResource"`
 }
@@ -847,6 +933,16 @@ type LoggingConfig struct {
 	LogFormat           *string `aws:"LogFormat,shape=LogFormat"`
 	LogGroup            *string `aws:"LogGroup,shape=LogGroup"`
 	SystemLogLevel      *string `aws:"SystemLogLevel,shape=SystemLogLevel"`
+}
+
+type ProvisionedConcurrencyConfigListItem struct {
+	AllocatedProvisionedConcurrentExecutions *int64  `aws:"AllocatedProvisionedConcurrentExecutions,shape=NonNegativeInteger"`
+	AvailableProvisionedConcurrentExecutions *int64  `aws:"AvailableProvisionedConcurrentExecutions,shape=NonNegativeInteger"`
+	FunctionArn                              *string `aws:"FunctionArn,shape=FunctionArn"`
+	LastModified                             *string `aws:"LastModified,shape=Timestamp"`
+	RequestedProvisionedConcurrentExecutions *int64  `aws:"RequestedProvisionedConcurrentExecutions,shape=PositiveInteger"`
+	Status                                   *string `aws:"Status,shape=ProvisionedConcurrencyStatusEnum"`
+	StatusReason                             *string `aws:"StatusReason"`
 }
 
 type PublishLayerVersionRequest struct {
@@ -881,6 +977,30 @@ type PublishVersionRequest struct {
 type PutFunctionConcurrencyRequest struct {
 	FunctionName                 *string `aws:"FunctionName,uri,required,shape=FunctionName"`
 	ReservedConcurrentExecutions *int64  `aws:"ReservedConcurrentExecutions,required,shape=ReservedConcurrentExecutions"`
+}
+
+type PutFunctionRecursionConfigRequest struct {
+	FunctionName  *string `aws:"FunctionName,uri,required,shape=UnqualifiedFunctionName"`
+	RecursiveLoop *string `aws:"RecursiveLoop,required,shape=RecursiveLoop"`
+}
+
+type PutFunctionRecursionConfigResponse struct {
+	RecursiveLoop *string `aws:"RecursiveLoop,shape=RecursiveLoop"`
+}
+
+type PutProvisionedConcurrencyConfigRequest struct {
+	FunctionName                    *string `aws:"FunctionName,uri,required,shape=FunctionName"`
+	ProvisionedConcurrentExecutions *int64  `aws:"ProvisionedConcurrentExecutions,required,shape=PositiveInteger"`
+	Qualifier                       *string `aws:"Qualifier,query,required,shape=Qualifier"`
+}
+
+type PutProvisionedConcurrencyConfigResponse struct {
+	AllocatedProvisionedConcurrentExecutions *int64  `aws:"AllocatedProvisionedConcurrentExecutions,shape=NonNegativeInteger"`
+	AvailableProvisionedConcurrentExecutions *int64  `aws:"AvailableProvisionedConcurrentExecutions,shape=NonNegativeInteger"`
+	LastModified                             *string `aws:"LastModified,shape=Timestamp"`
+	RequestedProvisionedConcurrentExecutions *int64  `aws:"RequestedProvisionedConcurrentExecutions,shape=PositiveInteger"`
+	Status                                   *string `aws:"Status,shape=ProvisionedConcurrencyStatusEnum"`
+	StatusReason                             *string `aws:"StatusReason"`
 }
 
 type RemoveLayerVersionPermissionRequest struct {

@@ -31,6 +31,9 @@ func newConfig(in *CreateFunctionRequest) pinfold.Config {
 		c.LogFormat, c.LogGroup = value(l.LogFormat), value(l.LogGroup)
 		c.ApplicationLevel, c.SystemLevel = value(l.ApplicationLogLevel), value(l.SystemLogLevel)
 	}
+	if p := managed(in.CapacityProviderConfig); p != nil {
+		c.CapacityProvider, c.MaxConcurrency = value(p.CapacityProviderArn), int(value(p.PerExecutionEnvironmentMaxConcurrency))
+	}
 	for _, arn := range in.Layers {
 		c.Layers = append(c.Layers, pinfold.LayerRef{ARN: arn})
 	}
@@ -61,7 +64,18 @@ func configPatch(in *UpdateFunctionConfigurationRequest) function.ConfigPatch {
 	if l := in.LoggingConfig; l != nil {
 		p.LogFormat, p.LogGroup, p.ApplicationLevel, p.SystemLevel = l.LogFormat, l.LogGroup, l.ApplicationLogLevel, l.SystemLogLevel
 	}
+	if m := managed(in.CapacityProviderConfig); m != nil {
+		p.CapacityProvider, p.MaxConcurrency = m.CapacityProviderArn, new(int(value(m.PerExecutionEnvironmentMaxConcurrency)))
+	}
 	return p
+}
+
+// managed returns the only kind of capacity provider that there is, or nil.
+func managed(c *CapacityProviderConfig) *LambdaManagedInstancesCapacityProviderConfig {
+	if c == nil {
+		return nil
+	}
+	return c.LambdaManagedInstancesCapacityProviderConfig
 }
 
 // configuration writes a version under the name by which it was asked for. A
@@ -93,6 +107,13 @@ func listed(v *pinfold.Version, ref pinfold.FunctionRef) FunctionConfiguration {
 	}
 	if len(c.Environment) > 0 {
 		out.Environment = &EnvironmentResponse{Variables: c.Environment}
+	}
+	if c.MaxConcurrency > 0 || c.CapacityProvider != "" {
+		m := &LambdaManagedInstancesCapacityProviderConfig{CapacityProviderArn: present(c.CapacityProvider)}
+		if c.MaxConcurrency > 0 {
+			m.PerExecutionEnvironmentMaxConcurrency = new(int64(c.MaxConcurrency))
+		}
+		out.CapacityProviderConfig = &CapacityProviderConfig{m}
 	}
 	for _, l := range c.Layers {
 		out.Layers = append(out.Layers, Layer{Arn: &l.ARN, CodeSize: &l.Code.Size})

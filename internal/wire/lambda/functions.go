@@ -6,7 +6,6 @@ import (
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/function"
-	"pinfold.dev/pinfold/internal/wire/protocol"
 )
 
 func (a *adapter) CreateFunction(ctx context.Context, in *CreateFunctionRequest) (*FunctionConfiguration, error) {
@@ -170,39 +169,6 @@ func (a *adapter) ListVersionsByFunction(ctx context.Context, in *ListVersionsBy
 	return &ListVersionsByFunctionResponse{NextMarker: present(next), Versions: each(versions, func(v *pinfold.Version) FunctionConfiguration {
 		return listed(v, v.Ref)
 	})}, nil
-}
-
-func (a *adapter) PutFunctionConcurrency(ctx context.Context, in *PutFunctionConcurrencyRequest) (*Concurrency, error) {
-	ref, err := a.Registry.Ref(*in.FunctionName, "")
-	if err != nil {
-		return nil, err
-	}
-	reserved := int(*in.ReservedConcurrentExecutions)
-	if err := a.Registry.SetConcurrency(ctx, ref, &reserved); err != nil {
-		return nil, err
-	}
-	return &Concurrency{ReservedConcurrentExecutions: in.ReservedConcurrentExecutions}, nil
-}
-
-func (a *adapter) GetFunctionConcurrency(ctx context.Context, in *GetFunctionConcurrencyRequest) (*GetFunctionConcurrencyResponse, error) {
-	ref, err := a.Registry.Ref(*in.FunctionName, "")
-	if err != nil {
-		return nil, err
-	}
-	reserved, err := a.Registry.Concurrency(ctx, ref)
-	out := &GetFunctionConcurrencyResponse{}
-	if reserved != nil {
-		out.ReservedConcurrentExecutions = new(int64(*reserved))
-	}
-	return out, err
-}
-
-func (a *adapter) DeleteFunctionConcurrency(ctx context.Context, in *DeleteFunctionConcurrencyRequest) (*protocol.Empty, error) {
-	ref, err := a.Registry.Ref(*in.FunctionName, "")
-	if err != nil {
-		return nil, err
-	}
-	return &protocol.Empty{}, a.Registry.SetConcurrency(ctx, ref, nil)
 }
 
 func (a *adapter) GetAccountSettings(ctx context.Context, _ *GetAccountSettingsRequest) (*GetAccountSettingsResponse, error) {

@@ -70,6 +70,8 @@ type platform struct {
 	invoker  *invoker
 	identity *iam.Service
 	asked    []pinfold.Action // what the authorize hook was asked
+	// provisioning is how far provisioned instances are said to be.
+	provisioning lambda.Provisioning
 }
 
 func (p *platform) Authorize(ctx context.Context, who pinfold.Principal, what pinfold.Action) error {
@@ -106,7 +108,8 @@ func start(t *testing.T) *platform {
 	links := lambda.NewLinks(func(ctx context.Context, pkg pinfold.Package) (lambda.Zip, error) { return packages.Open(ctx, pkg) }, endpoints)
 	server, err := lambda.New(lambda.Options{
 		Registry: registry, Invoker: p.invoker, Packages: packages, Authorizer: p,
-		Endpoints: endpoints, Links: links, Log: slog.New(slog.DiscardHandler),
+		Provisioning: func(pinfold.FunctionRef) lambda.Provisioning { return p.provisioning },
+		Endpoints:    endpoints, Links: links, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -44,7 +44,10 @@ type Options struct {
 	Endpoints func() pinfold.Endpoints
 	// Links makes the URLs under which clients fetch code.
 	Links *Links
-	Log   *slog.Logger
+	// Provisioning tells how far the instances have come that are to be kept ready
+	// of a version or alias; if it is nil none has.
+	Provisioning func(ref pinfold.FunctionRef) Provisioning
+	Log          *slog.Logger
 }
 
 // New returns the server of the service.
@@ -81,7 +84,7 @@ const (
 
 func maxBody(operation string) int64 {
 	switch operation {
-	case "Invoke":
+	case "Invoke", "InvokeWithResponseStream":
 		return maxInvoke
 	case "UpdateFunctionCode":
 		return maxUpdate
@@ -93,7 +96,7 @@ func maxBody(operation string) int64 {
 
 func tooLarge(operation string, limit int64) error {
 	reason := "RequestEntityTooLargeException"
-	if operation == "Invoke" {
+	if actions[operation] == "InvokeFunction" {
 		operation, reason = "InvokeFunction", "RequestTooLargeException"
 	}
 	return pinfold.Errorf(pinfold.TooLarge, "Request must be smaller than %d bytes for the %s operation", limit, operation).WithReason(reason)
@@ -108,8 +111,9 @@ var _ API = (*adapter)(nil)
 // "Actions, resources, and condition keys for AWS Lambda", service
 // authorization reference.
 var actions = map[string]string{
-	"Invoke":               "InvokeFunction",
-	"GetLayerVersionByArn": "GetLayerVersion",
+	"Invoke":                   "InvokeFunction",
+	"InvokeWithResponseStream": "InvokeFunction",
+	"GetLayerVersionByArn":     "GetLayerVersion",
 }
 
 // authorize asks whether the caller may have an operation done: the one place

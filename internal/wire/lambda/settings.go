@@ -16,7 +16,7 @@ type Setting struct {
 // Refused lists the settings that Pinfold cannot honour yet: a request that
 // uses one is answered with an error that names it. An empty value is no use.
 var Refused = []Setting{
-	{Name: "CapacityProviderConfig", Note: "leave it out; Pinfold places instances by itself."},
+	{Name: "CapacityProviderConfig.LambdaManagedInstancesCapacityProviderConfig.ExecutionEnvironmentMemoryGiBPerVCpu", Note: "leave it out; an instance's share of the processor follows its memory."},
 	{Name: "Code.ImageUri", Note: "give the code as a zip file in ZipFile."},
 	{Name: "Code.S3Bucket", Note: "there is no bucket service; give the code as a zip file in ZipFile."},
 	{Name: "Code.S3Key", Note: "there is no bucket service; give the code as a zip file in ZipFile."},
@@ -45,7 +45,7 @@ var Refused = []Setting{
 // Kept lists the settings that are checked, kept and shown, and have no effect yet.
 var Kept = []Setting{
 	{Name: "Role", Note: "A role's policies are not looked at: a function may invoke functions of its account, and no more."},
-	{Name: "ReservedConcurrentExecutions", Note: "Not enforced yet."},
+	{Name: "CapacityProviderConfig", Note: "`PerExecutionEnvironmentMaxConcurrency` is followed, without it an instance serves one invocation at a time; instances run on this machine whatever `CapacityProviderArn` says."},
 	{Name: "TracingConfig", Note: "Trace headers are handed on; no traces are collected."},
 	{Name: "AddPermission, AddLayerVersionPermission", Note: "Policies are kept and shown; they grant nothing yet."},
 }
