@@ -15,11 +15,12 @@ type target struct {
 var targets = []target{
 	{model: "lambda", dir: "internal/wire/lambda", pkg: "lambda", operations: []string{
 		"AddLayerVersionPermission", "AddPermission", "CreateAlias", "CreateFunction", "CreateFunctionUrlConfig",
-		"DeleteAlias", "DeleteFunction", "DeleteFunctionConcurrency", "DeleteFunctionUrlConfig", "DeleteLayerVersion",
+		"DeleteAlias", "DeleteFunction", "DeleteFunctionConcurrency", "DeleteFunctionUrlConfig", "DeleteLayerVersion", "DeleteProvisionedConcurrencyConfig",
 		"GetAccountSettings", "GetAlias", "GetFunction", "GetFunctionConcurrency", "GetFunctionConfiguration",
-		"GetFunctionUrlConfig", "GetLayerVersion", "GetLayerVersionByArn", "GetLayerVersionPolicy", "GetPolicy",
+		"GetFunctionRecursionConfig", "GetFunctionUrlConfig", "GetLayerVersion", "GetLayerVersionByArn", "GetLayerVersionPolicy", "GetPolicy", "GetProvisionedConcurrencyConfig",
 		"Invoke", "ListAliases", "ListFunctionUrlConfigs", "ListFunctions", "ListLayerVersions", "ListLayers",
-		"ListTags", "ListVersionsByFunction", "PublishLayerVersion", "PublishVersion", "PutFunctionConcurrency",
+		"ListProvisionedConcurrencyConfigs", "ListTags", "ListVersionsByFunction", "PublishLayerVersion", "PublishVersion", "PutFunctionConcurrency",
+		"PutFunctionRecursionConfig", "PutProvisionedConcurrencyConfig",
 		"RemoveLayerVersionPermission", "RemovePermission", "TagResource", "UntagResource", "UpdateAlias",
 		"UpdateFunctionCode", "UpdateFunctionConfiguration", "UpdateFunctionUrlConfig",
 	}, open: map[string]string{
