@@ -1,0 +1,55 @@
+"""A process's life: it says hello, takes in a function, and serves it until the
+platform is gone. It behaves as Lambda's own runtime does.
+"""
+
+import os
+import sys
+
+from . import context, faults, function, invocation, logs, marshal_json, wire
+
+
+def main(arguments):
+    wire.open_pipes()
+    logs.redirect()
+    invocation.watch_children()
+    if "ahead" in arguments[1:]:
+        from . import ahead  # noqa: F401
+    del arguments[1:]
+    try:
+        wire.send(wire.frame(wire.HELLO, 0, b"%d.%d.%d" % sys.version_info[:3]))
+        kind, _, payload = wire.receive()
+        if kind != wire.INIT:
+            raise wire.Gone(wire.NONSENSE)
+        init = marshal_json.decode(payload)
+        _serve(init, _take_in(init))
+    except wire.Gone as gone:
+        os._exit(gone.code)  # threads of the function, if any, are not waited for
+    finally:  # a function that ends the process may not have ended its line
+        wire.send(logs.finish(invocation.running))
+
+
+def _take_in(init):
+    """Makes this process the function's and returns the handler."""
+    function.prepare(init)
+    context.set_up()
+    logs.set_up()
+    try:
+        handler = function.load(init["handler"])
+    except Exception as error:
+        text, envelope = faults.failure(error)
+        wire.send(logs.finish(invocation.nobody) + logs.event(0, text) + wire.frame(wire.INIT_ERROR, 0, envelope))
+        sys.exit(1)
+    wire.send(logs.finish(invocation.nobody) + wire.frame(wire.READY, 0))
+    return handler
+
+
+def _serve(init, handler):
+    most = init.get("concurrency", 1)
+    if most > 1:
+        from . import several
+
+        several.serve(handler, most)
+    else:
+        from . import single
+
+        single.serve(handler)
