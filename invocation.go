@@ -30,7 +30,8 @@ type Invocation struct {
 	ClientContext string // JSON, decoded from base64
 	TraceID       string // X-Amzn-Trace-Id header; the invoker sets it if empty
 	Deadline      time.Time
-	WantLogTail   bool // ask for Result.LogTail
+	Version       string // that runs: "7" or "$LATEST"; the invoker sets it
+	WantLogTail   bool   // ask for Result.LogTail
 	// Stream takes the answer of a function that streams it. If it is nil such an
 	// answer is collected, up to MaxPayload.
 	Stream Stream

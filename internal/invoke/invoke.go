@@ -58,15 +58,16 @@ func New(a pinfold.Authorizer, r Resolver, run Runner) *Invoker {
 	return &Invoker{authorizer: a, resolver: r, runner: run}
 }
 
-// Invoke runs inv and waits for the result. It fills in what inv leaves empty:
-// ID, TraceID, Payload ({}), and a Deadline at which waiting for an instance
-// ends, after the time that a function has for coming up and running once. The
-// payload must stay as it is even after Invoke has returned.
+// Invoke runs inv and waits for the result. It sets Version and fills in what
+// inv leaves empty: ID, TraceID, Payload ({}), and a Deadline at which waiting
+// for an instance ends, after the time that a function has for coming up and
+// running once. The payload must stay as it is even after Invoke has returned.
 func (i *Invoker) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold.Result, error) {
 	v, err := i.prepare(ctx, inv)
 	if err != nil {
 		return nil, err
 	}
+	inv.Version = v.Ref.Qualifier
 	if inv.ID == "" {
 		inv.ID = uuid.NewString()
 	}

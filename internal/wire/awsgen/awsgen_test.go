@@ -96,6 +96,58 @@ const tiny = `{
   "Gone": {"type": "structure", "exception": true, "error": {"code": "Lost", "httpStatusCode": 410}, "members": {"message": {"shape": "Name"}}}
  }}`
 
+const tinyStream = `{
+ "metadata": {"protocol": "rest-json", "apiVersion": "1", "endpointPrefix": "tiny", "serviceFullName": "Tiny", "serviceId": "Tiny"},
+ "operations": {
+  "Watch": {"name": "Watch", "http": {"method": "GET", "requestUri": "/watch"}, "output": {"shape": "WatchOutput"}},
+  "Talk": {"name": "Talk", "http": {"method": "POST", "requestUri": "/talk"}, "input": {"shape": "WatchOutput"}},
+  "Tag": {"name": "Tag", "http": {"method": "GET", "requestUri": "/tag"}, "output": {"shape": "TagOutput"}}
+ },
+ "shapes": {
+  "WatchOutput": {"type": "structure", "payload": "Events", "members": {"Kind": {"shape": "Text", "location": "header", "locationName": "X-Kind"}, "Events": {"shape": "Events"}}},
+  "Events": {"type": "structure", "eventstream": true, "members": {"Part": {"shape": "Part"}, "Gone": {"shape": "Gone"}}},
+  "Part": {"type": "structure", "event": true, "members": {"Bytes": {"shape": "Blob", "eventpayload": true}}},
+  "Gone": {"type": "structure", "exception": true, "error": {"httpStatusCode": 410}, "members": {"message": {"shape": "Text"}}},
+  "TagOutput": {"type": "structure", "members": {"Events": {"shape": "TagEvents"}}},
+  "TagEvents": {"type": "structure", "eventstream": true, "members": {"Tagged": {"shape": "Tagged"}}},
+  "Tagged": {"type": "structure", "event": true, "members": {"Name": {"shape": "Text", "eventheader": true}}},
+  "Text": {"type": "string"}, "Blob": {"type": "blob"}
+ }}`
+
+// TestEventStreams: an output goes before its events, and errors are Go's.
+func TestEventStreams(t *testing.T) {
+	generated := func(operation string) (string, error) {
+		m := &model{name: "tiny"}
+		if err := json.Unmarshal([]byte(tinyStream), m); err != nil {
+			t.Fatal(err)
+		}
+		g := &generator{model: m, target: target{model: "tiny", pkg: "tiny", operations: []string{operation}}}
+		code, err := g.file()
+		return string(code), err
+	}
+	code, err := generated("Watch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"protocol.StreamOp(protocol.Route{Name: \"Watch\", Method: \"GET\", URI: \"/watch\"}, 200, API.Watch)",
+		"Watch(context.Context, *protocol.Empty, *protocol.Events[WatchOutput, Events]) error",
+		"type WatchOutput struct {\n\tKind *string `aws:\"X-Kind,header\"`\n}",
+		"type Events struct {\n\tPart *Part `aws:\"Part\"`\n}",
+		"Bytes []byte `aws:\"Bytes,eventpayload\"`",
+		"{Name: \"Gone\", Status: 410",
+	} {
+		if !strings.Contains(code, want) {
+			t.Errorf("%s is not in:\n%s", want, code)
+		}
+	}
+	for operation, says := range map[string]string{"Talk": "the input of Talk is an event stream", "Tag": "Tagged.Name goes into the header of an event"} {
+		if _, err := generated(operation); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: error is %v", operation, err)
+		}
+	}
+}
+
 func TestGeneratedForm(t *testing.T) {
 	m := &model{name: "tiny"}
 	if err := json.Unmarshal([]byte(tiny), m); err != nil {

@@ -52,10 +52,16 @@ func (g *generator) file() ([]byte, error) {
 		if !ok {
 			return nil, fmt.Errorf("there is no operation %s", name)
 		}
+		if g.model.events(op.Input) != "" {
+			return nil, fmt.Errorf("the input of %s is an event stream, which is not supported", name)
+		}
 		for _, r := range []*ref{op.Input, op.Output} {
 			if r != nil {
 				g.reach(r.Shape)
 			}
+		}
+		if events := g.model.events(op.Output); events != "" {
+			g.reach(events)
 		}
 	}
 	if err := g.service(); err != nil {
@@ -79,6 +85,14 @@ func (g *generator) file() ([]byte, error) {
 	return format.Source(append(g.out.Bytes(), body...))
 }
 
+// apart reports whether a member is no part of its structure's Go type: the
+// event stream of an output, which is sent after it, and the errors of an event
+// stream, which are Go's errors.
+func (g *generator) apart(parent *shape, r ref) bool {
+	target := g.model.Shapes[r.Shape]
+	return target.EventStream || parent.EventStream && target.Exception
+}
+
 // reach marks what a shape needs: types, and shapes that say more than a type.
 func (g *generator) reach(name string) {
 	s := g.model.Shapes[name]
@@ -88,7 +102,9 @@ func (g *generator) reach(name string) {
 		}
 		g.types[name] = true
 		for _, r := range s.Members {
-			g.reach(r.Shape)
+			if !g.apart(s, r) {
+				g.reach(r.Shape)
+			}
 		}
 		return
 	}
@@ -122,7 +138,11 @@ func (g *generator) service() error {
 		if status == 0 {
 			status = 200
 		}
-		g.printf("protocol.Op(protocol.Route%s, %d, API.%s),\n", g.routeCode(op), status, name)
+		kind := "Op"
+		if g.model.events(op.Output) != "" {
+			kind = "StreamOp"
+		}
+		g.printf("protocol.%s(protocol.Route%s, %d, API.%s),\n", kind, g.routeCode(op), status, name)
 	}
 	g.printf("},\nUnserved: []protocol.Route{\n")
 	for _, name := range slices.Sorted(maps.Keys(g.model.Operations)) {
@@ -201,8 +221,16 @@ func (g *generator) needs(op operation) []string {
 func (g *generator) errors() {
 	names := map[string]bool{}
 	for _, name := range g.target.operations {
-		for _, r := range g.model.Operations[name].Errors {
+		op := g.model.Operations[name]
+		for _, r := range op.Errors {
 			names[r.Shape] = true
+		}
+		if events := g.model.events(op.Output); events != "" {
+			for _, r := range g.model.Shapes[events].Members {
+				if g.model.Shapes[r.Shape].Exception {
+					names[r.Shape] = true
+				}
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
@@ -242,6 +270,10 @@ func (g *generator) api() {
 	}
 	for _, name := range slices.Sorted(slices.Values(g.target.operations)) {
 		op := g.model.Operations[name]
+		if events := g.model.events(op.Output); events != "" {
+			g.printf("%s(context.Context, *%s, *protocol.Events[%s, %s]) error\n", name, typeOf(op.Input), typeOf(op.Output), goName(events))
+			continue
+		}
 		g.printf("%s(context.Context, *%s) (*%s, error)\n", name, typeOf(op.Input), typeOf(op.Output))
 	}
 	g.printf("}\n\n")

@@ -46,6 +46,8 @@ type ref struct {
 	Flattened    bool   `json:"flattened"`
 	XMLAttribute bool   `json:"xmlAttribute"`
 	Streaming    bool   `json:"streaming"`
+	EventPayload bool   `json:"eventpayload"`
+	EventHeader  bool   `json:"eventheader"`
 	XMLNamespace *struct {
 		URI string `json:"uri"`
 	} `json:"xmlNamespace"`
@@ -90,6 +92,18 @@ func readModel(dir, name string) (*model, error) {
 		return nil, fmt.Errorf("%s.json: %w", name, err)
 	}
 	return m, nil
+}
+
+// events returns the shape of the event stream that an input or output has, or "".
+func (m *model) events(in *ref) string {
+	if in != nil {
+		for _, r := range m.Shapes[in.Shape].Members {
+			if m.Shapes[r.Shape].EventStream {
+				return r.Shape
+			}
+		}
+	}
+	return ""
 }
 
 // protocol returns the Go name of the protocol's constant.

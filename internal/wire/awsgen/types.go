@@ -38,9 +38,6 @@ func (g *generator) goType(name string) (string, error) {
 		if s.Document {
 			return "json.RawMessage", nil
 		}
-		if s.EventStream {
-			return "", fmt.Errorf("%s is an event stream, which is not supported", name)
-		}
 		return goName(name), nil
 	}
 	return "", fmt.Errorf("%s: type %q is not supported", name, s.Type)
@@ -50,9 +47,18 @@ func (g *generator) goType(name string) (string, error) {
 // or maps, so that absence can be told from a zero.
 func (g *generator) structure(name string) error {
 	s := g.model.Shapes[name]
+	if s.EventStream {
+		g.printf("// %s is an event: one of its members.\n", goName(name))
+	}
 	g.printf("type %s struct {\n", goName(name))
 	for _, member := range slices.Sorted(maps.Keys(s.Members)) {
 		r := s.Members[member]
+		if g.apart(s, r) {
+			continue
+		}
+		if r.EventHeader {
+			return fmt.Errorf("%s.%s goes into the header of an event, which is not supported", name, member)
+		}
 		t, err := g.goType(r.Shape)
 		if err != nil {
 			return err
@@ -95,6 +101,7 @@ func (g *generator) tag(parent *shape, member string, r ref) string {
 	location, located := locations[r.Location]
 	add(location, located)
 	add("payload", parent.Payload == member)
+	add("eventpayload", r.EventPayload)
 	add("required", slices.Contains(parent.Required, member))
 	add("flattened", flattened)
 	add("attribute", r.XMLAttribute)

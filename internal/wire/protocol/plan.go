@@ -36,6 +36,7 @@ const (
 	inHeaders // a map of all headers with a prefix
 	inStatus
 	inPayload // the body, as it is
+	inEvent   // the payload of an event, as it is
 )
 
 // node is the plan of one Go type as one shape.
@@ -48,7 +49,7 @@ type node struct {
 	elem   *node // of a list's items or a map's values
 	fields []*field
 	body   map[string]*field // body fields by wire name
-	// payload is the field that is the body, if one is.
+	// payload is the field that is the body, or the payload of an event, if one is.
 	payload *field
 }
 
@@ -165,7 +166,7 @@ func (p *planner) fields(n *node) error {
 		if err != nil {
 			return err
 		}
-		if f.index = i; !p.rest {
+		if f.index = i; !p.rest && f.in != inEvent {
 			f.in = inBody
 		}
 		t := sf.Type
@@ -179,7 +180,7 @@ func (p *planner) fields(n *node) error {
 		switch f.in {
 		case inBody:
 			n.body[f.name] = f
-		case inPayload:
+		case inPayload, inEvent:
 			n.payload = f
 		}
 	}
@@ -188,6 +189,7 @@ func (p *planner) fields(n *node) error {
 
 var locations = map[string]location{
 	"uri": inURI, "query": inQuery, "header": inHeader, "headers": inHeaders, "status": inStatus, "payload": inPayload,
+	"eventpayload": inEvent,
 }
 
 // parseTag reads `aws:"wireName,flag,..."`. The flags: a location, required,

@@ -49,6 +49,7 @@ type Server struct {
 type operation struct {
 	*Operation
 	in, out *node
+	event   *node // of an event stream, or nil
 }
 
 // NewServer compiles a service and returns the server of an adapter, which must
@@ -65,6 +66,11 @@ func NewServer(model *Service, adapter any, o Options) (*Server, error) {
 		}
 		if op.out, err = p.plan(reflect.TypeOf(op.newOutput()).Elem(), ""); err != nil {
 			return nil, fmt.Errorf("%s.%s: %w", model.Name, op.Name, err)
+		}
+		if op.newEvent != nil {
+			if op.event, err = p.plan(reflect.TypeOf(op.newEvent()).Elem(), ""); err != nil {
+				return nil, fmt.Errorf("%s.%s: %w", model.Name, op.Name, err)
+			}
 		}
 		s.byName[op.Name] = op
 		if err := s.routes.add(op.Route, op); err != nil {
@@ -128,12 +134,17 @@ func (s *Server) TooLarge(r *http.Request, limit int64) error {
 
 // Fail answers a request with an error, as the service would.
 func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) {
+	s.model.WriteError(w, r, s.toError(r, err))
+}
+
+// toError turns an error into one for the wire, and logs what is our fault.
+func (s *Server) toError(r *http.Request, err error) *Error {
 	e := s.model.ToError(err, s.options.Errors)
 	if e.Fault && pinfold.CodeOf(err) != pinfold.Unserved && r.Context().Err() == nil {
 		s.options.Log.ErrorContext(r.Context(), "request failed", "service", s.model.Name, "method", r.Method,
 			"path", r.URL.Path, "request", CallerFrom(r.Context()).RequestID, "error", err)
 	}
-	s.model.WriteError(w, r, e)
+	return e
 }
 
 // Serve answers a request whose body has been read and whose caller is in its
@@ -145,6 +156,10 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	if err != nil {
 		s.Fail(w, r, err)
+		return
+	}
+	if op.stream != nil {
+		s.serveEvents(w, r, op, in)
 		return
 	}
 	out, err := op.call(r.Context(), s.impl, in)

@@ -55,13 +55,16 @@ type Route struct {
 	Needs []string
 }
 
-// Operation is an operation that is served. [Op] makes one.
+// Operation is an operation that is served. [Op] and [StreamOp] make one.
 type Operation struct {
 	Route
 	Status    int // of success
 	newInput  func() any
 	newOutput func() any
 	call      func(ctx context.Context, impl, in any) (any, error)
+	// For an operation whose output is an event stream, instead of call:
+	newEvent func() any
+	stream   func(ctx context.Context, impl, in any, to *eventWriter) error
 }
 
 // Op ties a route to the method of the adapter's interface that serves it.
@@ -73,6 +76,20 @@ func Op[A, I, O any](route Route, status int, call func(A, context.Context, *I) 
 		newOutput: func() any { return new(O) },
 		call: func(ctx context.Context, impl, in any) (any, error) {
 			return call(impl.(A), ctx, in.(*I))
+		},
+	}
+}
+
+// StreamOp is [Op] for an operation whose output is an event stream.
+func StreamOp[A, I, O, E any](route Route, status int, call func(A, context.Context, *I, *Events[O, E]) error) Operation {
+	return Operation{
+		Route:     route,
+		Status:    status,
+		newInput:  func() any { return new(I) },
+		newOutput: func() any { return new(O) },
+		newEvent:  func() any { return new(E) },
+		stream: func(ctx context.Context, impl, in any, to *eventWriter) error {
+			return call(impl.(A), ctx, in.(*I), &Events[O, E]{to})
 		},
 	}
 }

@@ -28,6 +28,7 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "ListObjectsV2", Method: "GET", URI: "/{Bucket}?list-type=2"}, 200, API.ListObjectsV2),
 		protocol.Op(protocol.Route{Name: "PutBucketTagging", Method: "PUT", URI: "/{Bucket}?tagging"}, 200, API.PutBucketTagging),
 		protocol.Op(protocol.Route{Name: "PutObject", Method: "PUT", URI: "/{Bucket}/{Key+}"}, 200, API.PutObject),
+		protocol.StreamOp(protocol.Route{Name: "SelectObjectContent", Method: "POST", URI: "/{Bucket}/{Key+}?select&select-type=2"}, 200, API.SelectObjectContent),
 		protocol.Op(protocol.Route{Name: "UploadPart", Method: "PUT", URI: "/{Bucket}/{Key+}", Needs: []string{"?partNumber", "?uploadId"}}, 200, API.UploadPart),
 	},
 	Unserved: []protocol.Route{
@@ -129,7 +130,6 @@ var Model = protocol.Service{
 		{Name: "PutPublicAccessBlock", Method: "PUT", URI: "/{Bucket}?publicAccessBlock"},
 		{Name: "RenameObject", Method: "PUT", URI: "/{Bucket}/{Key+}?renameObject"},
 		{Name: "RestoreObject", Method: "POST", URI: "/{Bucket}/{Key+}?restore"},
-		{Name: "SelectObjectContent", Method: "POST", URI: "/{Bucket}/{Key+}?select&select-type=2"},
 		{Name: "UpdateBucketMetadataAnnotationTableConfiguration", Method: "PUT", URI: "/{Bucket}?metadataAnnotationTable"},
 		{Name: "UpdateBucketMetadataInventoryTableConfiguration", Method: "PUT", URI: "/{Bucket}?metadataInventoryTable"},
 		{Name: "UpdateBucketMetadataJournalTableConfiguration", Method: "PUT", URI: "/{Bucket}?metadataJournalTable"},
@@ -158,9 +158,13 @@ var Model = protocol.Service{
 		"ChecksumAlgorithmList":                {Item: "ChecksumAlgorithm"},
 		"ChecksumMode":                         {Enum: []string{"ENABLED"}},
 		"ChecksumType":                         {Enum: []string{"COMPOSITE", "FULL_OBJECT"}},
+		"CompressionType":                      {Enum: []string{"NONE", "GZIP", "BZIP2"}},
 		"DataRedundancy":                       {Enum: []string{"SingleAvailabilityZone", "SingleLocalZone"}},
 		"EncodingType":                         {Enum: []string{"url"}},
+		"ExpressionType":                       {Enum: []string{"SQL"}},
+		"FileHeaderInfo":                       {Enum: []string{"USE", "IGNORE", "NONE"}},
 		"Grants":                               {ItemName: "Grant"},
+		"JSONType":                             {Enum: []string{"DOCUMENT", "LINES"}},
 		"LastModifiedTime":                     {Time: "rfc822"},
 		"LocationType":                         {Enum: []string{"AvailabilityZone", "LocalZone"}},
 		"ObjectCannedACL":                      {Enum: []string{"private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read", "bucket-owner-full-control"}},
@@ -173,6 +177,7 @@ var Model = protocol.Service{
 		"OptionalObjectAttributes":             {Enum: []string{"RestoreStatus"}},
 		"OptionalObjectAttributesList":         {Item: "OptionalObjectAttributes"},
 		"Permission":                           {Enum: []string{"FULL_CONTROL", "WRITE", "WRITE_ACP", "READ", "READ_ACP"}},
+		"QuoteFields":                          {Enum: []string{"ALWAYS", "ASNEEDED"}},
 		"ReplicationStatus":                    {Enum: []string{"COMPLETE", "PENDING", "FAILED", "REPLICA", "COMPLETED"}},
 		"RequestCharged":                       {Enum: []string{"requester"}},
 		"RequestPayer":                         {Enum: []string{"requester"}},
@@ -200,6 +205,7 @@ type API interface {
 	ListObjectsV2(context.Context, *ListObjectsV2Request) (*ListObjectsV2Output, error)
 	PutBucketTagging(context.Context, *PutBucketTaggingRequest) (*protocol.Empty, error)
 	PutObject(context.Context, *PutObjectRequest) (*PutObjectOutput, error)
+	SelectObjectContent(context.Context, *SelectObjectContentRequest, *protocol.Events[SelectObjectContentOutput, SelectObjectContentEventStream]) error
 	UploadPart(context.Context, *UploadPartRequest) (*UploadPartOutput, error)
 }
 
@@ -208,8 +214,29 @@ type BucketInfo struct {
 	Type           *string `aws:"Type,shape=BucketType"`
 }
 
+type CSVInput struct {
+	AllowQuotedRecordDelimiter *bool   `aws:"AllowQuotedRecordDelimiter"`
+	Comments                   *string `aws:"Comments"`
+	FieldDelimiter             *string `aws:"FieldDelimiter"`
+	FileHeaderInfo             *string `aws:"FileHeaderInfo,shape=FileHeaderInfo"`
+	QuoteCharacter             *string `aws:"QuoteCharacter"`
+	QuoteEscapeCharacter       *string `aws:"QuoteEscapeCharacter"`
+	RecordDelimiter            *string `aws:"RecordDelimiter"`
+}
+
+type CSVOutput struct {
+	FieldDelimiter       *string `aws:"FieldDelimiter"`
+	QuoteCharacter       *string `aws:"QuoteCharacter"`
+	QuoteEscapeCharacter *string `aws:"QuoteEscapeCharacter"`
+	QuoteFields          *string `aws:"QuoteFields,shape=QuoteFields"`
+	RecordDelimiter      *string `aws:"RecordDelimiter"`
+}
+
 type CommonPrefix struct {
 	Prefix *string `aws:"Prefix"`
+}
+
+type ContinuationEvent struct {
 }
 
 type CreateBucketConfiguration struct {
@@ -264,6 +291,9 @@ type DeletedObject struct {
 	DeleteMarkerVersionId *string `aws:"DeleteMarkerVersionId"`
 	Key                   *string `aws:"Key,shape=ObjectKey"`
 	VersionId             *string `aws:"VersionId"`
+}
+
+type EndEvent struct {
 }
 
 type Error struct {
@@ -445,6 +475,21 @@ type HeadObjectRequest struct {
 	VersionId                  *string    `aws:"versionId,query"`
 }
 
+type InputSerialization struct {
+	CSV             *CSVInput     `aws:"CSV"`
+	CompressionType *string       `aws:"CompressionType,shape=CompressionType"`
+	JSON            *JSONInput    `aws:"JSON"`
+	Parquet         *ParquetInput `aws:"Parquet"`
+}
+
+type JSONInput struct {
+	Type *string `aws:"Type,shape=JSONType"`
+}
+
+type JSONOutput struct {
+	RecordDelimiter *string `aws:"RecordDelimiter"`
+}
+
 type ListObjectsOutput struct {
 	CommonPrefixes []CommonPrefix `aws:"CommonPrefixes,flattened"`
 	Contents       []Object       `aws:"Contents,flattened"`
@@ -526,9 +571,27 @@ type ObjectIdentifier struct {
 	VersionId        *string    `aws:"VersionId"`
 }
 
+type OutputSerialization struct {
+	CSV  *CSVOutput  `aws:"CSV"`
+	JSON *JSONOutput `aws:"JSON"`
+}
+
 type Owner struct {
 	DisplayName *string `aws:"DisplayName"`
 	ID          *string `aws:"ID"`
+}
+
+type ParquetInput struct {
+}
+
+type Progress struct {
+	BytesProcessed *int64 `aws:"BytesProcessed"`
+	BytesReturned  *int64 `aws:"BytesReturned"`
+	BytesScanned   *int64 `aws:"BytesScanned"`
+}
+
+type ProgressEvent struct {
+	Details *Progress `aws:"Details,eventpayload"`
 }
 
 type PutBucketTaggingRequest struct {
@@ -613,9 +676,59 @@ type PutObjectRequest struct {
 	WriteOffsetBytes          *int64            `aws:"x-amz-write-offset-bytes,header"`
 }
 
+type RecordsEvent struct {
+	Payload []byte `aws:"Payload,eventpayload"`
+}
+
+type RequestProgress struct {
+	Enabled *bool `aws:"Enabled"`
+}
+
 type RestoreStatus struct {
 	IsRestoreInProgress *bool      `aws:"IsRestoreInProgress"`
 	RestoreExpiryDate   *time.Time `aws:"RestoreExpiryDate"`
+}
+
+type ScanRange struct {
+	End   *int64 `aws:"End"`
+	Start *int64 `aws:"Start"`
+}
+
+// SelectObjectContentEventStream is an event: one of its members.
+type SelectObjectContentEventStream struct {
+	Cont     *ContinuationEvent `aws:"Cont"`
+	End      *EndEvent          `aws:"End"`
+	Progress *ProgressEvent     `aws:"Progress"`
+	Records  *RecordsEvent      `aws:"Records"`
+	Stats    *StatsEvent        `aws:"Stats"`
+}
+
+type SelectObjectContentOutput struct {
+}
+
+type SelectObjectContentRequest struct {
+	Bucket               *string              `aws:"Bucket,uri,required"`
+	ExpectedBucketOwner  *string              `aws:"x-amz-expected-bucket-owner,header"`
+	Expression           *string              `aws:"Expression,required"`
+	ExpressionType       *string              `aws:"ExpressionType,required,shape=ExpressionType"`
+	InputSerialization   *InputSerialization  `aws:"InputSerialization,required"`
+	Key                  *string              `aws:"Key,uri,required,shape=ObjectKey"`
+	OutputSerialization  *OutputSerialization `aws:"OutputSerialization,required"`
+	RequestProgress      *RequestProgress     `aws:"RequestProgress"`
+	SSECustomerAlgorithm *string              `aws:"x-amz-server-side-encryption-customer-algorithm,header"`
+	SSECustomerKey       *string              `aws:"x-amz-server-side-encryption-customer-key,header,shape=SSECustomerKey"`
+	SSECustomerKeyMD5    *string              `aws:"x-amz-server-side-encryption-customer-key-MD5,header"`
+	ScanRange            *ScanRange           `aws:"ScanRange"`
+}
+
+type Stats struct {
+	BytesProcessed *int64 `aws:"BytesProcessed"`
+	BytesReturned  *int64 `aws:"BytesReturned"`
+	BytesScanned   *int64 `aws:"BytesScanned"`
+}
+
+type StatsEvent struct {
+	Details *Stats `aws:"Details,eventpayload"`
 }
 
 type Tag struct {
