@@ -18,7 +18,7 @@ var targets = []target{
 		"DeleteAlias", "DeleteFunction", "DeleteFunctionConcurrency", "DeleteFunctionUrlConfig", "DeleteLayerVersion", "DeleteProvisionedConcurrencyConfig",
 		"GetAccountSettings", "GetAlias", "GetFunction", "GetFunctionConcurrency", "GetFunctionConfiguration",
 		"GetFunctionRecursionConfig", "GetFunctionUrlConfig", "GetLayerVersion", "GetLayerVersionByArn", "GetLayerVersionPolicy", "GetPolicy", "GetProvisionedConcurrencyConfig",
-		"Invoke", "ListAliases", "ListFunctionUrlConfigs", "ListFunctions", "ListLayerVersions", "ListLayers",
+		"Invoke", "InvokeWithResponseStream", "ListAliases", "ListFunctionUrlConfigs", "ListFunctions", "ListLayerVersions", "ListLayers",
 		"ListProvisionedConcurrencyConfigs", "ListTags", "ListVersionsByFunction", "PublishLayerVersion", "PublishVersion", "PutFunctionConcurrency",
 		"PutFunctionRecursionConfig", "PutProvisionedConcurrencyConfig",
 		"RemoveLayerVersionPermission", "RemovePermission", "TagResource", "UntagResource", "UpdateAlias",
@@ -32,7 +32,7 @@ var targets = []target{
 	// of internal/wire/protocol import them.
 	{model: "s3", dir: "internal/wire/protocol/internal/s3test", pkg: "s3test", operations: []string{
 		"CreateBucket", "DeleteObjects", "GetObject", "HeadObject", "ListObjectsV2", "ListObjects", "PutBucketTagging",
-		"GetBucketTagging", "PutObject", "UploadPart", "GetBucketAcl",
+		"GetBucketTagging", "PutObject", "UploadPart", "GetBucketAcl", "SelectObjectContent",
 	}},
 	{model: "sqs", dir: "internal/wire/protocol/internal/sqstest", pkg: "sqstest", operations: []string{
 		"CreateQueue", "GetQueueUrl", "SendMessage", "SendMessageBatch", "DeleteMessage",
@@ -40,6 +40,7 @@ var targets = []target{
 	{model: "events", dir: "internal/wire/protocol/internal/eventstest", pkg: "eventstest", operations: []string{
 		"PutRule", "PutEvents", "DescribeArchive", "PutTargets",
 	}},
+	{model: "logs", dir: "internal/wire/protocol/internal/logstest", pkg: "logstest", operations: []string{"StartLiveTail"}},
 	{model: "iam", dir: "internal/wire/protocol/internal/iamtest", pkg: "iamtest", operations: []string{
 		"CreateRole", "ListUsers", "SimulateCustomPolicy", "DeleteRole",
 	}},
