@@ -51,6 +51,11 @@ type Function struct {
 	Code                pinfold.Package   `json:"code"` // set by Build
 	Tags                map[string]string `json:"tags,omitempty"`
 	ReservedConcurrency *int              `json:"reservedConcurrency,omitempty"`
+	Queue               *pinfold.Queue    `json:"queue,omitempty"`
+	// Provisioned are instances to be kept ready. They belong to an alias, which
+	// follows what is deployed: routes and the function's URL lead to it.
+	Provisioned *Provisioned `json:"provisioned,omitempty"`
+	Recursive   bool         `json:"recursive,omitempty"` // see pinfold.Function
 	// RoleStatements are IAM statements of this function alone, as JSON; kept
 	// for the identity service.
 	RoleStatements []byte `json:"roleStatements,omitempty"`
@@ -59,6 +64,26 @@ type Function struct {
 	URL     *FunctionURL `json:"url,omitempty"`
 	Source  *Source      `json:"-"` // where the code comes from
 	At      Position     `json:"at"`
+}
+
+// ProvisionedAlias is the alias of a function's provisioned instances. Source:
+// getLambdaProvisionedConcurrencyAliasName in Serverless Framework's
+// lib/plugins/aws/lib/naming.js.
+const ProvisionedAlias = "provisioned"
+
+// Provisioned is a number of instances to be kept ready; see pinfold.Provisioned.
+type Provisioned struct {
+	Count    int                      `json:"count"`
+	Schedule []pinfold.ScheduledCount `json:"schedule,omitempty"`
+}
+
+// Invoked returns what of a function its routes and its URL invoke, given the
+// function itself.
+func (f *Function) Invoked(ref pinfold.FunctionRef) pinfold.FunctionRef {
+	if f.Provisioned == nil {
+		return ref
+	}
+	return ref.With(ProvisionedAlias)
 }
 
 // FunctionURL is a function's own door.

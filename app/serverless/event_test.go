@@ -265,7 +265,7 @@ resources:
 	if !slices.Equal(got, want) {
 		t.Errorf("unserved:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	for _, says := range []string{"provisionedConcurrency of function hello is ignored", "vpc of function hello is ignored", "AWS::Logs::LogGroup Logs is ignored", "extension of HelloLogGroup is ignored"} {
+	for _, says := range []string{"vpc of function hello is ignored", "AWS::Logs::LogGroup Logs is ignored", "extension of HelloLogGroup is ignored"} {
 		if !strings.Contains(warnings(a), says) {
 			t.Errorf("no warning %q in:\n%s", says, warnings(a))
 		}

@@ -141,10 +141,7 @@ func (r *reader) configure(f *function) {
 	f.app.Layers = r.layersOf(f)
 	f.app.Tags = merge(p.textMap("stackTags"), p.textMap("tags"), f.textMap("tags"))
 	f.app.Publish = f.flag("versionFunction", p.flag("versionFunctions", true))
-	if n := f.value("reservedConcurrency"); n != nil {
-		reserved := f.whole("reservedConcurrency", 0, 1_000_000, 0)
-		f.app.ReservedConcurrency = &reserved
-	}
+	r.concurrency(f)
 	f.app.RoleStatements = r.statements(f.get("iamRoleStatements"))
 	f.app.URL = r.url(f)
 	if f.left == "" {

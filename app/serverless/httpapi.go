@@ -38,7 +38,7 @@ func (r *reader) httpEvent(f *function, at app.Position, n *doc.Node) []draft {
 		r.problem(at, "httpApi of function %s %s", f.key, wrong)
 		return nil
 	}
-	d := draft{f: f, at: at, route: pinfold.Route{Method: e.method, Path: e.path, Target: r.ref(f.name), Payload: r.payload(f), TimeoutMS: r.httpTimeout(s)}}
+	d := draft{f: f, at: at, route: pinfold.Route{Method: e.method, Path: e.path, Target: f.app.Invoked(r.ref(f.name)), Payload: r.payload(f), TimeoutMS: r.httpTimeout(s)}}
 	r.warnPath(d)
 	if s.m != nil {
 		r.authorizer(&d, s)

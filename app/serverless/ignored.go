@@ -20,12 +20,10 @@ var ignoredOfProvider = []setting{
 }
 
 var ignoredOfFunction = []setting{
-	{"provisionedConcurrency", "instances are started when they are needed"},
 	{"vpc", noVPC}, {"kmsKeyArn", plainKept}, {"awsKmsKeyArn", plainKept}, {"tracing", noTraces},
 	{"snapStart", "instances start in milliseconds without it"},
 	{"runtimeManagement", "runtimes are those that this machine has"},
 	{"logRetentionInDays", logsBySize}, {"disableLogs", "logs are kept, as much as Pinfold's setting logMB says"}, {"logDataProtectionPolicy", logsAsIs},
-	{"recursiveLoop", "loops of invocations are not looked for"},
 }
 
 // unservedOfFunction would change what happens around a function.

@@ -51,8 +51,9 @@ func (r *reader) madeNames() map[string]string {
 	for _, f := range r.functions {
 		id, ref := logicalID(f.key)+"LambdaFunction", r.ref(f.name)
 		made[id], made[id+".Arn"] = f.name, ref.ARN()
-		made[id+"Url"], made[id+"Url.FunctionArn"] = ref.ARN(), ref.ARN()
-		made[id+"Url.FunctionUrl"] = t.Endpoints.FunctionURLByPath(pinfold.URLID(ref))
+		invoked := r.invoked(f)
+		made[id+"Url"], made[id+"Url.FunctionArn"] = invoked.ARN(), invoked.ARN()
+		made[id+"Url.FunctionUrl"] = t.Endpoints.FunctionURLByPath(pinfold.URLID(invoked))
 		group := "/aws/lambda/" + f.name
 		made[logicalID(f.key)+"LogGroup"], made[logicalID(f.key)+"LogGroup.Arn"] = group, r.scopeARN("logs")+"log-group:"+group+":*"
 	}

@@ -12,12 +12,15 @@ import (
 // framework have no words for. A new one is a field here, a name in
 // settingKeys and a line in [section.settings].
 type settings struct {
-	network pinfold.Network
+	network     pinfold.Network
+	concurrency int // of one instance; 0: not said
+	queue       *pinfold.Queue
+	provisioned []pinfold.ScheduledCount
 }
 
 // settingKeys can stand in custom.pinfold, for every function of the service,
 // and in custom.pinfold.functions.KEY, for one.
-var settingKeys = []string{"network"}
+var settingKeys = []string{"network", "concurrency", "queue", "provisioned"}
 
 // readPinfold reads custom.pinfold. It is ours, so what is not known there is a
 // mistake and not somebody else's.
@@ -44,6 +47,15 @@ func (r *reader) readPinfold() {
 func (s section) settings(base settings) settings {
 	if s.m.Get("network") != nil {
 		base.network = s.network("network")
+	}
+	if s.m.Get("concurrency") != nil {
+		base.concurrency = s.whole("concurrency", 1, 1000, 0)
+	}
+	if s.m.Get("queue") != nil {
+		base.queue = s.queue("queue")
+	}
+	if s.m.Get("provisioned") != nil {
+		base.provisioned = s.schedule("provisioned")
 	}
 	return base
 }

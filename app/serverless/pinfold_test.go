@@ -61,8 +61,8 @@ func TestPinfoldProblems(t *testing.T) {
 	// The custom section begins in line 4 of the manifest, what is in it in line 5.
 	for custom, says := range map[string][]string{
 		"  pinfold: {netwrok: none}\n":                                             {`serverless.yml:5:13: netwrok of custom.pinfold is not known; did you mean "network"?`},
-		"  pinfold: {concurrency: 7}\n":                                            {`serverless.yml:5:13: concurrency of custom.pinfold is not known: it knows network, functions`},
-		"  pinfold: {functions: {fetch: {handler: a.b}}}\n":                        {`serverless.yml:5:33: handler of custom.pinfold.functions.fetch is not known: it knows network`},
+		"  pinfold: {threads: 7}\n":                                                {`serverless.yml:5:13: threads of custom.pinfold is not known: it knows network, concurrency, queue, provisioned, functions`},
+		"  pinfold: {functions: {fetch: {handler: a.b}}}\n":                        {`serverless.yml:5:33: handler of custom.pinfold.functions.fetch is not known: it knows network, concurrency, queue, provisioned`},
 		"  pinfold: {functions: {fecth: {network: none}}}\n":                       {`serverless.yml:5:25: fecth of custom.pinfold.functions: there is no function of that name; did you mean "fetch"?`},
 		"  pinfold: none\n":                                                        {`serverless.yml:5:12: custom.pinfold must be a map of settings, not "none"`},
 		"  pinfold: {functions: [fetch]}\n":                                        {`serverless.yml:5:24: custom.pinfold.functions must be a map of settings, not a list`},

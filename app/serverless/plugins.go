@@ -80,7 +80,7 @@ var plugins = map[string]string{
 	"serverless-certificate-creator":                 "certificates are set up in front of Pinfold",
 	"serverless-add-api-key":                         "write provider.apiGateway.apiKeys in its place",
 	"serverless-plugin-existing-s3":                  "S3 events are not served yet",
-	"serverless-provisioned-concurrency-autoscaling": "instances are started when they are needed",
+	"serverless-provisioned-concurrency-autoscaling": "write times and numbers in custom.pinfold.provisioned; what is provisioned does not follow load",
 }
 
 func pluginReason(name string) string {

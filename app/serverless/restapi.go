@@ -44,7 +44,7 @@ func (r *reader) restEvent(f *function, at app.Position, n *doc.Node) []draft {
 		return nil
 	}
 	d := draft{f: f, at: at, route: pinfold.Route{
-		Method: e.method, Path: e.path, Target: r.ref(f.name), Payload: "1.0",
+		Method: e.method, Path: e.path, Target: f.app.Invoked(r.ref(f.name)), Payload: "1.0",
 		TimeoutMS: r.restTimeout(s),
 	}}
 	r.warnPath(d)
