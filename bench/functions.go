@@ -1,0 +1,163 @@
+//go:build linux
+
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"golang.org/x/sync/errgroup"
+
+	"pinfold.dev/pinfold/bench/host"
+	"pinfold.dev/pinfold/bench/load"
+)
+
+// functions deploys many functions through the Lambda API, as the AWS SDK does,
+// and calls each once, one after the other. Their instances make room for each
+// other as the platform sees fit.
+func functions(ctx context.Context, b *bench) error {
+	zipped, err := zipFile(filepath.Join("bench", "app", "hello.js"))
+	if err != nil {
+		return err
+	}
+	p, err := b.platform(ctx, "functions", nil)
+	if err != nil {
+		return err
+	}
+	defer p.Stop()
+	api := lambda.New(lambda.Options{
+		Region: p.Region, BaseEndpoint: aws.String(p.API), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(p.Key.AccessKeyID, p.Key.SecretAccessKey, ""),
+	})
+	names := make([]string, b.functions)
+	for i := range names {
+		names[i] = fmt.Sprintf("f%d", i)
+	}
+	// What the platform holds once it has worked at all is not the functions'.
+	settled := min(10, len(names)/2)
+	if err := b.create(ctx, api, names[:settled], zipped); err != nil {
+		return err
+	}
+	took, err := b.callEach(ctx, p, names[:settled])
+	if err != nil {
+		return err
+	}
+	before, err := b.resting(ctx, p)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := b.create(ctx, api, names[settled:], zipped); err != nil {
+		return err
+	}
+	created := time.Since(began)
+	more, err := b.callEach(ctx, p, names[settled:])
+	if err != nil {
+		return err
+	}
+	took = append(took, more...)
+	after, err := b.resting(ctx, p)
+	if err != nil {
+		return err
+	}
+	b.functionFigures(before, after, settled, took, created)
+	return nil
+}
+
+func (b *bench) functionFigures(before, after int64, settled int, took []time.Duration, created time.Duration) {
+	each := float64(after-before) / float64(len(took)-settled)
+	tenth := min(1000, len(took)/2)
+	firsts, lasts := took[settled:settled+tenth], took[len(took)-tenth:] // the very first are those of a platform that has just started
+	x := ratio(load.Median(lasts), load.Median(firsts))
+	b.figure(fmt.Sprintf("%d functions: platform memory per idle function", len(took)), "10 KB", fmt.Sprintf("%.1f KB", each/1024), each <= 10<<10)
+	b.figure(fmt.Sprintf("%d functions: p50 of the last %d calls against the first", len(took), tenth), "1.1 x", times(x), x <= 1.1)
+	t := table{
+		title: "Many functions, each called once",
+		note: fmt.Sprintf("Created through the Lambda API in %.0f s, then called through it one after the other. Memory is the resident set of the platform's process "+
+			"after a rest, less that with %d functions; the garbage that Go has not collected or given back is in it.", created.Seconds(), settled),
+		head: []string{"functions", "resident before", "after", "p50 of the first", "p50 of the last", "p99 of all"},
+	}
+	p99 := load.Quantile(slices.Sorted(slices.Values(took)), .99)
+	t.row(fmt.Sprint(len(took)), megabytes(before), megabytes(after), ms(load.Median(firsts)), ms(load.Median(lasts)), ms(p99))
+	b.tables = append(b.tables, t)
+}
+
+// create makes functions that share one code package.
+func (b *bench) create(ctx context.Context, api *lambda.Client, names []string, zipped []byte) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	var made atomic.Int64
+	tell := b.counter("functions created", len(names))
+	for _, name := range names {
+		tell(int(made.Load()))
+		g.Go(func() error {
+			_, err := api.CreateFunction(ctx, &lambda.CreateFunctionInput{
+				FunctionName: &name, Runtime: types.RuntimeNodejs20x, Handler: aws.String("hello.handler"), MemorySize: aws.Int32(1769),
+				Role: aws.String("arn:aws:iam::000000000000:role/bench"), Code: &types.FunctionCode{ZipFile: zipped},
+			})
+			made.Add(1)
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+func (b *bench) callEach(ctx context.Context, p *host.Pinfold, names []string) (took []time.Duration, err error) {
+	tell := b.counter("functions called", len(names))
+	for i, name := range names {
+		tell(i)
+		target, err := invokes(p, name, 1)
+		if err != nil {
+			return nil, err
+		}
+		s, err := load.Burst(ctx, target)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		took = append(took, s.Quantile(1))
+	}
+	return took, nil
+}
+
+// resting is the resident memory of a platform that has had nothing to do: Go
+// collects garbage after two minutes at the latest, and gives memory back.
+func (b *bench) resting(ctx context.Context, p *host.Pinfold) (int64, error) {
+	rest := 150 * time.Second
+	if b.quick {
+		rest = time.Second
+	}
+	b.say("letting the platform rest for %s", rest)
+	if err := host.Pause(ctx, rest); err != nil {
+		return 0, err
+	}
+	return host.RSS(p.PID()), nil
+}
+
+func zipFile(name string) ([]byte, error) {
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	header := &zip.FileHeader{Name: filepath.Base(name), Method: zip.Deflate}
+	header.SetMode(0o644)
+	f, err := w.CreateHeader(header)
+	if err == nil {
+		_, err = f.Write(content)
+	}
+	err = errors.Join(err, w.Close())
+	return b.Bytes(), err
+}
