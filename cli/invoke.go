@@ -22,8 +22,8 @@ func (sh *shell) invoke() *cobra.Command {
 		Use:   "invoke FUNCTION",
 		Short: "Run a function once and print its answer",
 		Long: `Runs FUNCTION (a name, NAME:VERSION, NAME:ALIAS or an ARN) and prints its answer
-to the standard output, everything else to the standard error. The exit status
-is 1 if the function fails.`,
+to the standard output, everything else to the standard error. What a function
+streams is shown as it comes. The exit status is 1 if the function fails.`,
 		Example: `  pinfold invoke hello-dev-hello --payload '{"queryStringParameters":{"name":"Ada"}}'
   pinfold invoke hello-dev-hello --payload @event.json --log
   echo '{}' | pinfold invoke hello-dev-hello --payload -`,
@@ -38,14 +38,15 @@ is 1 if the function fails.`,
 			if err != nil {
 				return err
 			}
-			result, err := c.Invoke(cmd.Context(), args[0], event, wantLog)
+			answer := &answer{sh: sh}
+			result, err := c.InvokeStream(cmd.Context(), args[0], event, wantLog, answer)
 			if pinfold.CodeOf(err) == pinfold.NotFound {
 				return didYouMean(cmd.Context(), c, args[0], err)
 			}
 			if err != nil {
 				return err
 			}
-			return sh.printResult(result)
+			return answer.finish(result)
 		},
 	}
 	cmd.Flags().StringVarP(&payload, "payload", "p", "", "the event: `JSON`, @FILE, or - for standard input (default {})")
@@ -76,32 +77,63 @@ func (sh *shell) readPayload(arg string) ([]byte, error) {
 	return event, nil
 }
 
-func (sh *shell) printResult(r *pinfold.Result) error {
-	if sh.json {
-		payload := json.RawMessage(r.Payload)
+// answer shows what a function says. JSON it keeps until it is all there.
+type answer struct {
+	sh     *shell
+	passes bool // what comes goes out
+	body   []byte
+}
+
+// Begin implements [pinfold.Stream].
+func (a *answer) Begin(contentType string) {
+	a.passes = !a.sh.json && contentType != "application/json"
+}
+
+// Write implements [pinfold.Stream].
+func (a *answer) Write(p []byte) (int, error) {
+	if a.passes {
+		return a.sh.out.Write(p)
+	}
+	a.body = append(a.body, p...)
+	return len(p), nil
+}
+
+// finish shows what is left when the function is done.
+func (a *answer) finish(r *pinfold.Result) error {
+	sh := a.sh
+	switch {
+	case sh.json:
+		payload := json.RawMessage(a.body)
 		if !json.Valid(payload) {
-			payload, _ = json.Marshal(string(r.Payload))
+			payload, _ = json.Marshal(string(a.body))
 		}
 		if err := sh.printJSON(map[string]any{
 			"payload": payload, "functionError": r.FunctionError, "executedVersion": r.ExecutedVersion, "log": string(r.LogTail),
 		}); err != nil {
 			return err
 		}
-	} else {
+	case a.passes:
+		if sh.out.terminal {
+			fmt.Fprintln(sh.out)
+		}
+		fmt.Fprint(sh.err, sh.err.faint(string(r.LogTail)))
+	default:
 		fmt.Fprint(sh.err, sh.err.faint(string(r.LogTail)))
 		pretty := new(bytes.Buffer)
-		if sh.out.terminal && json.Indent(pretty, r.Payload, "", "  ") == nil {
-			r.Payload = pretty.Bytes()
+		if sh.out.terminal && json.Indent(pretty, a.body, "", "  ") == nil {
+			a.body = pretty.Bytes()
 		}
-		fmt.Fprintf(sh.out, "%s\n", r.Payload)
+		fmt.Fprintf(sh.out, "%s\n", a.body)
 	}
-	if r.FunctionError != "" {
-		if !sh.json {
-			fmt.Fprintf(sh.err, "%s the function failed (%s)\n", sh.err.red("error:"), r.FunctionError)
-		}
-		return errSilent
+	if r.FunctionError == "" {
+		return nil
 	}
-	return nil
+	if a.passes {
+		fmt.Fprintf(sh.err, "%s the stream broke off: %s\n", sh.err.red("error:"), r.Payload)
+	} else if !sh.json {
+		fmt.Fprintf(sh.err, "%s the function failed (%s)\n", sh.err.red("error:"), r.FunctionError)
+	}
+	return errSilent
 }
 
 // didYouMean adds to an error about a function that is not there what the

@@ -1,6 +1,6 @@
-// Package client is the Go client of Pinfold's control API, and of the one
-// Lambda operation that the command line needs, Invoke. It signs every request
-// (Signature Version 4) as any AWS client does.
+// Package client is the Go client of Pinfold's control API, and of what the
+// command line needs of Lambda: Invoke and InvokeWithResponseStream. It signs
+// every request (Signature Version 4) as any AWS client does.
 package client
 
 import (
