@@ -4,7 +4,6 @@
 'use strict';
 
 const { format } = require('node:util');
-const { Writable } = require('node:stream');
 const { LOG, put, flush } = require('./wire.js');
 
 const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
@@ -66,7 +65,7 @@ function cut(call, id, event) {
 // written to the descriptor itself does not come this way.
 function replace(name, fd) {
   let stream;
-  const create = () => Object.assign(new Writable({
+  const create = () => Object.assign(new (require('node:stream').Writable)({
     write(chunk, _encoding, done) {
       lines(whose(), chunk);
       done();

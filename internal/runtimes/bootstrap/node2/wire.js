@@ -3,7 +3,6 @@
 'use strict';
 
 const { writeSync } = require('node:fs');
-const { Socket } = require('node:net');
 
 Object.assign(exports, {
   HELLO: 1, INIT: 2, READY: 3, INIT_ERROR: 4, INVOKE: 5, RESPONSE: 6, ERROR: 7, FATAL: 8,
@@ -81,8 +80,8 @@ function write(bytes, size) {
 // --- in ---------------------------------------------------------------------
 
 // listen calls receive(type, id, bytes, from, to) for each frame. The payload is
-// only there until receive returns. It returns the socket, so that it can be kept
-// from keeping the process alive.
+// only there until receive returns. It returns what has ref and unref: whether it
+// keeps the process alive.
 exports.listen = (receive) => {
   const input = Buffer.allocUnsafeSlow(64 << 10);
   const start = Buffer.allocUnsafeSlow(HEADER); // of a frame that comes in parts
@@ -111,28 +110,48 @@ exports.listen = (receive) => {
     return at + taken;
   };
 
-  const link = new Socket({
-    fd: 3, readable: true, writable: false,
-    onread: {
-      buffer: input,
-      callback(size) {
-        for (let at = 0; at < size;) {
-          const from = at + HEADER;
-          const end = started === 0 && from <= size ? from + input.readUInt32BE(at) : Infinity;
-          if (end > size) {
-            at = part(at, size);
-          } else {
-            const type = input[at + 8], id = input.readUInt32BE(at + 4);
-            at = end;
-            receive(type, id, input, from, end);
-          }
-        }
-        return true;
-      },
-    },
+  return open(input, (size) => {
+    for (let at = 0; at < size;) {
+      const from = at + HEADER;
+      const end = started === 0 && from <= size ? from + input.readUInt32BE(at) : Infinity;
+      if (end > size) {
+        at = part(at, size);
+      } else {
+        const type = input[at + 8], id = input.readUInt32BE(at + 4);
+        at = end;
+        receive(type, id, input, from, end);
+      }
+    }
   });
-  const gone = () => process.exit(0);
-  link.on('end', gone);
-  link.on('error', gone);
-  return link;
 };
+
+const gone = () => process.exit(0); // the platform is
+
+// open has take(size) called for what is read into buffer. node:net costs an eighth
+// of the time that Node.js takes to start, and many functions never need it, so
+// where Node.js is known to have them its own means are used.
+function open(buffer, take) {
+  try {
+    if (!(parseInt(process.versions.node) <= 24)) return openSocket(buffer, take);
+    const { Pipe, constants: { SOCKET } } = process.binding('pipe_wrap');
+    const { streamBaseState, kReadBytesOrError } = process.binding('stream_wrap');
+    const pipe = new Pipe(SOCKET);
+    if (pipe.open(3) < 0) gone();
+    pipe.onread = () => {
+      const size = streamBaseState[kReadBytesOrError];
+      if (size > 0) take(size);
+      else if (size < 0) gone();
+    };
+    pipe.useUserBuffer(buffer);
+    pipe.readStart();
+    return pipe;
+  } catch { // an option of Node.js forbids it
+    return openSocket(buffer, take);
+  }
+}
+
+function openSocket(buffer, take) {
+  const onread = { buffer, callback: (size) => { take(size); return true; } };
+  const socket = new (require('node:net').Socket)({ fd: 3, readable: true, writable: false, onread });
+  return socket.on('end', gone).on('error', gone);
+}
