@@ -13,6 +13,7 @@ func check(a *app.Application) error {
 		return pinfold.Errorf(pinfold.Invalid, "the application needs a name and a stage: it has %q and %q", a.Name, a.Stage)
 	}
 	layers, functions := map[string]bool{}, map[string]bool{}
+	provisioned := map[string]bool{}
 	for _, l := range a.Layers {
 		if layers[l.Name] {
 			return pinfold.Errorf(pinfold.Invalid, "two layers of the application are named %s: give one of them another name", l.Name)
@@ -23,12 +24,15 @@ func check(a *app.Application) error {
 		if functions[f.Name] {
 			return inFunction(f, pinfold.Errorf(pinfold.Invalid, "another function of the application is named %s too: give one of them another name", f.Name))
 		}
-		functions[f.Name] = true
+		functions[f.Name], provisioned[f.Name] = true, f.Provisioned != nil
 	}
 	for _, api := range a.APIs {
 		for _, r := range api.Routes {
 			if !functions[r.Target.Name] {
 				return pinfold.Errorf(pinfold.Invalid, "the route %s leads to a function %q that the application does not have", httpapi.Name(r), r.Target.Name)
+			}
+			if r.Target.Qualifier == app.ProvisionedAlias && !provisioned[r.Target.Name] {
+				return pinfold.Errorf(pinfold.Invalid, "the route %s leads to provisioned instances of the function %s, which has none", httpapi.Name(r), r.Target.Name)
 			}
 		}
 	}

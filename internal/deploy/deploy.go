@@ -220,7 +220,7 @@ func (d *Deployer) describe(ctx context.Context, tx store.Tx, record store.App) 
 		}
 		df.Version = newest
 		if f.URL != nil {
-			df.URL = d.Target.Endpoints.FunctionURL(pinfold.URLID(ref))
+			df.URL = d.Target.Endpoints.FunctionURL(pinfold.URLID(d.invoked(f)))
 		}
 		deployed.Functions = append(deployed.Functions, df)
 	}

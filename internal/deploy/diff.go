@@ -37,6 +37,8 @@ func differences(have *pinfold.Version, want pinfold.Config, code pinfold.Packag
 	compare("application log level", h.ApplicationLevel, want.ApplicationLevel)
 	compare("system log level", h.SystemLevel, want.SystemLevel)
 	compare("log group", h.LogGroup, want.LogGroup)
+	compare("concurrency of an instance", instanceWords(h.MaxConcurrency), instanceWords(want.MaxConcurrency))
+	compare("capacity provider", h.CapacityProvider, want.CapacityProvider)
 	compare("tracing", h.TracingMode, want.TracingMode)
 	if d := mapDifferences(h.Environment, want.Environment); d != "" {
 		diffs = append(diffs, "environment "+d)
@@ -122,7 +124,7 @@ func routeChanges(have, want *pinfold.API) []app.Change {
 		delete(old, name)
 		switch {
 		case !exists:
-			change(app.Add, name, []string{r.Target.Name})
+			change(app.Add, name, []string{nameOf(r.Target)})
 		case !sameRoute(before, r):
 			change(app.Update, name, routeDetail(before, r))
 		}
@@ -176,7 +178,7 @@ func sameRoute(a, b pinfold.Route) bool {
 func routeDetail(old, new pinfold.Route) []string {
 	var diffs []string
 	if old.Target != new.Target {
-		diffs = append(diffs, old.Target.Name+" -> "+new.Target.Name)
+		diffs = append(diffs, nameOf(old.Target)+" -> "+nameOf(new.Target))
 	}
 	if old.Payload != new.Payload {
 		diffs = append(diffs, "payload "+old.Payload+" -> "+new.Payload)

@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -87,6 +86,7 @@ func (s *session) addFunction(want app.Function) error {
 	if n := networkWords(want.Config.Network); n != string(pinfold.NetworkOpen) {
 		detail = append(detail, "network "+n)
 	}
+	detail = append(detail, concurrencyDetail(want)...)
 	s.change(app.Add, "function", want.Name, detail...)
 	s.step(func(ctx context.Context) error {
 		config := want.Config
@@ -96,8 +96,8 @@ func (s *session) addFunction(want app.Function) error {
 		}
 		ref := s.d.ref(want.Name)
 		_, err = s.functions.Create(ctx, function.NewFunction{Ref: ref, Config: config, Code: want.Code, Tags: want.Tags, Publish: want.Publish})
-		if err == nil && want.ReservedConcurrency != nil {
-			err = s.functions.SetConcurrency(ctx, ref, want.ReservedConcurrency)
+		if err == nil {
+			err = s.setConcurrency(ctx, want, pinfold.Function{Ref: ref}, nil)
 		}
 		if err != nil {
 			return inFunction(want, err)
@@ -105,14 +105,18 @@ func (s *session) addFunction(want app.Function) error {
 		return nil
 	})
 	if want.URL != nil {
-		s.change(app.Add, "url", want.Name)
-		s.step(func(ctx context.Context) error { return s.createURL(ctx, want) })
+		s.addURL(want)
 	}
 	return nil
 }
 
+func (s *session) addURL(want app.Function) {
+	s.change(app.Add, "url", nameOf(s.d.invoked(want)))
+	s.step(func(ctx context.Context) error { return s.createURL(ctx, want) })
+}
+
 func (s *session) createURL(ctx context.Context, want app.Function) error {
-	_, err := s.functions.CreateURL(ctx, s.d.ref(want.Name), want.URL.AuthType, want.URL.InvokeMode, want.URL.CORS)
+	_, err := s.functions.CreateURL(ctx, s.d.invoked(want), want.URL.AuthType, want.URL.InvokeMode, want.URL.CORS)
 	if err != nil {
 		return inFunction(want, err)
 	}
@@ -120,7 +124,7 @@ func (s *session) createURL(ctx context.Context, want app.Function) error {
 }
 
 func (s *session) updateFunction(ctx context.Context, want app.Function, have *function.Description, seen func(any)) error {
-	if !slices.ContainsFunc(s.have.Functions, func(f app.Function) bool { return f.Name == want.Name }) {
+	if s.previous(want.Name) == nil {
 		return pinfold.Errorf(pinfold.Conflict, "a function named %s exists already and does not belong to %s (%s): remove it, or give this one another name",
 			want.Name, s.want.Name, s.want.Stage)
 	}
@@ -139,16 +143,14 @@ func (s *session) updateFunction(ctx context.Context, want app.Function, have *f
 		diffs = append(diffs, "tags "+d)
 		s.step(func(ctx context.Context) error { return s.functions.SetTags(ctx, have.Ref, maps.Clone(want.Tags)) })
 	}
-	if !equal(have.ReservedConcurrency, want.ReservedConcurrency) {
-		diffs = append(diffs, fmt.Sprintf("reserved concurrency %s -> %s", reserved(have.ReservedConcurrency), reserved(want.ReservedConcurrency)))
-		s.step(func(ctx context.Context) error {
-			return s.functions.SetConcurrency(ctx, have.Ref, want.ReservedConcurrency)
-		})
+	more, err := s.compareConcurrency(ctx, want, have.Function, len(diffs) > 0, seen)
+	if err != nil {
+		return err
 	}
-	if len(diffs) > 0 {
+	if diffs = append(diffs, more...); len(diffs) > 0 {
 		s.change(app.Update, "function", want.Name, diffs...)
 	}
-	return s.updateURL(ctx, want, have.Ref, seen)
+	return s.updateURL(ctx, want, seen)
 }
 
 // changeVersion makes $LATEST what the application wants, code and settings at
@@ -170,7 +172,13 @@ func (s *session) changeVersion(ctx context.Context, want app.Function, have *fu
 	return nil
 }
 
-func (s *session) updateURL(ctx context.Context, want app.Function, ref pinfold.FunctionRef, seen func(any)) error {
+func (s *session) updateURL(ctx context.Context, want app.Function, seen func(any)) error {
+	ref := s.d.invoked(want)
+	if before := s.previous(want.Name); before != nil && s.d.invoked(*before) != ref {
+		if err := s.removeURL(ctx, s.d.invoked(*before), seen); err != nil {
+			return err
+		}
+	}
 	have, err := s.functions.GetURL(ctx, ref)
 	if err != nil && pinfold.CodeOf(err) != pinfold.NotFound {
 		return err
@@ -179,13 +187,11 @@ func (s *session) updateURL(ctx context.Context, want app.Function, ref pinfold.
 	seen(have)
 	switch {
 	case !exists && want.URL != nil:
-		s.change(app.Add, "url", want.Name)
-		s.step(func(ctx context.Context) error { return s.createURL(ctx, want) })
+		s.addURL(want)
 	case exists && want.URL == nil:
-		s.change(app.Remove, "url", want.Name)
-		s.step(func(ctx context.Context) error { return s.functions.DeleteURL(ctx, ref) })
+		return s.removeURL(ctx, ref, seen)
 	case exists && (have.AuthType != want.URL.AuthType || have.InvokeMode != want.URL.InvokeMode || !sameCORS(have.CORS, want.URL.CORS)):
-		s.change(app.Update, "url", want.Name)
+		s.change(app.Update, "url", nameOf(ref))
 		s.step(func(ctx context.Context) error {
 			_, err := s.functions.UpdateURL(ctx, ref, function.URLChange{AuthType: &want.URL.AuthType, InvokeMode: &want.URL.InvokeMode, CORS: &want.URL.CORS})
 			return err
@@ -194,11 +200,33 @@ func (s *session) updateURL(ctx context.Context, want app.Function, ref pinfold.
 	return nil
 }
 
-func equal(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
-
-func reserved(n *int) string {
-	if n == nil {
-		return "(none)"
+// removeURL removes a URL if it is there.
+func (s *session) removeURL(ctx context.Context, ref pinfold.FunctionRef, seen func(any)) error {
+	have, err := s.functions.GetURL(ctx, ref)
+	if pinfold.CodeOf(err) == pinfold.NotFound {
+		return nil
 	}
-	return fmt.Sprint(*n)
+	if err != nil {
+		return err
+	}
+	seen(have)
+	s.change(app.Remove, "url", nameOf(ref))
+	s.step(func(ctx context.Context) error { return s.functions.DeleteURL(ctx, ref) })
+	return nil
+}
+
+// previous returns a function as it was last deployed, or nil.
+func (s *session) previous(name string) *app.Function {
+	if i := slices.IndexFunc(s.have.Functions, func(f app.Function) bool { return f.Name == name }); i >= 0 {
+		return &s.have.Functions[i]
+	}
+	return nil
+}
+
+// nameOf names what a route or URL leads to: "NAME", or "NAME:QUALIFIER".
+func nameOf(ref pinfold.FunctionRef) string {
+	if ref.Qualifier == "" {
+		return ref.Name
+	}
+	return ref.Name + ":" + ref.Qualifier
 }
