@@ -137,15 +137,15 @@ func (b *box) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	return b.order(ctx, message.Order{Begin: &message.Begin{Hostname: "pinfold"}})
+	return b.order(ctx, []byte("begin"))
 }
 
 // errInitGone is of an init that somebody has killed, or the lack of memory.
 var errInitGone = errors.New("the sandbox's init has ended")
 
 // order tells the init something and waits until it has been done.
-func (b *box) order(ctx context.Context, o message.Order, files ...*os.File) error {
-	if err := b.init.Send(o, files...); err != nil {
+func (b *box) order(ctx context.Context, o []byte, files ...*os.File) error {
+	if err := b.init.Write(o, files...); err != nil {
 		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, net.ErrClosed) {
 			err = errInitGone
 		}
@@ -210,17 +210,14 @@ func (b *box) furnish(ctx context.Context, runtimeDir string) error {
 func (b *box) watch() {
 	var exited *message.Exited
 	for {
-		var news message.News
-		files, err := b.init.Receive(&news)
-		message.CloseAll(files)
+		news, err := b.init.News()
 		if err != nil {
 			break
 		}
-		if news.Exited != nil {
-			exited = news.Exited
-			continue
+		if exited = news.Exited(); exited != nil {
+			break // these were its last words
 		}
-		b.answers <- news.Failure
+		b.answers <- news.Failure()
 	}
 	waitEnded(b.process)
 	exit := sandbox.Exit{Code: -1, Signal: syscall.SIGKILL.String()}

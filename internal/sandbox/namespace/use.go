@@ -95,8 +95,12 @@ func (b *box) Start(ctx context.Context, cmd sandbox.Command) error {
 		defer output.Close()
 	}
 	start := message.Start{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: dir}
-	if err := b.order(ctx, message.Order{Start: &start}, append([]*os.File{output}, cmd.Files...)...); err != nil {
-		return pinfold.Errorf(blame(err), "starting the instance: %w", err)
+	order, err := start.Encode()
+	if err == nil {
+		err = b.order(ctx, order, append([]*os.File{output}, cmd.Files...)...)
+	}
+	if err != nil {
+		return pinfold.Errorf(blame(err), "starting the instance: %s: %w", cmd.Path, err)
 	}
 	return nil
 }

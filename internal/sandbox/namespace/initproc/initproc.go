@@ -5,127 +5,88 @@
 // over it, starts the one command that the sandbox is for, collects orphans, and
 // tells how the command ended. When it ends, by itself or because the platform
 // has gone, the kernel kills everything else inside.
+//
+// It is a fork of the keeper that never executes a program: to start one of ours
+// would cost more than all the rest of a sandbox (docs/adr/0009). In a fork there
+// is one thread of Go's runtime and nothing that a goroutine lives from: no
+// scheduler, no memory to be had, no stack that grows. So all that can be
+// thought of before is, in ordinary Go, and becomes a list of system calls
+// (prepare.go); what runs after the fork (life.go) makes system calls only.
 package initproc
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"runtime"
+	"strconv"
 	"syscall"
-	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
 )
 
-const controlFD = 3
-
-// Main is the whole life of an init. It returns its exit status.
-func Main() int {
-	// The command is started from this thread, so what this thread may do is
-	// what the command may.
-	runtime.LockOSThread()
-	// Nobody listens: a signal from inside just must not end this process, and
-	// must not be ignored by the command either, as it would if it were here.
-	signal.Notify(make(chan os.Signal, 1))
-	conn, err := message.Open(os.NewFile(controlFD, "control"))
-	if err != nil {
-		fmt.Fprintln(os.Stderr, message.InitName+":", err)
-		return 1
-	}
-	var order message.Order
-	if _, err := conn.Receive(&order); err != nil || order.Begin == nil {
-		return 1
-	}
-	if err := errors.Join(furnish(order.Begin), quiet(), surrender()); err != nil {
-		_ = conn.Send(message.News{Failure: message.Fail(err)})
-		return 1
-	}
-	if conn.Send(message.News{}) != nil {
-		return 1
-	}
-	pid := 0
-	for pid == 0 {
-		order = message.Order{}
-		files, err := conn.Receive(&order)
-		if err != nil || order.Start == nil {
-			return 1
-		}
-		pid, err = start(order.Start, files)
-		message.CloseAll(files)
-		if conn.Send(message.News{Failure: message.Fail(err)}) != nil {
-			return 1
-		}
-	}
-	go func() {
-		_, _ = conn.Receive(&order) // nothing more is to come but the end
-		syscall.Exit(1)
-	}()
-	exited := reap(pid)
-	_ = conn.Send(message.News{Exited: &exited})
-	return 0
+// Owner is who a sandbox's user is on the host.
+type Owner struct {
+	UID, GID int
+	// Alone says that there are no groups to be left, and no right to.
+	Alone bool
 }
 
-// quiet lets go of the platform's standard error, which is the owner's log: with
-// a forged signal a function can make this process crash, and Go then writes
-// pages about it.
-func quiet() error {
-	if err := unix.Dup3(0, 2, 0); err != nil {
-		return fmt.Errorf("letting go of the platform's standard error: %w", err)
-	}
-	return nil
+const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+
+// cloneArgs is the kernel's struct clone_args. Source: clone(2).
+type cloneArgs struct {
+	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
 }
 
-// start starts the command.
-func start(s *message.Start, files []*os.File) (int, error) {
-	if len(files) == 0 {
-		return 0, errors.New("a command without output")
-	}
-	null, err := os.Open(os.DevNull)
+// Fork starts an init that speaks to the platform over the control socket. It
+// begins with the namespaces and the root of the thread that run runs functions
+// on, from where it takes along nothing else. The caller waits for the process
+// that it returns, with its pidfd.
+func (p *Plan) Fork(control *os.File, owner Owner, run func(func() error) error) (pid int, pidfd *os.File, err error) {
+	raw, err := control.SyscallConn()
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	defer null.Close()
-	fds := []uintptr{null.Fd(), files[0].Fd()}
-	for _, f := range files {
-		// Blocking, as programs expect their files.
-		if err := unix.SetNonblock(int(f.Fd()), false); err != nil {
-			return 0, err
-		}
-		fds = append(fds, f.Fd())
-	}
-	pid, err := syscall.ForkExec(s.Path, append([]string{s.Path}, s.Args...), &syscall.ProcAttr{
-		Dir: s.Dir, Env: s.Env, Files: fds, Sys: &syscall.SysProcAttr{Setsid: true},
+	fd := int32(-1)
+	args := &cloneArgs{flags: namespaces | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND, exitSignal: uint64(unix.SIGCHLD)}
+	args.pidfd = uint64(uintptr(unsafe.Pointer(&fd)))
+	errno := syscall.Errno(0)
+	controlErr := raw.Control(func(control uintptr) {
+		err = run(func() error {
+			pid, errno = p.fork(args, control)
+			return nil
+		})
 	})
-	if err != nil {
-		return 0, &os.PathError{Op: "fork/exec", Path: s.Path, Err: err}
+	switch {
+	case controlErr != nil:
+		return 0, nil, controlErr
+	case err != nil:
+		return 0, nil, err
+	case errno != 0:
+		return 0, nil, errno
 	}
-	return pid, nil
+	_ = unix.SetNonblock(int(fd), true) // so that the platform need not spend a thread on waiting for it
+	pidfd = os.NewFile(uintptr(fd), "pidfd")
+	if err := owner.take(pid); err != nil {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		_ = pidfd.Close()
+		return pid, nil, fmt.Errorf("giving a sandbox its user: %w", err)
+	}
+	return pid, pidfd, nil
 }
 
-// reap collects what ends until the command does.
-func reap(command int) message.Exited {
-	for {
-		var status unix.WaitStatus
-		var used unix.Rusage
-		pid, err := unix.Wait4(-1, &status, 0, &used)
-		exited := message.Exited{
-			PeakMemoryMB: int(used.Maxrss+1023) / 1024, // from kilobytes
-			CPU:          time.Duration(used.Utime.Nano() + used.Stime.Nano()),
-		}
-		switch {
-		case err != nil && !errors.Is(err, unix.EINTR):
-			return message.Exited{Code: -1, Signal: err.Error()}
-		case pid != command:
-		case status.Signaled():
-			exited.Code, exited.Signal = -1, status.Signal().String()
-			return exited
-		case status.Exited():
-			exited.Code = status.ExitStatus()
-			return exited
+// take makes the host's user and group those of a sandbox.
+func (o Owner) take(pid int) error {
+	dir := "/proc/" + strconv.Itoa(pid) + "/"
+	if o.Alone { // user_namespaces(7): who may not leave groups may not let others
+		if err := os.WriteFile(dir+"setgroups", []byte("deny"), 0); err != nil {
+			return err
 		}
 	}
+	if err := os.WriteFile(dir+"uid_map", fmt.Appendf(nil, "%d %d 1", message.UID, o.UID), 0); err != nil {
+		return err
+	}
+	return os.WriteFile(dir+"gid_map", fmt.Appendf(nil, "%d %d 1", message.GID, o.GID), 0)
 }

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pinfold.dev/pinfold/internal/sandbox/namespace/initproc"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/rootfs"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/scratch"
@@ -33,6 +34,7 @@ type keeper struct {
 	conn    *message.Conn
 	setup   message.Setup
 	scratch *scratch.Store // nil: temporary folders are in memory
+	inits   *initproc.Plan
 	// One visits mount namespaces, the other network namespaces: that one must
 	// find the host's /dev/net/tun.
 	mounts, networks *traveller
@@ -112,6 +114,9 @@ func (k *keeper) settle() (message.Settled, error) {
 	}
 	if err != nil {
 		s.Weak = append(s.Weak, "/tmp is in memory and counts as the function's: "+err.Error())
+	}
+	if k.inits, err = initproc.Prepare(!k.setup.Rootless); err != nil {
+		return s, err
 	}
 	// Whoever changes its mount namespace must not share its root with others. And
 	// an ordinary user may not come back into the host's network.

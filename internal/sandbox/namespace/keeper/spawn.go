@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"pinfold.dev/pinfold/internal/sandbox/namespace/initproc"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
 	"pinfold.dev/pinfold/internal/sandbox/namespace/rootfs"
 )
@@ -108,34 +108,9 @@ func (k *keeper) spawn(s *message.Spawn, control *os.File) (int, *os.File, error
 		return 0, nil, err
 	}
 	defer t.users.Done()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer null.Close()
-	pidfd := -1
-	attr := &syscall.ProcAttr{
-		Dir:   "/",
-		Env:   []string{"GOMAXPROCS=1"}, // it mostly waits: less memory, and fewer threads of the function's
-		Files: []uintptr{null.Fd(), null.Fd(), 2, control.Fd()},
-		Sys: &syscall.SysProcAttr{
-			Cloneflags:                 unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
-			UidMappings:                []syscall.SysProcIDMap{{ContainerID: message.UID, HostID: s.HostUID, Size: 1}},
-			GidMappings:                []syscall.SysProcIDMap{{ContainerID: message.GID, HostID: s.HostGID, Size: 1}},
-			GidMappingsEnableSetgroups: !k.setup.Rootless,
-			Credential:                 &syscall.Credential{Uid: message.UID, Gid: message.GID, NoSetGroups: k.setup.Rootless},
-			// What init needs before it starts anything: to mount, and to drop the rest.
-			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP},
-			Setsid:      true,
-			PidFD:       &pidfd,
-		},
-	}
-	var pid int
-	err = t.thread.run(func() (err error) {
-		pid, err = syscall.ForkExec(rootfs.Init, []string{message.InitName, s.Box}, attr)
-		return err
-	})
-	if err == nil {
+	owner := initproc.Owner{UID: s.HostUID, GID: s.HostGID, Alone: k.setup.Rootless}
+	pid, process, err := k.inits.Fork(control, owner, t.thread.run)
+	if pid != 0 {
 		k.mu.Lock()
 		k.alive[pid] = t.root
 		k.collect(pid) // if it has ended already, reap has not known it
@@ -147,6 +122,5 @@ func (k *keeper) spawn(s *message.Spawn, control *os.File) (int, *os.File, error
 	case err != nil:
 		return 0, nil, fmt.Errorf("starting the sandbox's init: %w", err)
 	}
-	_ = unix.SetNonblock(pidfd, true) // so that the platform need not spend a thread on waiting for it
-	return pid, os.NewFile(uintptr(pidfd), "pidfd"), nil
+	return pid, process, nil
 }

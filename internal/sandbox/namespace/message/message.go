@@ -7,6 +7,7 @@
 package message
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,11 +21,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPacket bounds a message, and maxAnswer what comes back from a keeper or an
+// MaxPacket bounds a message, and maxAnswer what comes back from a keeper or an
 // init: the platform keeps a buffer of that size for each sandbox. The kernel's
 // default send buffer holds a little more than the first.
 const (
-	maxPacket = 192 << 10
+	MaxPacket = 192 << 10
 	maxAnswer = 8 << 10
 )
 
@@ -67,7 +68,7 @@ func Open(file *os.File) (*Conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("a control socket is a %T", conn), conn.Close())
 	}
-	return &Conn{unix: u, size: maxPacket}, nil
+	return &Conn{unix: u, size: MaxPacket}, nil
 }
 
 // Send sends a message with open files. The files stay the caller's.
@@ -76,9 +77,14 @@ func (c *Conn) Send(m any, files ...*os.File) error {
 	if err != nil {
 		return err
 	}
-	if len(data) > maxPacket {
-		return fmt.Errorf("a command and its environment of %d bytes are too large: %w", len(data), syscall.E2BIG)
+	if len(data) > MaxPacket {
+		return fmt.Errorf("a message of %d bytes is too large: %w", len(data), syscall.E2BIG)
 	}
+	return c.Write(data, files...)
+}
+
+// Write is Send of a message that is bytes already.
+func (c *Conn) Write(data []byte, files ...*os.File) error {
 	rights, err := rights(files)
 	if err != nil {
 		return err
@@ -119,6 +125,24 @@ var ErrFiles error = &Failure{
 // means that the other process has ended, or has closed its end. With [ErrFiles]
 // there is a message, but none of its files.
 func (c *Conn) Receive(m any) ([]*os.File, error) {
+	return c.receive(func(data []byte) error { return json.Unmarshal(data, m) })
+}
+
+// News waits for what an init says.
+func (c *Conn) News() (*News, error) {
+	var n News
+	files, err := c.receive(func(data []byte) error {
+		if len(data) != binary.Size(&n) {
+			return fmt.Errorf("an init says %d bytes", len(data))
+		}
+		_, err := binary.Decode(data, binary.NativeEndian, &n)
+		return err
+	})
+	CloseAll(files)
+	return &n, err
+}
+
+func (c *Conn) receive(decode func([]byte) error) ([]*os.File, error) {
 	if c.buffer == nil {
 		c.buffer = make([]byte, c.size)
 	}
@@ -135,7 +159,7 @@ func (c *Conn) Receive(m any) ([]*os.File, error) {
 	case n == 0:
 		err = io.EOF
 	default:
-		err = json.Unmarshal(c.buffer[:n], m)
+		err = decode(c.buffer[:n])
 		if err == nil && flags&unix.MSG_CTRUNC != 0 {
 			err = ErrFiles
 		}

@@ -2,7 +2,16 @@
 
 package message
 
-import "time"
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // What every sandbox looks like from inside, where both sides must agree.
 const (
@@ -72,28 +81,81 @@ type Place struct {
 	EphemeralMB int    // or 0: the temporary folder stays as it is
 }
 
-// Order is a message to an init: Begin comes first, Start once.
-type Order struct {
-	Begin *Begin
-	Start *Start
-}
+// What platform and init say to each other is not JSON: an init has no memory to
+// decode it. The first message to it says nothing but that it is in its cgroup and
+// may begin; the others are Starts.
 
-// Begin tells an init that it is in its cgroup and may furnish its namespaces.
-type Begin struct{ Hostname string }
-
-// Start tells it to start the command. Its output and its files from 3 on come along.
+// Start tells an init to start the command. Its output and its files from 3 on
+// come along.
 type Start struct {
 	Path string
-	Args []string
+	Args []string // without argv[0]
 	Env  []string
 	Dir  string
 }
 
-// News is a message from an init. It answers Begin and Start with a Failure or
-// with none, and then tells how the command ended.
+// Words of an encoded Start. Those from StartPath on are offsets of strings in
+// the message that end with a 0 byte; there are StartWords words in all.
+const (
+	StartWords     = iota
+	StartCount     // of arguments
+	StartPath      // of the program
+	StartDir       //
+	StartArguments // as execve wants them, a 0 after the last; then the environment likewise
+)
+
+// Encode returns what an init understands.
+func (s *Start) Encode() ([]byte, error) {
+	arguments := append([]string{s.Path}, s.Args...)
+	words := StartArguments + len(arguments) + 1 + len(s.Env) + 1
+	head := make([]uint64, 0, words)
+	var texts []byte
+	put := func(list ...string) error {
+		for _, text := range list {
+			if strings.IndexByte(text, 0) >= 0 {
+				return fmt.Errorf("%q: a command cannot be given a text with a 0 byte in it: %w", text, syscall.EINVAL)
+			}
+			head = append(head, uint64(words*8+len(texts)))
+			texts = append(append(texts, text...), 0)
+		}
+		return nil
+	}
+	head = append(head, uint64(words), uint64(len(arguments)))
+	err := put(s.Path, s.Dir)
+	err = errors.Join(err, put(arguments...))
+	head = append(head, 0)
+	err = errors.Join(err, put(s.Env...))
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, 0, words*8+len(texts))
+	for _, word := range append(head, 0) {
+		data = binary.NativeEndian.AppendUint64(data, word)
+	}
+	if data = append(data, texts...); len(data) > MaxPacket {
+		return nil, fmt.Errorf("a command and its environment of %d bytes are too large: %w", len(data), syscall.E2BIG)
+	}
+	return data, nil
+}
+
+// News is a message from an init. It answers the permission to begin, and each
+// Start; the last one tells how the command ended.
 type News struct {
-	Failure *Failure
-	Exited  *Exited
+	Errno  uint64 // of what failed, or 0
+	Length uint64 // of What
+	What   [120]byte
+	Ended  uint64 // 1: the command has
+	Status uint64 // as wait4 has it
+	Used   unix.Rusage
+}
+
+// Failure returns what failed, or nil.
+func (n *News) Failure() *Failure {
+	if n.Errno == 0 {
+		return nil
+	}
+	errno := syscall.Errno(n.Errno)
+	return &Failure{Text: string(n.What[:min(n.Length, uint64(len(n.What)))]) + ": " + errno.Error(), Errno: errno}
 }
 
 // Exited is how a command ended.
@@ -103,4 +165,21 @@ type Exited struct {
 	// What it has used, with those of its children that it waited for.
 	PeakMemoryMB int
 	CPU          time.Duration
+}
+
+// Exited returns how the command ended, or nil if it has not.
+func (n *News) Exited() *Exited {
+	if n.Ended == 0 {
+		return nil
+	}
+	e := &Exited{
+		PeakMemoryMB: int(n.Used.Maxrss+1023) / 1024, // from kilobytes
+		CPU:          time.Duration(n.Used.Utime.Nano() + n.Used.Stime.Nano()),
+	}
+	if status := syscall.WaitStatus(n.Status); status.Signaled() {
+		e.Code, e.Signal = -1, status.Signal().String()
+	} else {
+		e.Code = status.ExitStatus()
+	}
+	return e
 }

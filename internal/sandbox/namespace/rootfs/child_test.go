@@ -36,6 +36,9 @@ type order struct {
 	Attack  []string // mounts to change from there
 }
 
+// selfFD is a sandbox's descriptor of this program.
+const selfFD = 4
+
 const (
 	orderVariable = "PINFOLD_ROOTFS_TEST"
 	innerVariable = "PINFOLD_ROOTFS_TEST_INNER"
@@ -97,10 +100,14 @@ func child(o order) error {
 	if o.Command == nil && !o.Sandbox {
 		return nil
 	}
+	self, err := os.Open("/proc/self/exe") // which is not inside
+	if err != nil {
+		return err
+	}
 	if err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), root.Build()); err != nil {
 		return err
 	}
-	return root.start(o)
+	return root.start(o, self)
 }
 
 // fork starts programs as the keeper starts sandboxes, again and again until its result is called.
@@ -158,7 +165,7 @@ func buildTimes(root *Root, times int) (string, error) {
 }
 
 // start runs the command from the thread that has built the root.
-func (r *Root) start(o order) error {
+func (r *Root) start(o order, self *os.File) error {
 	cmd := &exec.Cmd{Stdout: os.Stdout, Stderr: os.Stderr, Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/run/current-system/sw/bin"}}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Args = o.Command
@@ -173,7 +180,7 @@ func (r *Root) start(o order) error {
 		if err != nil {
 			return err
 		}
-		cmd.Path, cmd.Args, cmd.Env = Init, []string{Init}, append(cmd.Env, innerVariable+"="+string(text), noDelay)
+		cmd.Path, cmd.Args, cmd.Env = fmt.Sprintf("/proc/self/fd/%d", selfFD), []string{"init"}, append(cmd.Env, innerVariable+"="+string(text), noDelay)
 		hostID := 0
 		if !isUser() {
 			hostID = 0x70000000
@@ -191,7 +198,7 @@ func (r *Root) start(o order) error {
 	if err != nil {
 		return err
 	}
-	cmd.ExtraFiles = []*os.File{wait}
+	cmd.ExtraFiles = []*os.File{wait, self}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -238,11 +245,12 @@ func isUser() bool {
 func inner(o order) error {
 	runtime.LockOSThread()
 	_, _ = os.NewFile(3, "begin").Read(make([]byte, 1)) // until it is closed
+	unix.CloseOnExec(selfFD)
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	if err := unix.Mount("proc", "/proc", "proc", flags|unix.MS_RDONLY, ""); err != nil {
 		return fmt.Errorf("mounting a proc of its own: %w", err)
 	}
-	if err := errors.Join(unix.Mount("tmpfs", "/dev/shm", "tmpfs", flags, ""), unix.Mount("tmpfs", "/.pinfold", "tmpfs", flags|unix.MS_RDONLY, "")); err != nil {
+	if err := unix.Mount("tmpfs", "/dev/shm", "tmpfs", flags, ""); err != nil {
 		return err
 	}
 	fmt.Print(attack(o.Attack))

@@ -13,9 +13,8 @@ import (
 	"pinfold.dev/pinfold"
 )
 
-// Init is where the running program appears inside. What runs there can hide it
-// by mounting something over its folder.
-const Init = "/.pinfold/init"
+// Empty is a folder inside that nothing is ever in.
+const Empty = "/.pinfold/empty"
 
 // hidden is the folder with the empty folders that are laid over what must not
 // be seen.
@@ -63,7 +62,7 @@ type entry struct {
 // Plan decides what a sandbox sees. The error has the code Unavailable if a
 // folder that must be seen is not there, and Invalid if it must not be seen.
 func Plan(o Options) (*Root, error) {
-	return plan(&host{seen: map[string]stamp{}}, o, "/proc/self/exe")
+	return plan(&host{seen: map[string]stamp{}}, o)
 }
 
 // Current reports whether all that was found on the host is still the same. If
@@ -79,7 +78,7 @@ type planner struct {
 	asked map[string]bool // what of it is shown even inside of something hidden
 }
 
-func plan(h *host, o Options, program string) (*Root, error) {
+func plan(h *host, o Options) (*Root, error) {
 	p := &planner{host: h, want: map[string]entry{}, asked: map[string]bool{}}
 	for _, path := range slices.Concat(homes, o.Hide) {
 		real, _, err := h.resolve(path, func(string, string) {})
@@ -97,11 +96,6 @@ func plan(h *host, o Options, program string) (*Root, error) {
 			return nil, err
 		}
 	}
-	self, err := p.program(program)
-	if err != nil {
-		return nil, pinfold.Errorf(pinfold.Internal, "showing a sandbox the running program: %w", err)
-	}
-	p.fixed[Init] = self
 	maps.Copy(p.want, p.fixed)
 	return &Root{h, p.settle()}, nil
 }
@@ -241,25 +235,6 @@ func (p *planner) put(e entry) {
 		}
 	}
 	p.want[e.path] = e
-}
-
-// program shows the running program: bound if it is still where it was started
-// from and everybody may run it, else as a copy.
-func (p *planner) program(self string) (entry, error) {
-	path, err := os.Readlink(self)
-	if err != nil {
-		return entry{}, err
-	}
-	running, err := os.Stat(self)
-	if err != nil {
-		return entry{}, err
-	}
-	there := p.host.lstat(path)
-	if there != nil && os.SameFile(running, there) && running.Mode()&0o005 == 0o005 {
-		return entry{path: Init, kind: bind, text: path}, nil
-	}
-	content, err := os.ReadFile(self)
-	return entry{path: Init, kind: file, text: string(content), mode: 0o555}, err
 }
 
 // settle puts what is wanted in order and leaves out what is visible already, or
