@@ -19,8 +19,8 @@ func (sh *shell) list() *cobra.Command {
 		Aliases: []string{"list"},
 		Short:   "Show the applications, their routes and their functions",
 		Long: `Shows every application with the URLs of its routes, and every function with the
-instances that it has now: starting, ready, busy or draining. What functions may
-reach is shown if one of them may not reach everything.`,
+instances that it has now: starting, ready, busy or draining. Settings of
+concurrency, and what functions may reach, are shown if one of them has any.`,
 		Example: `  pinfold ls
   pinfold ls --json | jq -r '.functions[].name'`,
 		Args: none,
@@ -63,6 +63,10 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 	if walled {
 		rows[0] = append(rows[0], "NETWORK")
 	}
+	limited := slices.ContainsFunc(functions, func(f client.FunctionStatus) bool { return concurrencyCell(f) != "-" })
+	if limited {
+		rows[0] = append(rows[0], "CONCURRENCY")
+	}
 	now := time.Now()
 	for _, f := range functions {
 		row := []string{
@@ -71,6 +75,9 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 		}
 		if walled {
 			row = append(row, networkCell(f.Network))
+		}
+		if limited {
+			row = append(row, concurrencyCell(f))
 		}
 		rows = append(rows, row)
 	}
@@ -94,4 +101,24 @@ func instances(byState map[string]int) string {
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, ", ")
+}
+
+// concurrencyCell says what is set of a function's concurrency, or "-".
+func concurrencyCell(f client.FunctionStatus) string {
+	var parts []string
+	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	if f.Concurrency > 1 {
+		add("%d an instance", f.Concurrency)
+	}
+	if f.Reserved != nil {
+		add("reserved %d", *f.Reserved)
+	}
+	if f.Queue != nil {
+		add("queue %d for %v", f.Queue.Max, f.Queue.Wait.Duration())
+	}
+	for _, p := range f.Provisioned {
+		failed := map[bool]string{true: " (failed)"}[p.Status == "FAILED"]
+		add("%s %d of %d ready%s", p.Qualifier, p.Available, p.Requested, failed)
+	}
+	return cmp.Or(strings.Join(parts, ", "), "-")
 }

@@ -8,6 +8,7 @@ import (
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/app"
+	"pinfold.dev/pinfold/client"
 )
 
 func TestCurlLine(t *testing.T) {
@@ -35,6 +36,22 @@ func TestCurlLine(t *testing.T) {
 	} {
 		if got := curlLine(&c.d); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestConcurrencyCell(t *testing.T) {
+	for want, f := range map[string]client.FunctionStatus{
+		"-":                             {Concurrency: 1},
+		"10 an instance":                {Concurrency: 10},
+		"reserved 0, queue 5 for 1m30s": {Reserved: new(0), Queue: &pinfold.Queue{Max: 5, Wait: 90}},
+		"provisioned 3 of 5 ready, 7 0 of 1 ready (failed)": {Provisioned: []client.ProvisionedStatus{
+			{Qualifier: "provisioned", Requested: 5, Allocated: 5, Available: 3, Status: "IN_PROGRESS"},
+			{Qualifier: "7", Requested: 1, Status: "FAILED", Reason: "no such handler"},
+		}},
+	} {
+		if got := concurrencyCell(f); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

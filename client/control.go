@@ -79,6 +79,22 @@ type FunctionStatus struct {
 	CodeSize  int64           `json:"codeSize"`
 	Network   pinfold.Network `json:"network,omitzero"`    // absent: open
 	Instances map[string]int  `json:"instances,omitempty"` // by state
+	// Concurrency is how many invocations one instance serves at a time; absent: one.
+	Concurrency int                 `json:"concurrency,omitempty"`
+	Reserved    *int                `json:"reservedConcurrency,omitempty"`
+	Queue       *pinfold.Queue      `json:"queue,omitempty"`
+	Provisioned []ProvisionedStatus `json:"provisioned,omitempty"`
+}
+
+// ProvisionedStatus is how far the instances have come that are kept ready of a
+// version or alias.
+type ProvisionedStatus struct {
+	Qualifier string `json:"qualifier"`
+	Requested int    `json:"requested"` // at this time
+	Allocated int    `json:"allocated"` // started, or about to
+	Available int    `json:"available"` // ready to take invocations
+	Status    string `json:"status"`    // IN_PROGRESS, READY or FAILED
+	Reason    string `json:"reason,omitempty"`
 }
 
 // Functions lists every function with its instances.
