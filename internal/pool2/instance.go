@@ -152,6 +152,7 @@ func (p *Pool) start(s *set, provisioned bool) {
 	in.cell = p.takeCell(s)
 	p.charge(in, p.estimate(s))
 	p.wg.Go(func() { p.lead(in) })
+	p.makeRoom(p.headroom())
 }
 
 // lead leads an instance through its life.
@@ -203,7 +204,6 @@ func (p *Pool) launch(in *instance) (Worker, origin, error) {
 func (p *Pool) launched(in *instance, worker Worker, from origin, err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.check()
 	defer p.schedule()
 	in.cell = nil
 	s := in.set
@@ -239,7 +239,9 @@ func (p *Pool) launchFailed(in *instance, err error) {
 		p.want(s)
 	case s.waiters.len > 0:
 		p.serve(s.waiters.first.value, nil, err)
+		p.want(s)
 		p.forget(s)
+		return
 	case p.closing:
 		return
 	}

@@ -67,6 +67,12 @@ func (p *Pool) acquire(ctx context.Context, v *pinfold.Version, deadline time.Ti
 		}
 		p.mu.Lock()
 		s = p.setOf(v)
+		if p.closed { // between the wait and here
+			p.exit(s.function)
+			p.forget(s)
+			p.mu.Unlock()
+			return nil, 0, shuttingDown()
+		}
 	}
 	if l = p.lend(s, first); l == nil {
 		w := p.waitForInstance(s)
@@ -132,6 +138,9 @@ func (p *Pool) unline(w *waiter) bool {
 	}
 	w.place.leave()
 	p.waiting--
+	if w.set == nil {
+		p.queued--
+	}
 	f := w.function
 	if f.waiting--; f.waiting == 0 {
 		delete(p.queues, f)

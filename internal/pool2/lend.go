@@ -78,7 +78,6 @@ func (p *Pool) give(in *instance) *lease {
 	in.running++
 	in.uses++
 	in.value.use(p)
-	p.busy++
 	return l
 }
 
@@ -100,7 +99,6 @@ func (p *Pool) release(l *lease, ran bool) {
 	l.turns.Add(1)
 	in.spare = append(in.spare, l)
 	in.running--
-	p.busy--
 	if usable {
 		p.feed(in)
 	}
@@ -122,7 +120,6 @@ func (p *Pool) release(l *lease, ran bool) {
 	if !usable || p.short {
 		p.schedule()
 	}
-	p.check()
 }
 
 // leave ends the function's claim to a place among those that run.

@@ -26,6 +26,8 @@ func throttled(reason string) error {
 // that has reserved nothing. The rest of the account's limit is for whoever
 // comes: shared counts the invocations in it.
 type admission struct {
+	inFlight int // invocations in all
+	queued   int // invocations that wait to be let in
 	account  int // the account's limit
 	reserved int // what is some function's own
 	shared   int
@@ -76,12 +78,14 @@ func (p *Pool) limit(f *function) string {
 }
 
 func (p *Pool) enter(f *function) {
+	p.inFlight++
 	p.shared -= f.inShared()
 	f.inFlight++
 	p.shared += f.inShared()
 }
 
 func (p *Pool) exit(f *function) {
+	p.inFlight--
 	p.shared -= f.inShared()
 	f.inFlight--
 	p.shared += f.inShared()
@@ -89,6 +93,7 @@ func (p *Pool) exit(f *function) {
 		p.letIn()
 	}
 	p.forgetFunction(f)
+	p.check()
 }
 
 // waitToEnter has an invocation of f that is over a limit wait until it is let
@@ -121,6 +126,7 @@ func (p *Pool) waitToEnter(f *function) (*waiter, error) {
 		w.patience = max(time.Nanosecond, q.Wait.Duration())
 	}
 	p.limited[f] = struct{}{}
+	p.queued++
 	p.catchUp(f)
 	return w, nil
 }

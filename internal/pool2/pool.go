@@ -35,12 +35,12 @@ type Pool struct {
 
 	mu        sync.Mutex
 	settled   *sync.Cond // signalled, once closing, when an invocation or a wait is over
-	closing   bool
+	closing   bool       // it takes no more invocations
+	closed    bool       // it serves none any more
 	sets      map[key]*set
 	functions map[pinfold.FunctionRef]*function // by unqualified reference
 	instances map[*instance]struct{}            // all that are not Gone
 	launching int                               // instances that are Starting
-	busy      int                               // invocations that have an instance
 	waiting   int                               // invocations that wait, for whatever
 
 	admission
@@ -154,6 +154,7 @@ func (p *Pool) forget(s *set) {
 func (p *Pool) forgetFunction(f *function) {
 	if len(f.sets) == 0 && f.inFlight == 0 && f.waiting == 0 && f.settings.empty() {
 		delete(p.functions, f.ref)
+		delete(p.limited, f)
 	}
 }
 
@@ -201,11 +202,12 @@ func (p *Pool) Close(ctx context.Context) error {
 		defer p.mu.Unlock()
 		p.settled.Broadcast()
 	})
-	for p.busy+p.waiting > 0 && ctx.Err() == nil {
+	for p.inFlight+p.queued > 0 && ctx.Err() == nil {
 		p.settled.Wait()
 	}
 	stop()
-	cut := p.busy + p.waiting
+	cut := p.inFlight + p.queued
+	p.closed = true
 	for f := range p.queues {
 		for w := f.newest(); w != nil; w = f.newest() {
 			p.turnAway(w, shuttingDown())
