@@ -58,7 +58,6 @@ type fakeWorker struct {
 	freezes atomic.Int32
 	spoiled atomic.Bool // not reusable
 	closed  atomic.Bool
-	calls   sync.WaitGroup
 }
 
 type fakeCell struct {
@@ -225,7 +224,6 @@ func (w *fakeWorker) crash()                { w.once.Do(func() { close(w.done) }
 func (w *fakeWorker) Close() error {
 	time.Sleep(w.fleet.close)
 	w.crash()
-	w.calls.Wait()
 	if w.closed.Swap(true) {
 		w.fleet.mistake("%s was closed twice", w.id)
 	}
@@ -279,14 +277,12 @@ func (w *fakeWorker) Invoke(ctx context.Context, inv *pinfold.Invocation, over f
 	if w.frozen.Load() {
 		w.fleet.mistake("%s was invoked while frozen", w.id)
 	}
-	w.calls.Add(1)
 	type outcome struct {
 		res *pinfold.Result
 		err error
 	}
 	answer := make(chan outcome, 1)
 	go func() {
-		defer w.calls.Done()
 		defer over()
 		defer w.running.Add(-1)
 		res, err := w.serve(string(inv.Payload))
