@@ -91,7 +91,7 @@ func TestAWSCLI(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, part := range map[string]func(*testing.T, *cli){
-		"life": cliLife, "versions": cliVersions, "settings": cliSettings, "url": cliURL, "refusals": cliRefusals, "layers": cliLayers,
+		"life": cliLife, "versions": cliVersions, "settings": cliSettings, "provisioned": cliProvisioned, "url": cliURL, "refusals": cliRefusals, "layers": cliLayers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -192,6 +192,28 @@ func cliSettings(t *testing.T, c *cli) {
 	if c.does(t, &account, "lambda", "get-account-settings"); account.AccountLimit.ConcurrentExecutions != 1000 || account.AccountLimit.UnreservedConcurrentExecutions != 998 {
 		t.Errorf("%+v", account)
 	}
+}
+
+func cliProvisioned(t *testing.T, c *cli) {
+	c.create(t, "ready", "--publish")
+	about := []string{"--function-name", "ready", "--qualifier", "1"}
+	var got struct {
+		RequestedProvisionedConcurrentExecutions int
+		Status                                   string
+	}
+	c.does(t, &got, append([]string{"lambda", "put-provisioned-concurrency-config", "--provisioned-concurrent-executions", "1"}, about...)...)
+	if got.RequestedProvisionedConcurrentExecutions != 1 || got.Status != "IN_PROGRESS" {
+		t.Errorf("asked for one: %+v", got)
+	}
+	c.does(t, &got, append([]string{"lambda", "get-provisioned-concurrency-config"}, about...)...)
+	var listed struct{ ProvisionedConcurrencyConfigs []struct{ FunctionArn string } }
+	c.does(t, &listed, "lambda", "list-provisioned-concurrency-configs", "--function-name", "ready")
+	if all := listed.ProvisionedConcurrencyConfigs; len(all) != 1 || all[0].FunctionArn != "arn:aws:lambda:us-east-1:000000000000:function:ready:1" {
+		t.Errorf("listed %+v", all)
+	}
+	c.does(t, nil, append([]string{"lambda", "delete-provisioned-concurrency-config"}, about...)...)
+	c.refuses(t, "ProvisionedConcurrencyConfigNotFoundException", "No Provisioned Concurrency Config found for this function",
+		append([]string{"lambda", "get-provisioned-concurrency-config"}, about...)...)
 }
 
 func cliURL(t *testing.T, c *cli) {

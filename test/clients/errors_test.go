@@ -57,6 +57,14 @@ func notFound(t *testing.T, s *sdk) {
 			_, err := s.PutFunctionConcurrency(ctx, &lambda.PutFunctionConcurrencyInput{FunctionName: none, ReservedConcurrentExecutions: aws.Int32(1)})
 			return err
 		},
+		"GetFunctionRecursionConfig": func() error {
+			_, err := s.GetFunctionRecursionConfig(ctx, &lambda.GetFunctionRecursionConfigInput{FunctionName: none})
+			return err
+		},
+		"ListProvisionedConcurrencyConfigs": func() error {
+			_, err := s.ListProvisionedConcurrencyConfigs(ctx, &lambda.ListProvisionedConcurrencyConfigsInput{FunctionName: none})
+			return err
+		},
 		"AddPermission": func() error {
 			_, err := s.AddPermission(ctx, &lambda.AddPermissionInput{FunctionName: none, StatementId: aws.String("s"), Action: aws.String("lambda:InvokeFunction"), Principal: aws.String("*")})
 			return err
