@@ -281,16 +281,17 @@ func (w *fakeWorker) Invoke(ctx context.Context, inv *pinfold.Invocation, over f
 		res *pinfold.Result
 		err error
 	}
-	answer := make(chan outcome, 1)
+	answer := make(chan outcome, 2)
 	go func() {
-		defer over()
-		defer w.running.Add(-1)
 		res, err := w.serve(string(inv.Payload))
-		answer <- outcome{res, err}
-		if d, ok := strings.CutPrefix(string(inv.Payload), "linger "); ok {
+		if d, lingers := strings.CutPrefix(string(inv.Payload), "linger "); lingers {
+			answer <- outcome{res, err}
 			d, _ := time.ParseDuration(d)
 			time.Sleep(d)
 		}
+		w.running.Add(-1)
+		over()
+		answer <- outcome{res, err}
 	}()
 	select {
 	case o := <-answer:
