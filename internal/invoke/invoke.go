@@ -11,16 +11,14 @@ package invoke
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"pinfold.dev/pinfold"
@@ -51,6 +49,9 @@ type Invoker struct {
 	authorizer pinfold.Authorizer
 	resolver   Resolver
 	runner     Runner
+	// MayLoop says whether a function is meant to cause its own invocation
+	// without end; if it is nil none is. It is set before the first invocation.
+	MayLoop func(ctx context.Context, ref pinfold.FunctionRef) bool
 }
 
 // New returns an invoker over the platform's parts.
@@ -58,10 +59,11 @@ func New(a pinfold.Authorizer, r Resolver, run Runner) *Invoker {
 	return &Invoker{authorizer: a, resolver: r, runner: run}
 }
 
-// Invoke runs inv and waits for the result. It sets Version and fills in what
-// inv leaves empty: ID, TraceID, Payload ({}), and a Deadline at which waiting
-// for an instance ends, after the time that a function has for coming up and
-// running once. The payload must stay as it is even after Invoke has returned.
+// Invoke runs inv and waits for the result. It sets Version, completes TraceID,
+// and fills in what inv leaves empty: ID, Payload ({}), and a Deadline at which
+// waiting for an instance ends, after the time that a function has for coming up
+// and running once. The payload must stay as it is even after Invoke has
+// returned.
 func (i *Invoker) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold.Result, error) {
 	v, err := i.prepare(ctx, inv)
 	if err != nil {
@@ -72,7 +74,11 @@ func (i *Invoker) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold
 		inv.ID = uuid.NewString()
 	}
 	now := time.Now()
-	inv.TraceID = traceHeader(inv.TraceID, now)
+	trace := parseTrace(inv.TraceID)
+	if trace.lineage.visit(inv.Function) > maxVisits && !i.mayLoop(ctx, inv.Function) {
+		return nil, errLoop(inv.Function)
+	}
+	inv.TraceID = trace.header(now)
 	if inv.Deadline.IsZero() {
 		inv.Deadline = now.Add(InitTime + v.Config.Timeout.Duration())
 	}
@@ -84,6 +90,18 @@ func (i *Invoker) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold
 		res.ExecutedVersion = v.Ref.Qualifier
 	}
 	return res, nil
+}
+
+func (i *Invoker) mayLoop(ctx context.Context, ref pinfold.FunctionRef) bool {
+	return i.MayLoop != nil && i.MayLoop(ctx, ref)
+}
+
+// errLoop begins with the text of RecursiveInvocationException in the Lambda API
+// reference.
+func errLoop(ref pinfold.FunctionRef) error {
+	return pinfold.Errorf(pinfold.Invalid, "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped your function's invocation: "+
+		"%s was invoked more than %d times in one chain of requests. If that is meant, set its RecursiveLoop to Allow.", ref.Name, maxVisits).
+		WithReason("RecursiveInvocationException")
 }
 
 // DryRun does everything that Invoke does but running the function, and returns
@@ -119,13 +137,13 @@ func (i *Invoker) prepare(ctx context.Context, inv *pinfold.Invocation) (*pinfol
 	return v, checkClientContext(inv.ClientContext)
 }
 
-// checkJSON refuses what is not JSON in UTF-8. It costs 3.5 us per kilobyte and
-// allocates nothing. The beginning of its text is Lambda's, which goes on with
+// checkJSON refuses what is not JSON in UTF-8. It costs 1 to 2.5 us per kilobyte,
+// a fifth of encoding/json's Valid, and allocates nothing. The beginning of its text is Lambda's, which goes on with
 // what its parser says, as ours does: see
 // github.com/awsdocs/aws-lambda-developer-guide/issues/382.
 func checkJSON(payload []byte) error {
 	valid := utf8.Valid(payload)
-	if valid && json.Valid(payload) {
+	if valid && jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
 		return nil
 	}
 	what := "invalid UTF-8"
@@ -172,31 +190,4 @@ func checkClientContext(c string) error {
 			WithReason("InvalidRequestContentException")
 	}
 	return nil
-}
-
-// traceHeader completes an X-Amzn-Trace-Id: it keeps the caller's root, parent
-// and decision to sample, and makes up what is missing. Source: "Tracing
-// header", AWS X-Ray developer guide.
-func traceHeader(given string, now time.Time) string {
-	root, parent, sampled := "", "", "0"
-	for field := range strings.SplitSeq(given, ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
-		switch name {
-		case "Root":
-			root = value
-		case "Parent":
-			parent = value
-		case "Sampled":
-			sampled = value
-		}
-	}
-	var random [20]byte
-	rand.Read(random[:])
-	if root == "" {
-		root = "1-" + strconv.FormatInt(1<<32|now.Unix()&0xffffffff, 16)[1:] + "-" + hex.EncodeToString(random[:12])
-	}
-	if parent == "" {
-		parent = hex.EncodeToString(random[12:])
-	}
-	return "Root=" + root + ";Parent=" + parent + ";Sampled=" + sampled
 }
