@@ -39,6 +39,12 @@ type Resolver interface {
 	Resolve(ctx context.Context, ref pinfold.FunctionRef) (*pinfold.Version, error)
 }
 
+// Loops is what a [Resolver] may have besides: it knows which functions are
+// meant to cause their own invocation without end. Where there is none, none is.
+type Loops interface {
+	Recursive(ctx context.Context, ref pinfold.FunctionRef) (bool, error)
+}
+
 // Runner runs a version once, in an instance that it finds or makes.
 type Runner interface {
 	Invoke(ctx context.Context, v *pinfold.Version, inv *pinfold.Invocation) (*pinfold.Result, error)
@@ -49,9 +55,6 @@ type Invoker struct {
 	authorizer pinfold.Authorizer
 	resolver   Resolver
 	runner     Runner
-	// MayLoop says whether a function is meant to cause its own invocation
-	// without end; if it is nil none is. It is set before the first invocation.
-	MayLoop func(ctx context.Context, ref pinfold.FunctionRef) bool
 }
 
 // New returns an invoker over the platform's parts.
@@ -75,8 +78,10 @@ func (i *Invoker) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold
 	}
 	now := time.Now()
 	trace := parseTrace(inv.TraceID)
-	if trace.lineage.visit(inv.Function) > maxVisits && !i.mayLoop(ctx, inv.Function) {
-		return nil, errLoop(inv.Function)
+	if trace.lineage.visit(inv.Function) > maxVisits {
+		if err := i.mayLoop(ctx, inv.Function); err != nil {
+			return nil, err
+		}
 	}
 	inv.TraceID = trace.header(now)
 	if inv.Deadline.IsZero() {
@@ -92,13 +97,15 @@ func (i *Invoker) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold
 	return res, nil
 }
 
-func (i *Invoker) mayLoop(ctx context.Context, ref pinfold.FunctionRef) bool {
-	return i.MayLoop != nil && i.MayLoop(ctx, ref)
-}
-
-// errLoop begins with the text of RecursiveInvocationException in the Lambda API
-// reference.
-func errLoop(ref pinfold.FunctionRef) error {
+// mayLoop refuses to go on with a chain of invocations unless the function is
+// meant to. The text begins as that of RecursiveInvocationException does in the
+// Lambda API reference.
+func (i *Invoker) mayLoop(ctx context.Context, ref pinfold.FunctionRef) error {
+	if l, ok := i.resolver.(Loops); ok {
+		if may, err := l.Recursive(ctx, ref); may || err != nil {
+			return err
+		}
+	}
 	return pinfold.Errorf(pinfold.Invalid, "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped your function's invocation: "+
 		"%s was invoked more than %d times in one chain of requests. If that is meant, set its RecursiveLoop to Allow.", ref.Name, maxVisits).
 		WithReason("RecursiveInvocationException")

@@ -87,10 +87,16 @@ func TestLoopsAreStopped(t *testing.T) {
 	}
 }
 
+// anyLoop lets function a loop.
+type anyLoop struct{ anyFunction }
+
+func (*anyLoop) Recursive(_ context.Context, ref pinfold.FunctionRef) (bool, error) {
+	return ref.Name == "a", nil
+}
+
 func TestLoopsThatAreMeant(t *testing.T) {
-	a := &anyFunction{}
+	a := &anyLoop{}
 	i := New(a, a, a)
-	i.MayLoop = func(_ context.Context, ref pinfold.FunctionRef) bool { return ref.Name == "a" }
 	if ran, _ := chain(t, i, &a.parts, func(int) string { return "a" }); ran != 1000 {
 		t.Errorf("stopped after %d", ran)
 	}
