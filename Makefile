@@ -50,9 +50,16 @@ fuzz: ## run every fuzzer for FUZZTIME (default 30s) each
 	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
+BENCH ?=
 .PHONY: bench
-bench: build ## measure against the raw limit and write bench/RESULTS.md
-	$(GO) run ./bench -pinfold bin/pinfold -out bench/RESULTS.md
+bench: build ## measure against the machine's limits and others (long), write bench/RESULTS.md
+	$(GO) build -o bin/bench ./bench
+	bin/bench -pinfold bin/pinfold $(or $(BENCH),-out bench/RESULTS.md)
+
+SOAK ?= 20m
+.PHONY: soak
+soak: build ## load a server with everything at once for SOAK (default 20m): nothing may leak
+	$(GO) run ./bench/soak -pinfold bin/pinfold -for $(SOAK)
 
 .PHONY: generate
 generate: ## write generated code and docs again

@@ -32,7 +32,7 @@ func functions(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	p, err := b.platform(ctx, "functions", nil)
+	p, err := b.platform(ctx, "functions", []string{"PINFOLD_IDLE_TIMEOUT=5s"}) // what is measured are functions, not instances
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (b *bench) functionFigures(before, after int64, settled int, took []time.Du
 	t := table{
 		title: "Many functions, each called once",
 		note: fmt.Sprintf("Created through the Lambda API in %.0f s, then called through it one after the other. Memory is the resident set of the platform's process "+
-			"after a rest, less that with %d functions; the garbage that Go has not collected or given back is in it.", created.Seconds(), settled),
+			"after a rest, less that with %d functions, when instances have gone; the garbage that Go has not collected or given back is in it.", created.Seconds(), settled),
 		head: []string{"functions", "resident before", "after", "p50 of the first", "p50 of the last", "p99 of all"},
 	}
 	p99 := load.Quantile(slices.Sorted(slices.Values(took)), .99)
@@ -118,7 +118,7 @@ func (b *bench) callEach(ctx context.Context, p *host.Pinfold, names []string) (
 	tell := b.counter("functions called", len(names))
 	for i, name := range names {
 		tell(i)
-		target, err := invokes(p, name, 1)
+		target, err := invokes(ctx, p, name, 1)
 		if err != nil {
 			return nil, err
 		}

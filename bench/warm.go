@@ -122,7 +122,7 @@ func warm(ctx context.Context, b *bench) error {
 		}
 		if connections == 32 {
 			sides = append(sides, &side{name: "Node.js, Invoke with SigV4", client: load.Run, targets: func(expected int) (load.Target, error) {
-				return invokes(p, "hello-dev-node", max(expected*5/4, 1000))
+				return invokes(ctx, p, "hello-dev-node", max(expected*5/4, 1000))
 			}})
 		}
 		heavyRaw, heavyOne := at("raw", raw.URL+"/"), at("Node.js, called with net/http", p.URL+"/node")
@@ -142,7 +142,7 @@ func warm(ctx context.Context, b *bench) error {
 	}
 	const signatures = 2000
 	began := time.Now()
-	if _, err := invokes(p, "hello-dev-node", signatures); err != nil {
+	if _, err := invokes(ctx, p, "hello-dev-node", signatures); err != nil {
 		return err
 	}
 	signing := time.Since(began) / signatures
@@ -189,12 +189,12 @@ func (b *bench) multi(ctx context.Context, p *host.Pinfold) error {
 }
 
 // invokes makes n requests of Lambda's Invoke, each with a signature of its own.
-func invokes(p *host.Pinfold, function string, n int) (load.Target, error) {
+func invokes(ctx context.Context, p *host.Pinfold, function string, n int) (load.Target, error) {
 	t := load.Target{Addr: strings.TrimPrefix(p.API, "http://"), Want: "Hello, Ada "}
-	sign := signer(p)
+	sign := p.Signer()
 	for i := range n {
 		body := fmt.Sprintf(`{"queryStringParameters":{"name":"Ada %d"}}`, i)
-		req, err := sign(http.MethodPost, "/2015-03-31/functions/"+function+"/invocations", body)
+		req, err := sign(ctx, http.MethodPost, host.InvokePath(function), body)
 		if err != nil {
 			return t, err
 		}

@@ -7,6 +7,6 @@ http
     res.writeHead(200, { "content-type": "application/json" });
     res.end(body(url.searchParams.get("name") ?? "world"));
   })
-  .listen(0, "127.0.0.1", function () {
+  .listen(process.env.PORT ?? 0, "127.0.0.1", function () {
     console.log(this.address().port);
   });

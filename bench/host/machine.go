@@ -29,6 +29,18 @@ func Machine(ctx context.Context) string {
 
 // Below lists the descendants of a process.
 func Below(root int) (all []int) {
+	children := families()
+	for next := children[root]; len(next) > 0; next = next[1:] {
+		all = append(all, next[0])
+		next = append(next, children[next[0]]...)
+	}
+	return all
+}
+
+// Children lists the children of a process.
+func Children(pid int) []int { return families()[pid] }
+
+func families() map[int][]int {
 	children := map[int][]int{}
 	names, _ := filepath.Glob("/proc/[0-9]*")
 	for _, name := range names {
@@ -38,11 +50,7 @@ func Below(root int) (all []int) {
 			}
 		}
 	}
-	for next := children[root]; len(next) > 0; next = next[1:] {
-		all = append(all, next[0])
-		next = append(next, children[next[0]]...)
-	}
-	return all
+	return children
 }
 
 // status is the state of a process, such as "S", and its parent.
@@ -56,7 +64,8 @@ func status(pid int) (state string, parent int, ok bool) {
 	return fields[0], parent, err == nil
 }
 
-func gone(pid int) bool {
+// Gone reports whether a process has ended, be it that nobody has waited for it yet.
+func Gone(pid int) bool {
 	state, _, ok := status(pid)
 	return !ok || state == "Z"
 }

@@ -92,7 +92,7 @@ func StartOn(ctx context.Context, port int, cmd *exec.Cmd) (*Server, error) {
 			s.URL, s.Ready = "http://"+addr, time.Since(began)
 			return s, c.Close()
 		}
-		if ctx.Err() != nil || time.Since(began) > time.Minute || gone(s.PID()) {
+		if ctx.Err() != nil || time.Since(began) > time.Minute || Gone(s.PID()) {
 			_ = s.cmd.Process.Kill()
 			return nil, s.failed("listen", errors.Join(err, context.Cause(ctx)))
 		}
@@ -184,9 +184,9 @@ func StartPinfold(ctx context.Context, o Options) (*Pinfold, error) {
 	return p, nil
 }
 
-// Deploy deploys the application in a folder.
-func (p *Pinfold) Deploy(ctx context.Context, dir string) error {
-	return p.run(ctx, "deploy", dir, "--yes")
+// Deploy deploys the application in a folder, with more flags if need be.
+func (p *Pinfold) Deploy(ctx context.Context, dir string, flags ...string) error {
+	return p.run(ctx, append([]string{"deploy", dir, "--yes"}, flags...)...)
 }
 
 // Remove removes an application with all that it made.

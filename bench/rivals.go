@@ -1,0 +1,215 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pinfold.dev/pinfold/bench/host"
+	"pinfold.dev/pinfold/bench/load"
+	"pinfold.dev/pinfold/bench/mixed"
+	"pinfold.dev/pinfold/bench/peers"
+)
+
+// standing is how one of the peers, or Pinfold, does.
+type standing struct {
+	name, how         string
+	limit             bool
+	one, many, cold   string // for people
+	p50, rate, answer float64
+}
+
+// rivals measures what else runs functions, and Pinfold in the same run. Each
+// takes turns with the raw server, with which it is compared.
+func rivals(ctx context.Context, b *bench) error {
+	raw, err := b.raw(ctx)
+	if err != nil {
+		return err
+	}
+	defer raw.Stop()
+	ours, err := b.standing(ctx, raw)
+	if err != nil {
+		return err
+	}
+	all := []standing{ours}
+	app, err := filepath.Abs(filepath.Join("bench", "app"))
+	if err != nil {
+		return err
+	}
+	shelf := &peers.Shelf{App: app, Cache: filepath.Join(b.cache, "peers"), Dir: filepath.Join(b.dir, "peers"), First: func(what string) { b.say("%s, once", what) }}
+	if err := os.MkdirAll(shelf.Dir, 0o755); err != nil {
+		return err
+	}
+	for _, p := range peers.All() {
+		b.say("%s", p.Name)
+		s := standing{name: p.Name, how: p.How, limit: p.Limit, one: "-", many: "-", cold: "-"}
+		if err := p.Fetch(ctx, shelf); err != nil {
+			s.how = oneLine(err.Error())
+		} else if err := b.meet(ctx, &s, p, shelf, raw); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+		all = append(all, s)
+	}
+	b.rank(all)
+	return nil
+}
+
+// standing is Pinfold's own.
+func (b *bench) standing(ctx context.Context, raw *host.Server) (s standing, err error) {
+	s = standing{name: "**Pinfold**", how: "a process behind walls, one invocation at a time"}
+	fs := append(several(max(b.cold/10, 3), "cold", node, ""), function{"hello", node, ""})
+	dir, err := b.lay(app{name: "peers", files: []string{"hello.js"}, functions: fs})
+	if err != nil {
+		return s, err
+	}
+	p, err := b.platform(ctx, "peers", nil, dir)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, p.Stop()) }()
+	if err := host.Settle(ctx, p.PID(), patience); err != nil {
+		return s, err
+	}
+	var took []time.Duration
+	for _, f := range fs[:len(fs)-1] {
+		if err := host.Pause(ctx, b.pause); err != nil {
+			return s, err
+		}
+		d, err := first(ctx, p, f)
+		if err != nil {
+			return s, err
+		}
+		took = append(took, d)
+	}
+	s.chilled(load.Median(took))
+	target, err := load.Get(p.URL+"/hello"+query, greeting)
+	if err != nil {
+		return s, err
+	}
+	return s, b.warmly(ctx, &s, target, raw)
+}
+
+// meet measures a peer.
+func (b *bench) meet(ctx context.Context, s *standing, p *peers.Peer, shelf *peers.Shelf, raw *host.Server) error {
+	var took []time.Duration
+	for range max(b.rounds, 2) {
+		began := time.Now()
+		server, target, err := p.Start(ctx, shelf)
+		if err != nil {
+			return err
+		}
+		if p.Lazy {
+			began = time.Now()
+		}
+		err = answers(ctx, target)
+		took = append(took, time.Since(began))
+		if err := errors.Join(err, server.Stop()); err != nil {
+			return err
+		}
+	}
+	s.chilled(load.Median(took))
+	server, target, err := p.Start(ctx, shelf)
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	if err := answers(ctx, target); err != nil {
+		return err
+	}
+	return b.warmly(ctx, s, target, raw)
+}
+
+// answers waits for the first good answer: a server that listens need not have
+// what is behind it.
+func answers(ctx context.Context, target load.Target) error {
+	for end := time.Now().Add(patience); ; {
+		_, err := load.Burst(ctx, target)
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+		if err := host.Pause(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *standing) chilled(took time.Duration) {
+	s.cold, s.answer = ms(took), took.Seconds()
+}
+
+// warmly measures one connection and 32. What fails under several is told.
+func (b *bench) warmly(ctx context.Context, s *standing, target load.Target, raw *host.Server) error {
+	sides := func() (*side, *side) {
+		ours := &side{name: s.name, client: load.Run, targets: func(int) (load.Target, error) { return target, nil }}
+		return ours, at("raw", raw.URL+"/")
+	}
+	one, r := sides()
+	if err := b.turns(ctx, 1, one, r); err != nil {
+		return err
+	}
+	s.p50 = one.beside(r, p50)
+	s.one = fmt.Sprintf("%s (%s)", times(s.p50), ms(one.quantile(.5)))
+	many, r := sides()
+	if err := b.turns(ctx, 32, many, r); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		s.many = "fails: " + oneLine(err.Error())
+		return nil
+	}
+	s.rate = many.beside(r, load.Sample.Rate)
+	s.many = fmt.Sprintf("%s (%s)", share(s.rate), perSecond(many.rate()))
+	return nil
+}
+
+// rank makes the table and sees who is first.
+func (b *bench) rank(all []standing) {
+	t := table{
+		title: "Beside others",
+		note: "The same function and load generator, each in turns with the raw server of `bench/app/raw.js`. None of the others has walls here. The cold start is the time to the first answer: " +
+			"Pinfold's from a request to a function that was never called; the emulator's and serverless-offline's from the first request to a server that is up; of-watchdog's and workerd's from exec.",
+		head: []string{"", "1 connection: p50, of raw's", "32 connections: requests, of raw's", "cold start", "what runs the function, or why it could not be measured"},
+	}
+	ours, first, met := all[0], true, 0
+	for _, s := range all {
+		t.row(s.name, s.one, s.many, s.cold, s.how)
+		if s.limit || s.p50 == 0 || s.name == ours.name {
+			continue
+		}
+		met++
+		first = first && ours.p50 <= s.p50 && ours.rate >= s.rate && ours.answer <= s.answer
+	}
+	if met == 0 {
+		b.lacking("beside others", "first place in every row but workerd's", "none of them could be had: see the table")
+	} else {
+		b.figure("beside others", "first place in every row but workerd's", fmt.Sprintf("%d of %d measured, see the table", met, len(all)-2), first)
+	}
+	b.tables = append(b.tables, t)
+}
+
+// soak loads a platform with everything at once and looks at what leaks.
+func soak(ctx context.Context, b *bench) error {
+	r, err := mixed.Run(ctx, mixed.Options{
+		Binary: b.pinfold, Dir: filepath.Join(b.dir, "soak"), Sandbox: "namespace", Env: b.env, For: b.soak, Clients: 8, Rest: 2 * time.Minute, Say: b.say,
+	})
+	if err != nil {
+		return err
+	}
+	leaks := len(r.Leaked) + len(r.Left)
+	b.figure(fmt.Sprintf("%s of mixed load: leaked processes, cgroups, mounts, descriptors, files", b.soak), "0",
+		fmt.Sprintf("%d kinds; %d of %d did not come out as they must", leaks, r.Failed, r.Failed+r.Total()), leaks == 0 && r.Failed == 0)
+	t := table{title: "Mixed load", note: fmt.Sprintf("The platform held %s before and %s after.", megabytes(r.Before), megabytes(r.After)), head: []string{"what", "how often"}}
+	for _, name := range mixed.Kinds() {
+		t.row(name, fmt.Sprint(r.Done[name]))
+	}
+	if err := r.Err(); err != nil {
+		t.note += "\n\n```\n" + err.Error() + "\n```"
+	}
+	b.tables = append(b.tables, t)
+	return nil
+}
