@@ -40,7 +40,7 @@ func Parse(expression, timezone string) (Schedule, error) {
 	if n := len(strings.Fields(expression)); n != 5 || strings.Contains(expression, "=") {
 		return Schedule{}, pinfold.Errorf(pinfold.Invalid, "%q is no cron expression: write five fields, minute, hour, day of the month, month and day of the week, such as 0 8 * * 1-5", expression)
 	}
-	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom).WithMaxSearchYears(years)
+	parser := cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom).WithMaxSearchYears(years)
 	at, err := parser.Parse(expression)
 	if err != nil {
 		return Schedule{}, pinfold.Errorf(pinfold.Invalid, "%q is no cron expression: %w", expression, err)

@@ -34,11 +34,11 @@ type Tx interface {
 	// Provisioned has the instances to keep ready of a version or alias; key:
 	// account, region, name, version as in [VersionKey] or alias.
 	Provisioned() Table[pinfold.Provisioned]
-	Layers() Table[pinfold.Layer]       // key: account, region, name, version as in [VersionKey]
-	Policies() Table[Policy]            // key: account, region, ARN of the resource
-	APIs() Table[pinfold.API]           // key: account, region, id
-	Apps() Table[App]                   // key: account, region, name, stage
-	Sequences() Table[int64]            // key: account, region, sequence name; numbers that never repeat
+	Layers() Table[pinfold.Layer] // key: account, region, name, version as in [VersionKey]
+	Policies() Table[Policy]      // key: account, region, ARN of the resource
+	APIs() Table[pinfold.API]     // key: account, region, id
+	Apps() Table[App]             // key: account, region, name, stage
+	Sequences() Table[int64]      // key: account, region, sequence name; numbers that never repeat
 	// AfterCommit has fn called once the transaction is on disk, and never if
 	// it is rolled back. Functions are called in the order they were given, on
 	// the goroutine of the Update and before it returns; the store is free

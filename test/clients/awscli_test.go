@@ -206,7 +206,9 @@ func cliProvisioned(t *testing.T, c *cli) {
 		t.Errorf("asked for one: %+v", got)
 	}
 	c.does(t, &got, append([]string{"lambda", "get-provisioned-concurrency-config"}, about...)...)
-	var listed struct{ ProvisionedConcurrencyConfigs []struct{ FunctionArn string } }
+	var listed struct {
+		ProvisionedConcurrencyConfigs []struct{ FunctionArn string }
+	}
 	c.does(t, &listed, "lambda", "list-provisioned-concurrency-configs", "--function-name", "ready")
 	if all := listed.ProvisionedConcurrencyConfigs; len(all) != 1 || all[0].FunctionArn != "arn:aws:lambda:us-east-1:000000000000:function:ready:1" {
 		t.Errorf("listed %+v", all)
