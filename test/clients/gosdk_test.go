@@ -28,7 +28,7 @@ func TestGoSDK(t *testing.T) {
 	s := newSDK(platformtest.Start(t))
 	t.Run("parts", func(t *testing.T) {
 		for name, part := range map[string]func(*testing.T, *sdk){
-			"identity": identity, "life": life, "waiters": waiters, "invoke": invoke, "revisions": revisions,
+			"identity": identity, "life": life, "waiters": waiters, "invoke": invoke, "streams": streams, "streamed URLs": streamedURLs, "revisions": revisions,
 			"versions and aliases": versionsAndAliases, "weights": weights, "lists": lists, "names": names,
 			"layers": layers, "layer lists": layerLists, "layer policies": layerPolicies, "policies": policies, "tags": tags,
 			"urls": urls, "url lists": urlLists, "concurrency": concurrency, "provisioned": provisioned, "recursion": recursion, "several": several, "account": account, "unserved": unservedByGo,
@@ -221,8 +221,6 @@ func invoke(t *testing.T, s *sdk) {
 func unservedByGo(t *testing.T, s *sdk) {
 	_, err := s.ListEventSourceMappings(t.Context(), &lambda.ListEventSourceMappingsInput{})
 	apiError(t, err, "NotImplementedException", "Pinfold does not serve ListEventSourceMappings of AWS Lambda yet")
-	_, err = s.InvokeWithResponseStream(t.Context(), &lambda.InvokeWithResponseStreamInput{FunctionName: aws.String("f")})
-	apiError(t, err, "NotImplementedException", "InvokeWithResponseStream")
 	_, err = s.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
 		FunctionName: aws.String("image"), Role: aws.String(role), PackageType: types.PackageTypeImage,
 		Code: &types.FunctionCode{ImageUri: aws.String("example/image:1")},

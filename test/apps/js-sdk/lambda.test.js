@@ -109,6 +109,26 @@ describe("@aws-sdk/client-lambda", { concurrency: 4 }, () => {
     assert.equal(large.answer.errorType, "Function.ResponseSizeTooLarge");
   });
 
+  test("response streams", async (t) => {
+    const FunctionName = await create(t);
+    const read = async (payload) => {
+      const out = await send("InvokeWithResponseStream", { FunctionName, Payload: JSON.stringify(payload), LogType: "Tail" });
+      assert.deepEqual([out.StatusCode, out.ExecutedVersion, out.ResponseStreamContentType], [200, "$LATEST", "application/vnd.amazon.eventstream"]);
+      const chunks = [];
+      for await (const event of out.EventStream) {
+        if (event.InvokeComplete) return { answer: json(Buffer.concat(chunks)), end: event.InvokeComplete };
+        chunks.push(event.PayloadChunk.Payload);
+      }
+      assert.fail("the stream has no end");
+    };
+    const { answer, end } = await read({ n: 1 });
+    assert.deepEqual([answer.event, end.ErrorCode], [{ n: 1 }, undefined]);
+    assert.match(Buffer.from(end.LogResult, "base64").toString(), new RegExp(`START RequestId: ${answer.id} `));
+    const failed = (await read({ do: "throw" })).end;
+    assert.deepEqual([failed.ErrorCode, JSON.parse(failed.ErrorDetails).errorMessage], ["TypeError", "thrown on purpose"]);
+    await refused(send("InvokeWithResponseStream", { FunctionName: "nobody" }), "ResourceNotFoundException", "Function not found: ");
+  });
+
   test("versions, aliases, pages", async (t) => {
     const FunctionName = await create(t, { Publish: true });
     await send("UpdateFunctionConfiguration", { FunctionName, Description: "second" });

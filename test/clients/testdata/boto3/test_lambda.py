@@ -154,6 +154,22 @@ class Life(Case):
         log = base64.b64decode(self.call(name, b'{"do": "print"}', LogType="Tail")["LogResult"]).decode()
         self.assertIn("\nprinted\n", log)
 
+    def test_response_stream(self):
+        if not hasattr(awslambda, "invoke_with_response_stream"):
+            self.skipTest("this boto3 is older than InvokeWithResponseStream: 1.26.107 knows it")
+        name = self.create()
+        out = awslambda.invoke_with_response_stream(FunctionName=name, Payload=b'{"n": 1}', LogType="Tail")
+        self.assertEqual((out["StatusCode"], out["ExecutedVersion"], out["ResponseStreamContentType"]), (200, "$LATEST", "application/vnd.amazon.eventstream"))
+        events = list(out["EventStream"])
+        answer = json.loads(b"".join(e["PayloadChunk"]["Payload"] for e in events[:-1]))
+        self.assertEqual(answer["event"], {"n": 1})
+        self.assertIn("START RequestId: " + answer["id"], base64.b64decode(events[-1]["InvokeComplete"]["LogResult"]).decode())
+        events = list(awslambda.invoke_with_response_stream(FunctionName=name, Payload=b'{"do": "raise"}')["EventStream"])
+        self.assertEqual(events[-1]["InvokeComplete"]["ErrorCode"], "LookupError")
+        self.assertEqual(json.loads(events[-1]["InvokeComplete"]["ErrorDetails"])["errorMessage"], "raised on purpose")
+        with self.refused("ResourceNotFoundException", "Function not found: "):
+            awslambda.invoke_with_response_stream(FunctionName="nobody")
+
     def test_timeout_and_crash(self):
         name = self.create({"app.py": "import time, os\ndef handler(e, c):\n    time.sleep(60) if e else os._exit(7)\n"}, Timeout=1)
         for payload, kind, text in (
