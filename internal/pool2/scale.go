@@ -144,6 +144,8 @@ func (p *Pool) lack(s *set) int {
 		return 0
 	case s.queue.push:
 		return 1
+	case s.known.service == 0 && s.justBegun(p.now()):
+		return 0 // it will be known in a moment
 	case s.known.service == 0:
 		return waiters - starting
 	}
@@ -173,6 +175,17 @@ func (p *Pool) lack(s *set) int {
 		return 0
 	}
 	return 1
+}
+
+// justBegun reports whether an instance may be done in a moment, for all that is
+// known.
+func (s *set) justBegun(now time.Duration) bool {
+	for _, in := range s.active {
+		if now-in.since < lookEvery {
+			return true
+		}
+	}
+	return false
 }
 
 // serves is how many of those who wait an instance will have begun with within
