@@ -94,13 +94,16 @@ def inherit_trace():
 
 def watch_children():
     """Sees to it that forks and programs inherit the trace header."""
-    os.register_at_fork(before=inherit_trace)
     import _posixsubprocess  # what subprocess starts programs with
 
-    fork_exec = _posixsubprocess.fork_exec
+    os.register_at_fork(before=inherit_trace)
+    for module, name in ((_posixsubprocess, "fork_exec"), (os, "posix_spawn"), (os, "posix_spawnp"), (os, "system")):
+        setattr(module, name, _inheriting(getattr(module, name)))
 
-    def fork_exec_with_trace(*arguments):
+
+def _inheriting(start):
+    def start_with_trace(*arguments, **named):
         inherit_trace()
-        return fork_exec(*arguments)
+        return start(*arguments, **named)
 
-    _posixsubprocess.fork_exec = fork_exec_with_trace
+    return start_with_trace

@@ -30,7 +30,13 @@ def main(arguments):
 
 def _take_in(init):
     """Makes this process the function's and returns the handler."""
+    if init.get("concurrency", 1) > 1:
+        from . import several  # noqa: F401  before there are modules of the function's
     function.prepare(init)
+    if init.get("cache") or init.get("wantCache"):
+        from . import compiled
+
+        compiled.use(init.get("cache"), (init["task"], init["opt"]))
     context.set_up()
     logs.set_up()
     try:
@@ -44,12 +50,16 @@ def _take_in(init):
 
 
 def _serve(init, handler):
-    most = init.get("concurrency", 1)
-    if most > 1:
+    keep = None
+    if init.get("wantCache"):
+        from . import compiled
+
+        keep = compiled.keep
+    if init.get("concurrency", 1) > 1:
         from . import several
 
-        several.serve(handler, most)
+        several.serve(handler, keep, init["concurrency"])
     else:
         from . import single
 
-        single.serve(handler)
+        single.serve(handler, keep)

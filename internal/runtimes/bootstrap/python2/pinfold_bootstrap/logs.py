@@ -127,9 +127,9 @@ class _Awaited:
         if name != "logging":
             return None
         sys.meta_path.remove(self)
-        from importlib.util import find_spec
+        from _frozen_importlib_external import PathFinder
 
-        spec = find_spec(name)
+        spec = PathFinder.find_spec(name)
         run = spec.loader.exec_module
 
         def run_and_set_up(module):

@@ -4,6 +4,7 @@ writes one event a record, as text or as JSON.
 
 import logging
 import os
+import sys
 import time
 
 from . import invocation, logs, wire
@@ -20,7 +21,7 @@ class _Handler(logging.Handler):
             if wire.ours():
                 wire.send(logs.event(current.number, text))
             else:  # a fork
-                logs.sys.stdout.write(text.replace("\n", "\r") + "\n")
+                sys.stdout.write(text.replace("\n", "\r") + "\n")
         except Exception:
             self.handleError(record)
 

@@ -19,8 +19,10 @@ from . import answers, ending, invocation, logs, streaming, wire
 _under_way = {}  # by number
 
 
-def serve(handler, most):
+def serve(handler, keep, most):
     _trace_by_context()
+    if keep is not None:
+        keep()
     if any(test(f) for test in (iscoroutinefunction, isasyncgenfunction) for f in (handler, getattr(handler, "__call__", None))):
         service = _Loop(handler)
     else:
@@ -152,4 +154,5 @@ class _Variables(dict):
 
 
 def _trace_by_context():
-    os.environ._data = _Variables(os.environ._data)
+    if hasattr(os.environ, "_data"):  # or else the function has put something else there
+        os.environ._data = _Variables(os.environ._data)

@@ -9,11 +9,14 @@ from . import answers, invocation, logs, wire
 _waiting = deque()  # frames that came while a stream waited for credit
 
 
-def serve(handler):
+def serve(handler, keep):
+    """keep is called when the function has shown what it loads, or is None."""
     while True:
         kind, number, payload = _waiting.popleft() if _waiting else wire.receive()
         if kind == wire.INVOKE:
             _run(handler, invocation.Invocation(number, payload))
+            if keep is not None:
+                keep = keep()
         elif kind != wire.CREDIT:  # that may be left over from a stream
             raise wire.Gone(wire.NONSENSE)
 

@@ -5,12 +5,14 @@ Nobody but this process may use the pipes: programs that it starts do not get
 them, and a fork of it lets go of them (and of the right to answer).
 """
 
+import _signal
 import os
 from _thread import RLock
 
 HELLO, INIT, READY, INIT_ERROR, INVOKE, RESPONSE, ERROR, FATAL, STREAM, CHUNK, END, LOG, CREDIT, CACHE = range(1, 15)
 
 _HEADER = 9
+_ATOMIC = 4096  # PIPE_BUF, pipe(7)
 _READ = 65536  # what a pipe holds
 
 _in, _out = 3, 4
@@ -71,16 +73,27 @@ def send(data):
         _writing = True
         try:
             while _queue:
-                data = _queue[0]
-                sent = os.write(_out, data)
-                if sent == len(data):
-                    del _queue[0]
-                else:
-                    _queue[0] = memoryview(data)[sent:]
+                _write(_queue.pop(0))
         except OSError as error:
             raise Gone(0) from error
         finally:
             _writing = False
+
+
+def _write(data):
+    """Writes all of it or nothing, also if a signal's handler raises an exception:
+    the kernel writes no part of what is small, and no signal comes into the rest."""
+    masked = None
+    try:
+        if len(data) > _ATOMIC:
+            masked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        sent = os.write(_out, data)
+        while sent < len(data):  # the process was frozen meanwhile, or this is not the main thread
+            data = memoryview(data)[sent:]
+            sent = os.write(_out, data)
+    finally:
+        if masked is not None:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, masked)
 
 
 # --- in -----------------------------------------------------------------------
