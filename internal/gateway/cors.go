@@ -137,6 +137,7 @@ func (x *exchange) answerPreflight() bool {
 		return false
 	}
 	h := x.w.Header()
+	x.ownHeaders(h)
 	if origin := x.r.Header.Get("Origin"); c.allows(origin) {
 		c.preflight(h, x.door.allowOrigin(origin))
 	}
@@ -161,6 +162,7 @@ func (x *exchange) answerMock(c *cors) {
 		origin = c.origins[0]
 	}
 	h := x.w.Header()
+	x.ownHeaders(h)
 	c.preflight(h, origin)
 	h.Set("Content-Type", "application/json")
 	x.send(http.StatusOK, nil)

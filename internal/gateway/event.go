@@ -219,9 +219,12 @@ func (e *event) appendBody(dst []byte) []byte {
 	return append(dst, '"')
 }
 
-// size is about how long the event will be.
+// size is about how long the event will be: payload 1.0 says most things twice.
 func (e *event) size(r *http.Request) int {
-	n := 2048 + 2*headerSize(r) + len(e.body)
+	n := 1024 + 2*headerSize(r) + len(e.body)
+	if e.door.kind == restDoor || e.route.payload1 {
+		n += 512 + headerSize(r)
+	}
 	if e.base64 {
 		n += len(e.body) / 3
 	}

@@ -107,8 +107,10 @@ type exchange struct {
 	access Access
 	start  time.Time
 	trace  string // X-Amzn-Trace-Id
+	reply  reply
 	stream stream
-	broken bool // the response must not look complete
+	broken bool     // the response must not look complete
+	values []string // of headers: see [exchange.one]
 }
 
 // ServeHTTP answers one request.
@@ -128,12 +130,32 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // reset forgets the request but keeps the memory of its lists.
 func (x *exchange) reset() {
-	e := &x.event
-	clear(e.headers[:cap(e.headers)])
-	clear(e.query[:cap(e.query)])
-	clear(e.cookies[:cap(e.cookies)])
-	clear(e.values[:cap(e.values)])
-	*x = exchange{event: event{headers: e.headers[:0], query: e.query[:0], cookies: e.cookies[:0], values: e.values[:0]}}
+	e, r := &x.event, &x.reply
+	*x = exchange{
+		event:  event{headers: emptied(e.headers), query: emptied(e.query), cookies: emptied(e.cookies), values: emptied(e.values)},
+		reply:  reply{headers: emptied(r.headers), multi: emptied(r.multi), cookies: emptied(r.cookies), text: r.text[:0]},
+		values: emptied(x.values),
+	}
+	if cap(x.reply.text) > maxKept {
+		x.reply.text = nil
+	}
+}
+
+// maxKept is how many bytes of decoded text an exchange keeps room for.
+const maxKept = 64 << 10
+
+// emptied returns a list's memory, without what was in it.
+func emptied[T any](list []T) []T {
+	clear(list[:cap(list)])
+	return list[:0]
+}
+
+// one returns a header's only value as the list that an [http.Header] has. It is
+// good until the exchange is over: a server copies headers when it writes them.
+func (x *exchange) one(value string) []string {
+	n := len(x.values)
+	x.values = append(x.values, value)
+	return x.values[n : n+1 : n+1]
 }
 
 func (x *exchange) serve() {
@@ -145,7 +167,6 @@ func (x *exchange) serve() {
 		return
 	}
 	x.access.Door, x.access.Stage = x.door.id, x.door.stage
-	x.ownHeaders(x.w.Header())
 	if wrong != nil {
 		x.fail(wrong, "no such stage")
 		return

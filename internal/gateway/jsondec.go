@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -18,8 +19,32 @@ const maxDepth = 512
 // scanner walks through JSON once, from left to right, and hands out parts of
 // it without copying.
 type scanner struct {
-	b []byte
-	i int
+	b    []byte
+	i    int
+	text []byte // strings that had to be decoded, one behind the other
+}
+
+// known returns a name as a string, without making one where it is a usual one.
+func known(name []byte) string {
+	switch string(name) {
+	case "statusCode":
+		return "statusCode"
+	case "headers":
+		return "headers"
+	case "body":
+		return "body"
+	case "isBase64Encoded":
+		return "isBase64Encoded"
+	case "cookies":
+		return "cookies"
+	case "multiValueHeaders":
+		return "multiValueHeaders"
+	case "Content-Type", "content-type":
+		return "Content-Type"
+	case "Cache-Control", "cache-control":
+		return "Cache-Control"
+	}
+	return string(name)
 }
 
 // space skips white space and returns the next byte without taking it, or 0 at
@@ -111,7 +136,10 @@ func (s *scanner) str() ([]byte, error) {
 		case c == '"':
 			s.i++
 			if escapes {
-				return unquote(s.b[start : s.i-1])
+				from := len(s.text)
+				var err error
+				s.text, err = unquote(s.text, s.b[start:s.i-1])
+				return s.text[from:], err
 			}
 			return s.b[start : s.i-1], nil
 		case c == '\\':
@@ -125,9 +153,9 @@ func (s *scanner) str() ([]byte, error) {
 	return nil, errJSON
 }
 
-// unquote decodes the escapes of a string's content.
-func unquote(b []byte) ([]byte, error) {
-	out := make([]byte, 0, len(b))
+// unquote appends a string's content, its escapes decoded.
+func unquote(out, b []byte) ([]byte, error) {
+	out = slices.Grow(out, len(b))
 	for len(b) > 0 {
 		plain := bytes.IndexByte(b, '\\')
 		if plain < 0 {
@@ -135,7 +163,7 @@ func unquote(b []byte) ([]byte, error) {
 		}
 		out, b = append(out, b[:plain]...), b[plain+1:]
 		if len(b) == 0 {
-			return nil, errJSON
+			return out, errJSON
 		}
 		c := b[0]
 		b = b[1:]
@@ -155,7 +183,7 @@ func unquote(b []byte) ([]byte, error) {
 		case 'u':
 			r := hex4(b)
 			if r < 0 {
-				return nil, errJSON
+				return out, errJSON
 			}
 			b = b[4:]
 			if utf16.IsSurrogate(r) {
@@ -169,7 +197,7 @@ func unquote(b []byte) ([]byte, error) {
 			}
 			out = utf8.AppendRune(out, r)
 		default:
-			return nil, errJSON
+			return out, errJSON
 		}
 	}
 	return out, nil

@@ -52,9 +52,7 @@ func (x *exchange) identify() {
 	if proto := x.r.Header.Get("X-Forwarded-Proto"); trust && (proto == "http" || proto == "https") {
 		e.proto = proto
 	}
-	e.request = uuid()
-	e.extended = shortRequestID()
-	x.trace = traceID(x.r.Header.Get("X-Amzn-Trace-Id"), x.start)
+	x.name(x.r.Header.Get("X-Amzn-Trace-Id"))
 	x.access = Access{Time: x.start, Remote: e.source, Method: x.r.Method, URI: withoutSecrets(x.r.RequestURI), Proto: x.r.Proto, RequestID: e.request}
 }
 
@@ -286,46 +284,50 @@ func matchesMedia(list []string, t string) bool {
 	return false
 }
 
-// uuid returns a random UUID. It names requests and guards nothing.
-func uuid() string {
+// name gives the request its IDs: a UUID; one in the form of API Gateway's
+// extendedRequestId, "JJbxmplHYosFVYQ="; and, if the client's header has none
+// with a root, one for X-Amzn-Trace-Id (AWS X-Ray, "Tracing header"). They name
+// requests and guard nothing. All share one string.
+func (x *exchange) name(trace string) {
+	var room [128]byte
+	b := appendUUID(room[:0])
+	b = appendShortID(b)
+	own := len(b)
+	if !strings.Contains(trace, "Root=1-") {
+		b = appendTrace(b, x.start)
+	}
+	all := string(b)
+	x.event.request, x.event.extended, x.trace = all[:36], all[36:own], trace
+	if len(all) > own {
+		x.trace = all[own:]
+	}
+}
+
+func appendUUID(dst []byte) []byte {
 	var b [16]byte
 	random(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	var s [36]byte
-	hex.Encode(s[0:], b[0:4])
-	hex.Encode(s[9:], b[4:6])
-	hex.Encode(s[14:], b[6:8])
-	hex.Encode(s[19:], b[8:10])
-	hex.Encode(s[24:], b[10:16])
-	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
-	return string(s[:])
+	dst = hex.AppendEncode(dst, b[0:4])
+	dst = hex.AppendEncode(append(dst, '-'), b[4:6])
+	dst = hex.AppendEncode(append(dst, '-'), b[6:8])
+	dst = hex.AppendEncode(append(dst, '-'), b[8:10])
+	return hex.AppendEncode(append(dst, '-'), b[10:16])
 }
 
-// shortRequestID returns a request ID in the form of API Gateway's
-// extendedRequestId: "JJbxmplHYosFVYQ=".
-func shortRequestID() string {
+func appendShortID(dst []byte) []byte {
 	var b [16]byte
 	random(b[:])
-	var s [24]byte
-	base64.RawURLEncoding.Encode(s[:], b[:])
-	s[15] = '='
-	return string(s[:16])
+	n := len(dst) + 15
+	return append(base64.RawURLEncoding.AppendEncode(dst, b[:])[:n], '=')
 }
 
-// traceID returns the X-Amzn-Trace-Id header for a request: the client's if it
-// has one with a root, else a new one. Source: AWS X-Ray, "Tracing header".
-func traceID(given string, at time.Time) string {
-	if strings.Contains(given, "Root=1-") {
-		return given
-	}
+func appendTrace(dst []byte, at time.Time) []byte {
 	var b [16]byte
 	random(b[:])
 	sec := uint32(at.Unix())
 	b[0], b[1], b[2], b[3] = byte(sec>>24), byte(sec>>16), byte(sec>>8), byte(sec)
-	s := append(make([]byte, 0, 64), "Root=1-"...)
-	s = hex.AppendEncode(s, b[:4])
-	s = append(s, '-')
-	return string(hex.AppendEncode(s, b[4:]))
+	dst = hex.AppendEncode(append(dst, "Root=1-"...), b[:4])
+	return hex.AppendEncode(append(dst, '-'), b[4:])
 }
 
 func random(b []byte) {

@@ -289,14 +289,19 @@ func TestTraceID(t *testing.T) {
 		"Root=1-5e1b4151-43a0913a12345678f2a4b": `^Root=1-5e1b4151-43a0913a12345678f2a4b$`,
 		"Self=1-a;Root=1-b":                     `^Self=1-a;Root=1-b$`,
 	} {
-		if got := traceID(given, at); !regexp.MustCompile(want).MatchString(got) {
-			t.Errorf("traceID(%q) = %q, want %s", given, got, want)
+		x := &exchange{start: at}
+		x.name(given)
+		if !regexp.MustCompile(want).MatchString(x.trace) {
+			t.Errorf("%q becomes %q, want %s", given, x.trace, want)
 		}
 	}
-	if a, b := uuid(), uuid(); a == b || !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(a) {
+	var x, y exchange
+	x.name("")
+	y.name("Root=1-a")
+	if a, b := x.event.request, y.event.request; a == b || !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(a) {
 		t.Errorf("uuids %s and %s", a, b)
 	}
-	if id := shortRequestID(); !regexp.MustCompile(`^[A-Za-z0-9_-]{15}=$`).MatchString(id) {
+	if id := x.event.extended; !regexp.MustCompile(`^[A-Za-z0-9_-]{15}=$`).MatchString(id) {
 		t.Errorf("request ID %q", id)
 	}
 }

@@ -17,6 +17,7 @@ type reply struct {
 	body      []byte
 	base64    bool
 	wrong     string // what is not as it must be, or ""
+	text      []byte // room for strings that have escapes
 }
 
 type replyHeader struct{ name, value string }
@@ -31,11 +32,12 @@ type dialect struct {
 // read scans an answer once. It reports false if the answer is not a JSON
 // object; otherwise what is wrong with it is in r.wrong.
 func (r *reply) read(payload []byte, d dialect) bool {
-	s := &scanner{b: payload}
+	s := &scanner{b: payload, text: r.text}
+	defer func() { r.text = s.text }()
 	r.status = http.StatusOK
 	err := s.object(func(key []byte) error {
 		at := s.i
-		if r.member(s, string(key), d) == nil {
+		if r.member(s, known(key), d) == nil {
 			return nil
 		}
 		if r.wrong == "" {
@@ -105,7 +107,7 @@ func (s *scanner) headers(to []replyHeader, multi bool) ([]replyHeader, error) {
 		return to, nil
 	}
 	err := s.object(func(key []byte) error {
-		name := string(key)
+		name := known(key)
 		value := func() error {
 			v, ok, err := s.scalar()
 			if ok {
@@ -135,7 +137,7 @@ func (x *exchange) respond(payload []byte) {
 	kind := x.door.kind
 	infer := kind != restDoor && !x.event.route.payload1
 	d := dialect{strict: kind == restDoor, cookies: infer, rawBody: kind == urlDoor}
-	var r reply
+	r := &x.reply
 	object := r.read(payload, d)
 	switch {
 	case infer && (!object || !r.hasStatus):
@@ -147,7 +149,7 @@ func (x *exchange) respond(payload []byte) {
 	case !r.hasStatus && kind == httpDoor:
 		x.malformed("statusCode is missing")
 	default:
-		x.write(&r)
+		x.write(r)
 	}
 }
 
@@ -160,7 +162,7 @@ func (x *exchange) malformed(why string) {
 // is all of it. Source: recorded on AWS in radkawar/stackd,
 // testdata/aws/lambda/urls_http.json.
 func (x *exchange) respondWhole(payload []byte) {
-	var r reply
+	r := &x.reply
 	switch object := r.read(payload, dialect{cookies: true, rawBody: true}); {
 	case !object || !r.hasStatus:
 		x.inferred(payload)
@@ -168,7 +170,7 @@ func (x *exchange) respondWhole(payload []byte) {
 		x.malformed(r.wrong)
 	default:
 		r.body, r.base64 = payload, false
-		x.write(&r)
+		x.write(r)
 	}
 }
 
@@ -182,7 +184,7 @@ func (x *exchange) inferred(payload []byte) {
 	}
 	h := x.w.Header()
 	clear(h)
-	h.Set("Content-Type", "application/json")
+	h["Content-Type"] = x.one("application/json")
 	x.applyCORS(h)
 	x.ownHeaders(h)
 	x.send(http.StatusOK, payload)
@@ -220,7 +222,7 @@ func (x *exchange) head(r *reply) {
 		h.Add("Set-Cookie", c)
 	}
 	if h.Get("Content-Type") == "" && !bodyless(r.status) {
-		h.Set("Content-Type", x.door.defaultType())
+		h["Content-Type"] = x.one(x.door.defaultType())
 	}
 	x.applyCORS(h)
 	x.ownHeaders(h)
@@ -246,6 +248,9 @@ func (d *door) defaultType() string {
 // execute_api/header_utils.py; aws-sam-cli issue 696 for WWW-Authenticate.
 func (x *exchange) header(h http.Header, m replyHeader, single bool) {
 	name := http.CanonicalHeaderKey(m.name)
+	if strings.HasPrefix(name, http.TrailerPrefix) { // net/http would make a trailer of it
+		return
+	}
 	switch name {
 	case "Transfer-Encoding":
 		return
@@ -270,7 +275,11 @@ func (x *exchange) header(h http.Header, m replyHeader, single bool) {
 			return
 		}
 	}
-	h[name] = append(h[name], m.value)
+	if h[name] == nil {
+		h[name] = x.one(m.value)
+	} else {
+		h[name] = append(h[name], m.value)
+	}
 }
 
 // ownHeaders sets the headers by which AWS names a request.
@@ -278,14 +287,14 @@ func (x *exchange) ownHeaders(h http.Header) {
 	e := &x.event
 	switch x.door.kind {
 	case httpDoor:
-		h["Apigw-Requestid"] = []string{e.extended}
+		h["Apigw-Requestid"] = x.one(e.extended)
 	case restDoor:
-		h["X-Amzn-Requestid"] = []string{e.request}
-		h["X-Amz-Apigw-Id"] = []string{e.extended}
-		h["X-Amzn-Trace-Id"] = []string{x.trace}
+		h["X-Amzn-Requestid"] = x.one(e.request)
+		h["X-Amz-Apigw-Id"] = x.one(e.extended)
+		h["X-Amzn-Trace-Id"] = x.one(x.trace)
 	case urlDoor:
-		h["X-Amzn-Requestid"] = []string{e.request}
-		h["X-Amzn-Trace-Id"] = []string{x.trace}
+		h["X-Amzn-Requestid"] = x.one(e.request)
+		h["X-Amzn-Trace-Id"] = x.one(x.trace)
 	}
 }
 
@@ -303,7 +312,7 @@ func (x *exchange) send(status int, body []byte) {
 		h.Del("Content-Length")
 		body = nil
 	case x.r.Method != http.MethodHead || len(body) > 0 || h.Get("Content-Length") == "":
-		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+		h["Content-Length"] = x.one(strconv.Itoa(len(body)))
 	}
 	x.access.Status = status
 	x.w.WriteHeader(status)

@@ -21,7 +21,6 @@ import (
 // incomplete by the client, and an empty one ends.
 type stream struct {
 	x     *exchange
-	reply reply
 	begun bool   // the function streams
 	head  bool   // metadata comes first, and is not complete
 	meta  []byte // as far as it has come
@@ -45,7 +44,7 @@ var (
 // Begin implements [pinfold.Stream].
 func (s *stream) Begin(contentType string) {
 	s.begun = true
-	s.reply.status = http.StatusOK
+	s.x.reply.status = http.StatusOK
 	if contentType == pinfold.HTTPIntegration {
 		s.head = true
 		return
@@ -53,7 +52,7 @@ func (s *stream) Begin(contentType string) {
 	if contentType == "" {
 		contentType = "application/octet-stream"
 	}
-	s.reply.headers = []replyHeader{{"Content-Type", contentType}}
+	s.x.reply.headers = append(s.x.reply.headers[:0], replyHeader{"Content-Type", contentType})
 }
 
 // Write implements [pinfold.Stream]. Each part is flushed: the function may
@@ -104,10 +103,10 @@ func (s *stream) metadata(p []byte) (body []byte) {
 	end := from + at
 	before := len(s.meta) - min(room, len(p))
 	switch {
-	case !s.reply.read(s.meta[:end], dialect{cookies: true}):
+	case !s.x.reply.read(s.meta[:end], dialect{cookies: true}):
 		s.malformed("its metadata are not a JSON object")
-	case s.reply.wrong != "":
-		s.malformed(s.reply.wrong)
+	case s.x.reply.wrong != "":
+		s.malformed(s.x.reply.wrong)
 	}
 	s.head, s.meta = false, nil
 	return p[end+len(delimiter)-before:]
@@ -121,10 +120,10 @@ func (s *stream) malformed(why string) {
 // send writes status and headers.
 func (s *stream) send() {
 	s.sent = true
-	s.x.head(&s.reply)
-	s.x.access.Status = s.reply.status
-	s.x.w.WriteHeader(s.reply.status)
-	if s.x.r.Method == http.MethodHead || bodyless(s.reply.status) {
+	s.x.head(&s.x.reply)
+	s.x.access.Status = s.x.reply.status
+	s.x.w.WriteHeader(s.x.reply.status)
+	if s.x.r.Method == http.MethodHead || bodyless(s.x.reply.status) {
 		s.gone = errNoBody
 	}
 }
@@ -144,6 +143,6 @@ func (s *stream) end(f *failure, why string) {
 	case s.head && len(s.meta) > 0:
 		x.malformed("its stream ends before its metadata do")
 	default:
-		x.write(&s.reply)
+		x.write(&s.x.reply)
 	}
 }

@@ -174,6 +174,16 @@ func TestStreamToHTTP10(t *testing.T) {
 	}
 }
 
+// TestStreamCannotInject headers behind the body, where only a stream could have some.
+func TestStreamCannotInject(t *testing.T) {
+	h := everyDoor(t)
+	h.streams(pinfold.HTTPIntegration, streamed, nil, `{"headers":{"Trailer:Injected":"yes","Trailer":"Injected","Injected":"a\r\nb: c","Transfer-Encoding":"x"}}`+nuls+"body")
+	response, body := h.do(toStream)
+	if got := shown(response, body); got != "200 [Content-Type: application/json Injected: a  b: c] body" || len(response.Trailer) != 0 {
+		t.Errorf("%q, trailers %v", got, response.Trailer)
+	}
+}
+
 // TestStreamWithoutAReader has a client that leaves: the function learns of it
 // and runs on.
 func TestStreamWithoutAReader(t *testing.T) {
