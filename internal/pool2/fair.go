@@ -24,6 +24,7 @@ import (
 
 // turns is whose turn it is.
 type turns struct {
+	heir    *function              // a busy instance was retired so that this one can have its memory
 	virtual float64                // where turns are
 	wanting wanting                // functions that want launches
 	short   bool                   // the launch whose turn it is waits for memory
@@ -84,6 +85,12 @@ func (p *Pool) takeTurn(f *function) {
 
 // next returns the set whose launch is next, or nil.
 func (p *Pool) next() *set {
+	if p.heir != nil {
+		if s := p.neediest(p.heir); s != nil {
+			return s
+		}
+		p.heir = nil
+	}
 	for len(p.wanting) > 0 {
 		if s := p.neediest(p.wanting[0]); s != nil {
 			return s
@@ -120,6 +127,7 @@ func (p *Pool) schedule() {
 			p.short = true
 			return
 		}
+		p.heir = nil
 		p.takeTurn(s.function)
 		s.queue.push, s.queue.grown = false, p.now()
 		p.start(s, false)
@@ -127,21 +135,36 @@ func (p *Pool) schedule() {
 }
 
 // mustYield reports whether an instance is to make room for one of another
-// function.
+// function, which inherits its memory.
 func (p *Pool) mustYield(in *instance) bool {
-	if !p.short || in.provisioned || len(p.wanting) == 0 {
+	if !p.short || in.provisioned || p.heir != nil {
 		return false
 	}
-	poor, rich := p.wanting[0], in.set.function
+	poor, rich := p.poorest(), in.set.function
+	if poor == nil || poor == rich {
+		return false
+	}
 	s := p.neediest(poor)
-	if s == nil || poor == rich || p.willFit(p.estimate(s)) {
+	if s == nil || p.willFit(p.estimate(s)) {
 		return false
 	}
-	if poor.heldMB+p.estimate(s) <= rich.heldMB-in.sizeMB {
-		return true
-	}
+	equal := poor.heldMB+p.estimate(s) <= rich.heldMB-in.sizeMB
 	slice := max(minSlice, 10*in.value.cost)
-	return poor.heldMB == 0 && p.now()-in.began >= slice
+	if equal || poor.heldMB == 0 && p.now()-in.began >= slice {
+		p.heir = poor
+	}
+	return p.heir != nil
+}
+
+// poorest returns, of the functions that want launches, the one that holds least;
+// of several the one whose turn it is.
+func (p *Pool) poorest() (poorest *function) {
+	for _, f := range p.wanting {
+		if poorest == nil || f.heldMB < poorest.heldMB || f.heldMB == poorest.heldMB && f.turn.at < poorest.turn.at {
+			poorest = f
+		}
+	}
+	return poorest
 }
 
 // roomToWait reports whether one more invocation of f may wait. Where there is
