@@ -31,8 +31,6 @@ var after struct {
 	news    message.News
 	waiting [2]unix.PollFd
 	signals [128]byte // a signalfd_siginfo
-	status  int32
-	used    unix.Rusage
 	pipe    [2]int32
 	failed  uint64 // errno of execve
 }
@@ -43,6 +41,12 @@ var (
 	ofChildren = uint64(1) << (unix.SIGCHLD - 1)
 )
 
+// sys makes a system call. It is syscall.RawSyscall6 with less of a stack, which is
+// what a debugger's build, where nothing is inlined, has too little of.
+//
+//go:noescape
+func sys(number, a, b, c, d, e uintptr) (result uintptr, errno syscall.Errno)
+
 // fork is the fork: it returns in the keeper only. Signals are held back
 // meanwhile, so that no handler of Go's ever runs in the new process.
 //
@@ -51,27 +55,19 @@ var (
 //go:nocheckptr
 func (p *Plan) fork(args *cloneArgs, socket uintptr) (int, syscall.Errno) {
 	var before uint64
-	raw4(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&allSignals)), uintptr(unsafe.Pointer(&before)), 8)
-	pid, errno := raw(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0)
+	sys(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&allSignals)), uintptr(unsafe.Pointer(&before)), 8, 0)
+	pid, errno := sys(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0, 0, 0)
 	if errno == 0 && pid == 0 {
-		p.live(socket)
+		p.settle(socket)
+		p.carryOut()
+		for {
+			if command := serve(); command != 0 {
+				reap(command)
+			}
+		}
 	}
-	raw4(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&before)), 0, 8)
+	sys(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&before)), 0, 8, 0)
 	return int(pid), errno
-}
-
-//go:norace
-//go:nosplit
-func raw(number, a, b, c uintptr) (uintptr, syscall.Errno) {
-	r, _, errno := syscall.RawSyscall(number, a, b, c)
-	return r, errno
-}
-
-//go:norace
-//go:nosplit
-func raw4(number, a, b, c, d uintptr) (uintptr, syscall.Errno) {
-	r, _, errno := syscall.RawSyscall6(number, a, b, c, d, 0, 0)
-	return r, errno
 }
 
 // end ends the process and with it all others inside.
@@ -80,51 +76,72 @@ func raw4(number, a, b, c, d uintptr) (uintptr, syscall.Errno) {
 //go:nosplit
 func end(status uintptr) {
 	for {
-		raw(unix.SYS_EXIT_GROUP, status, 0, 0)
+		sys(unix.SYS_EXIT_GROUP, status, 0, 0, 0, 0)
 	}
 }
 
-// live is the whole life of an init.
+// settle lets go of all that is the keeper's but the socket, and of its name.
 //
 //go:norace
 //go:nosplit
 //go:nocheckptr
-func (p *Plan) live(socket uintptr) {
-	// Of the keeper's files it has its socket alone.
-	if _, errno := raw(unix.SYS_DUP3, socket, control, unix.O_CLOEXEC); errno != 0 && socket != control {
+func (p *Plan) settle(socket uintptr) {
+	if _, errno := sys(unix.SYS_DUP3, socket, control, unix.O_CLOEXEC, 0, 0); errno != 0 && socket != control {
 		end(1)
 	}
-	raw(unix.SYS_CLOSE_RANGE, 0, control-1, 0)
-	raw(unix.SYS_CLOSE_RANGE, control+1, 1<<31, 0)
-	raw(unix.SYS_FCNTL, control, unix.F_SETFL, 0) // blocking
-	raw(unix.SYS_SETSID, 0, 0, 0)
+	sys(unix.SYS_CLOSE_RANGE, 0, control-1, 0, 0, 0)
+	sys(unix.SYS_CLOSE_RANGE, control+1, 1<<31, 0, 0, 0)
+	sys(unix.SYS_FCNTL, control, unix.F_SETFL, 0, 0, 0) // blocking
+	sys(unix.SYS_SETSID, 0, 0, 0, 0, 0)
 	for i := range p.title {
 		p.title[i] = 0
 		if i < len(p.name) && i < len(p.title)-1 {
 			p.title[i] = p.name[i]
 		}
 	}
-	raw(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(&p.title[0])), 0)
+	sys(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(&p.title[0])), 0, 0, 0)
+}
+
+// carryOut makes the calls of the plan, once it may.
+//
+//go:norace
+//go:nosplit
+//go:nocheckptr
+func (p *Plan) carryOut() {
 	receive() // it is in its control group, and its user is known
 	for i := range p.calls {
 		c := &p.calls[i]
-		if _, _, errno := syscall.RawSyscall6(c.number, c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], 0); errno != 0 {
+		if _, errno := sys(c.number, c.args[0], c.args[1], c.args[2], c.args[3], c.args[4]); errno != 0 {
 			say(errno, c.what)
 			end(1)
 		}
 	}
 	say(0, "")
-	for {
-		files := receive()
-		pid, errno := start(files)
-		for i := range files {
-			raw(unix.SYS_CLOSE, firstFile+i, 0, 0)
-		}
-		say(errno, "fork/exec")
-		if errno == 0 {
-			reap(pid)
-		}
+}
+
+// serve starts the command that the platform sends. It returns 0 if it has told
+// it why not.
+//
+//go:norace
+//go:nosplit
+//go:nocheckptr
+func serve() (command uintptr) {
+	files := receive()
+	pid, errno := start(files)
+	if errno == 0 && pid == 0 {
+		execute(files)
 	}
+	if errno == 0 {
+		pid, errno = started(pid)
+	}
+	for i := range files {
+		sys(unix.SYS_CLOSE, firstFile+i, 0, 0, 0, 0)
+	}
+	say(errno, "fork/exec")
+	if errno != 0 {
+		return 0
+	}
+	return pid
 }
 
 // receive waits for a message and returns how many files came with it: they are
@@ -135,7 +152,7 @@ func (p *Plan) live(socket uintptr) {
 //go:nocheckptr
 func receive() (files uintptr) {
 	after.header.SetControllen(len(after.rights))
-	n, errno := raw(unix.SYS_RECVMSG, control, uintptr(unsafe.Pointer(&after.header)), unix.MSG_CMSG_CLOEXEC)
+	n, errno := sys(unix.SYS_RECVMSG, control, uintptr(unsafe.Pointer(&after.header)), unix.MSG_CMSG_CLOEXEC, 0, 0)
 	if errno != 0 || n == 0 { // the platform has ended
 		end(1)
 	}
@@ -165,7 +182,7 @@ func say(errno syscall.Errno, what string) {
 //go:nosplit
 //go:nocheckptr
 func tell() {
-	_, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, control, uintptr(unsafe.Pointer(&after.news)), unsafe.Sizeof(after.news), unix.MSG_NOSIGNAL, 0, 0)
+	_, errno := sys(unix.SYS_SENDTO, control, uintptr(unsafe.Pointer(&after.news)), unsafe.Sizeof(after.news), unix.MSG_NOSIGNAL, 0)
 	if errno != 0 {
 		end(1)
 	}

@@ -144,8 +144,8 @@ type News struct {
 	Errno  uint64 // of what failed, or 0
 	Length uint64 // of What
 	What   [120]byte
-	Ended  uint64 // 1: the command has
-	Status uint64 // as wait4 has it
+	Ended  uint32 // 1: the command has
+	Status uint32 // as wait4 has it
 	Used   unix.Rusage
 }
 
