@@ -94,7 +94,7 @@ func (p *Pool) victim() (least *instance) {
 	worth := 0.0
 	for _, l := range []*list[*instance]{&p.awake, &p.asleep} {
 		for in := range l.all() {
-			if w := in.worth(); !in.provisioned && (least == nil || w < worth) {
+			if w := in.worth(); !in.kept && (least == nil || w < worth) {
 				least, worth = in, w
 			}
 		}

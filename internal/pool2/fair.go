@@ -137,7 +137,7 @@ func (p *Pool) schedule() {
 // mustYield reports whether an instance is to make room for one of another
 // function, which inherits its memory.
 func (p *Pool) mustYield(in *instance) bool {
-	if !p.short || in.provisioned || p.heir != nil {
+	if !p.short || in.kept || p.heir != nil {
 		return false
 	}
 	poor, rich := p.poorest(), in.set.function

@@ -57,11 +57,11 @@ func (p *Pool) expireIdle(sample time.Duration) time.Duration {
 			if limit < 0 || now-in.idleSince < limit {
 				break
 			}
-			if !in.provisioned {
+			if !in.kept {
 				p.retire(in)
 			}
 		}
-		if n := l.first; n != nil && limit >= 0 && !n.value.provisioned {
+		if n := l.first; n != nil && limit >= 0 && !n.value.kept {
 			due = min(due, n.value.idleSince+limit)
 		}
 	}

@@ -15,8 +15,8 @@ type instance struct {
 	freezer     Freezer // nil: it is never frozen
 	places      int     // invocations that it takes at a time
 	state       State
-	provisioned bool  // it is never evicted
-	kept        bool  // it is counted in set.kept
+	provisioned bool  // it was launched to be kept; never changed
+	kept        bool  // it is to be kept: counted in set.kept, never evicted
 	cell        *cell // what it is made of, while it is Starting
 
 	running   int           // invocations that it has, one ahead included

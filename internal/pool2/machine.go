@@ -113,6 +113,9 @@ func (l *load) take(stat []byte) {
 	idle, busy := ticks(stat)
 	di, db := idle-l.idle, busy-l.busy
 	l.idle, l.busy = idle, busy
+	if di+db == 0 {
+		return // it is as it was
+	}
 	l.full = float64(di) < spareShare*float64(di+db)
 }
 

@@ -70,7 +70,7 @@ func (p *Pool) let(k key, n int) {
 			return
 		}
 		if in.set == s && in.kept {
-			in.kept, in.provisioned = false, false
+			in.kept = false
 			s.kept--
 		}
 	}
@@ -173,7 +173,7 @@ func (p *Pool) Provisioned(ref pinfold.FunctionRef, target string) Status {
 	}
 	status.Available = status.Allocated
 	switch {
-	case status.Allocated >= status.Requested:
+	case status.Requested > 0 && status.Allocated >= status.Requested:
 		status.State, status.Reason = ProvisionReady, ""
 	case status.Reason != "":
 		status.State = ProvisionFailed
