@@ -37,6 +37,7 @@ type box struct {
 	init    *message.Conn
 	pid     int
 	process *os.File // pidfd of the init
+	keeper  *keeperProcess
 	runtime net.Listener
 	link    *egress.Link // nil: no network device
 	noTap   string       // why
@@ -107,7 +108,7 @@ func (b *box) build(ctx context.Context, spec sandbox.Spec) (err error) {
 	}
 	var group errgroup.Group
 	group.Go(func() error { return b.begin(ctx) })
-	group.Go(func() error { return b.furnish(ctx, spec.Runtime) })
+	group.Go(func() error { return b.furnish(spec.Runtime) })
 	return group.Wait()
 }
 
@@ -117,7 +118,12 @@ func (b *box) spawn(ctx context.Context, spec sandbox.Spec) error {
 	if err != nil {
 		return err
 	}
-	a, err := b.driver.ask(ctx, message.Request{Spawn: &message.Spawn{
+	keeper, err := b.driver.keep(ctx)
+	if err != nil {
+		_, _ = conn.Close(), theirs.Close()
+		return err
+	}
+	a, err := b.driver.ask(keeper, message.Request{Spawn: &message.Spawn{
 		Box: b.id, HostUID: b.hostID, HostGID: b.hostID, ReadOnly: spec.ReadOnly,
 	}}, theirs)
 	_ = theirs.Close()
@@ -125,7 +131,9 @@ func (b *box) spawn(ctx context.Context, spec sandbox.Spec) error {
 		_ = conn.Close()
 		return err
 	}
-	b.init, b.pid, b.process = conn, a.reply.PID, a.files[0]
+	b.mu.Lock()
+	b.keeper, b.init, b.pid, b.process = keeper, conn, a.reply.PID, a.files[0]
+	b.mu.Unlock()
 	go b.watch()
 	return nil
 }
@@ -167,13 +175,13 @@ func (b *box) order(ctx context.Context, o []byte, files ...*os.File) error {
 }
 
 // furnish receives the sandbox's listeners and network device.
-func (b *box) furnish(ctx context.Context, runtimeDir string) error {
+func (b *box) furnish(runtimeDir string) error {
 	services := b.driver.options.Inside
 	ports := []int{b.driver.runtimePort()}
 	for _, s := range services {
 		ports = append(ports, s.Port)
 	}
-	a, err := b.driver.ask(ctx, message.Request{Furnish: &message.Furnish{
+	a, err := b.driver.ask(b.keeper, message.Request{Furnish: &message.Furnish{
 		PID: b.pid, Ports: ports, Runtime: runtimeDir, EphemeralMB: usualTmpMB,
 	}})
 	if err != nil {

@@ -109,24 +109,50 @@ var errKeeperStuck = errors.New("the keeper of sandboxes does not answer")
 // takes milliseconds, unless a file system hangs that it looks at.
 const usualPatience = time.Minute
 
-// ask asks the keeper. One that has ended, which only the machine's lack of
-// memory or somebody's kill makes it do, is replaced for the next one who asks.
-// Sandboxes live on without it, but can be assigned no more.
-func (d *Driver) ask(ctx context.Context, r message.Request, files ...*os.File) (answer, error) {
+// keep returns the keeper for a new sandbox. One that has ended, which only the
+// machine's lack of memory or somebody's kill makes it do, is replaced.
+func (d *Driver) keep(ctx context.Context) (*keeperProcess, error) {
 	d.keeping.Lock()
-	k := d.keeper
-	select {
-	case <-k.done:
-		fresh, err := startKeeper(ctx, d.setup())
-		if err != nil {
-			d.keeping.Unlock()
-			return answer{}, err
+	defer d.keeping.Unlock()
+	if d.keeper != nil {
+		select {
+		case <-d.keeper.done:
+		default:
+			return d.keeper, nil
 		}
-		d.options.Log.Warn("the keeper of sandboxes had ended; there is a new one", "error", k.close())
-		d.keeper, k = fresh, fresh
-	default:
 	}
-	d.keeping.Unlock()
+	fresh, err := startKeeper(ctx, d.setup())
+	if err != nil {
+		return nil, err
+	}
+	if d.keeper != nil {
+		d.options.Log.Warn("the keeper of sandboxes had ended; there is a new one", "error", d.keeper.close())
+	}
+	d.keeper = fresh
+	d.watching.Go(func() { // until the keeper ends; Close waits
+		<-fresh.done
+		d.abandon(fresh)
+	})
+	return fresh, nil
+}
+
+// abandon ends the sandboxes of a keeper that has ended, as far as they are
+// nobody's yet: no other can make code appear in them. The rest lives on.
+func (d *Driver) abandon(k *keeperProcess) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, b := range d.boxes {
+		b.mu.Lock()
+		unused := b.keeper == k && !b.assigned
+		b.mu.Unlock()
+		if unused {
+			_ = b.kill() // an error is of one that is being closed
+		}
+	}
+}
+
+// ask asks a keeper.
+func (d *Driver) ask(k *keeperProcess, r message.Request, files ...*os.File) (answer, error) {
 	a, err := k.ask(r, d.patience, files...)
 	if errors.Is(err, errKeeperGone) {
 		<-k.done // so that who asks again is not sent to it once more

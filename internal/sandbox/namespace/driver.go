@@ -34,8 +34,9 @@ type Driver struct {
 	patience time.Duration // with the keeper
 	keeping  sync.Mutex    // guards keeper
 	keeper   *keeperProcess
-	groups   *cgroup.Tree  // nil: there are none for us
-	names    *egress.Names // what the host knows of names, for all sandboxes
+	watching sync.WaitGroup // over keepers
+	groups   *cgroup.Tree   // nil: there are none for us
+	names    *egress.Names  // what the host knows of names, for all sandboxes
 	sockets  *egress.Budget
 	can      sandbox.Capabilities
 
@@ -74,7 +75,7 @@ func open(ctx context.Context, o Options) (_ *Driver, err error) {
 	if d.rootless {
 		d.weak("sandboxes run as this user (uid %d), not each as one of its own: start Pinfold as the machine's root for that", os.Getuid())
 	}
-	if d.keeper, err = startKeeper(ctx, d.setup()); err != nil {
+	if _, err := d.keep(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	d.can.Weak = append(d.can.Weak, d.keeper.weak...)
@@ -151,8 +152,14 @@ func Clear(ctx context.Context, dir string) error { return cgroup.Clear(ctx, tre
 func (d *Driver) Close() error {
 	var errs []error
 	if d.keeper != nil {
-		errs = append(errs, d.keeper.close())
+		select {
+		case <-d.keeper.done: // not missed by anybody: no failure to end cleanly
+			d.options.Log.Warn("the keeper of sandboxes had ended", "error", d.keeper.close())
+		default:
+			errs = append(errs, d.keeper.close())
+		}
 	}
+	d.watching.Wait()
 	if d.groups != nil {
 		errs = append(errs, d.groups.Close())
 	}

@@ -218,8 +218,18 @@ func TestKeeperKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closeBox(t, survivor)
-	if err := survivor.Start(t.Context(), sleeper); err != nil {
+	cell, err := driver.Create(t.Context(), sandbox.Spec{ID: "cell"})
+	if err != nil {
 		t.Fatal(err)
+	}
+	defer closeBox(t, cell)
+	if _, err := survivor.Assign(t.Context(), sandbox.Assignment{Code: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, box := range []sandbox.Sandbox{survivor, cell} {
+		if err := box.Start(t.Context(), sleeper); err != nil {
+			t.Fatal(err)
+		}
 	}
 	each(func(n int) {
 		if n%8 == 5 {
@@ -240,7 +250,21 @@ func TestKeeperKilled(t *testing.T) {
 		t.Error("a sandbox ended with its keeper:", survivor.Exit())
 	default:
 	}
+	<-cell.Done() // nobody can make it a function's any more
+	if _, err := cell.Assign(t.Context(), sandbox.Assignment{Code: t.TempDir()}); pinfold.CodeOf(err) != pinfold.Unavailable {
+		t.Errorf("code %s: %v", pinfold.CodeOf(err), err)
+	}
 	again(t, driver)
+}
+
+// TestKeeperNotMissed leaves it to the end of the test to see that the driver
+// ends cleanly.
+func TestKeeperNotMissed(t *testing.T) {
+	driver := watched(t)
+	if err := driver.keeper.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-driver.keeper.done
 }
 
 // again makes a sandbox. It may take some attempts to find out that the keeper
@@ -363,7 +387,7 @@ func TestKeeperSurvivesLackOfFiles(t *testing.T) {
 		spawn.HostUID, spawn.HostGID = 0, 0
 	}
 	restore := forbidFiles(t)
-	if _, err := driver.ask(t.Context(), message.Request{Spawn: &spawn}, theirs); !errors.Is(err, unix.EMFILE) {
+	if _, err := driver.ask(driver.keeper, message.Request{Spawn: &spawn}, theirs); !errors.Is(err, unix.EMFILE) {
 		t.Errorf("an answer with a file came: %v", err)
 	}
 	restore()

@@ -17,7 +17,7 @@ import (
 )
 
 // Assign makes code and layers appear where Lambda has them, and limits hold.
-func (b *box) Assign(ctx context.Context, a sandbox.Assignment) (sandbox.Paths, error) {
+func (b *box) Assign(_ context.Context, a sandbox.Assignment) (sandbox.Paths, error) {
 	if a.Limits.MemoryMB < 0 || a.Limits.EphemeralMB < 0 {
 		return sandbox.Paths{}, pinfold.Errorf(pinfold.Invalid, "limits of %d MB of memory and %d MB of /tmp: neither can be negative", a.Limits.MemoryMB, a.Limits.EphemeralMB)
 	}
@@ -30,7 +30,7 @@ func (b *box) Assign(ctx context.Context, a sandbox.Assignment) (sandbox.Paths, 
 	b.limits = cgroup.Limits{MemoryMB: a.Limits.MemoryMB, Pids: processes, Unthrottled: true}
 	limits := b.limits
 	b.mu.Unlock()
-	if err := b.assign(ctx, a, limits); err != nil {
+	if err := b.assign(a, limits); err != nil {
 		return sandbox.Paths{}, pinfold.Errorf(blame(err), "giving a sandbox its function: %w", err)
 	}
 	paths := sandbox.Paths{Task: "/var/task", Tmp: "/tmp"}
@@ -40,7 +40,7 @@ func (b *box) Assign(ctx context.Context, a sandbox.Assignment) (sandbox.Paths, 
 	return paths, nil
 }
 
-func (b *box) assign(ctx context.Context, a sandbox.Assignment, limits cgroup.Limits) error {
+func (b *box) assign(a sandbox.Assignment, limits cgroup.Limits) error {
 	if b.group != nil {
 		if err := errors.Join(b.group.Limit(limits), b.group.Background(false)); err != nil {
 			return err
@@ -55,7 +55,7 @@ func (b *box) assign(ctx context.Context, a sandbox.Assignment, limits cgroup.Li
 	if a.Limits.EphemeralMB != usualTmpMB {
 		place.EphemeralMB = a.Limits.EphemeralMB
 	}
-	_, err := b.driver.ask(ctx, message.Request{Place: &place})
+	_, err := b.driver.ask(b.keeper, message.Request{Place: &place})
 	return err
 }
 
