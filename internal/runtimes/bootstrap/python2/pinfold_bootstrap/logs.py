@@ -48,6 +48,8 @@ class Stream(io.TextIOWrapper):
             return super().write(text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if not text:
+            return 0
         with wire.lock:
             current = invocation.current()
             if "\n" not in text:

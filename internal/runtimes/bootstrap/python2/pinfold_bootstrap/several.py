@@ -30,7 +30,7 @@ def serve(handler, keep, most):
     try:
         service.run()
     finally:
-        wire.send(b"".join(logs.finish(current) for current in _under_way.values()))
+        ending.say_the_rest(_under_way)
 
 
 def _handle(found, begin):
@@ -70,16 +70,15 @@ class _Threads:
             threading.Thread(target=self._work, name=f"invocations-{self._threads}", daemon=True).start()
 
     def _work(self):
-        try:
-            while True:
-                current = self._queue.get()
-                self._context.copy().run(self._answer, current)
-        except BaseException as error:
-            ending.end(error)
+        while True:
+            self._context.copy().run(self._answer, self._queue.get())
 
     def _answer(self, current):
         invocation.here.set(current)
-        _finish(current, answers.make(self._handler, current, self._await_credit))
+        try:
+            _finish(current, answers.make(self._handler, current, self._await_credit))
+        except BaseException as error:  # which a thread would keep to itself
+            ending.end(error, _under_way)
 
     @staticmethod
     def _await_credit(current):
@@ -134,7 +133,7 @@ class _Loop:
         except (SystemExit, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # which a task would keep to itself
-            ending.end(error)
+            ending.end(error, _under_way)
         _finish(current, last)
 
     async def _await_credit(self, current):
