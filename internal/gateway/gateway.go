@@ -37,8 +37,8 @@ import (
 // Options is what a Gateway needs. Only Invoker must be set.
 type Options struct {
 	// Invoker runs the functions. It gets a context that ends at the route's
-	// time limit but not when the client goes away: as on AWS, a function that
-	// has been called runs on.
+	// time limit, if it has one, but not when the client goes away: as on AWS, a
+	// function that has been called runs on.
 	Invoker pinfold.Invoker
 	// Authenticate says who signed a request to a function URL with AuthType
 	// AWS_IAM. The body has been read from the request; it is the second

@@ -20,9 +20,14 @@ func (x *exchange) invoke() {
 		e.names = x.g.o.HeaderNames(x.r)
 	}
 	// The client may go away, the function runs on: see Options.Invoker.
-	deadline := time.Now().Add(e.route.timeout)
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(x.r.Context()), deadline)
-	defer cancel()
+	ctx := context.WithoutCancel(x.r.Context())
+	var deadline time.Time
+	if e.route.timeout > 0 {
+		var cancel context.CancelFunc
+		deadline = time.Now().Add(e.route.timeout)
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
 	result, err := x.call(ctx, deadline)
 	for pinfold.CodeOf(err) == pinfold.NotFound && !x.stream.begun && x.reroute() {
 		result, err = x.call(ctx, deadline)
@@ -148,14 +153,17 @@ func (x *exchange) notInvoked(ctx context.Context, err error) (*failure, string)
 	if errors.Is(err, errEventTooLarge) {
 		return f.tooLarge, err.Error()
 	}
+	if ctx.Err() != nil {
+		return f.timeout, "the function took longer than " + x.event.route.timeout.String()
+	}
 	code := pinfold.CodeOf(err)
-	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) {
 		code = pinfold.Timeout
 	}
 	answer := f.internal
 	switch code {
 	case pinfold.Timeout:
-		return f.timeout, "the function took longer than " + x.event.route.timeout.String()
+		answer = f.timeout
 	case pinfold.Throttled:
 		answer = f.throttled
 	case pinfold.TooLarge:

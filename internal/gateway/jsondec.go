@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"slices"
 	"strconv"
@@ -132,7 +131,7 @@ func (s *scanner) str() ([]byte, error) {
 		return nil, errJSON
 	}
 	start, escapes := s.i, false
-	for s.i += plain(s.b[s.i:]); s.i < len(s.b); {
+	for s.i += plain(s.b[s.i:], 0); s.i < len(s.b); {
 		switch c := s.b[s.i]; {
 		case c == '"':
 			s.i++
@@ -151,27 +150,10 @@ func (s *scanner) str() ([]byte, error) {
 		}
 		s.i++
 		if s.i&7 == 0 && s.i < len(s.b) {
-			s.i += plain(s.b[s.i:])
+			s.i += plain(s.b[s.i:], 0)
 		}
 	}
 	return nil, errJSON
-}
-
-// plain returns how many bytes s begins with, in whole words of eight, that are
-// no quote, backslash or control character. Bodies in base64 are long.
-// Source: "Determine if a word has a zero byte",
-// https://graphics.stanford.edu/~seander/bithacks.html.
-func plain(s []byte) int {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		w := binary.LittleEndian.Uint64(s[i:])
-		quote, backslash := w^'"'*ones, w^'\\'*ones
-		if ((w-' '*ones)&^w|(quote-ones)&^quote|(backslash-ones)&^backslash)&high != 0 {
-			break
-		}
-	}
-	return i
 }
 
 // unquote appends a string's content, its escapes decoded.

@@ -10,7 +10,7 @@ import (
 func appendString[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	start := 0
-	for i := 0; i < len(s); {
+	for i := plain(s, high); i < len(s); {
 		b := s[i]
 		if b < utf8.RuneSelf {
 			if b >= ' ' && b != '"' && b != '\\' {
@@ -33,6 +33,31 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 	}
 	dst = append(dst, s[start:]...)
 	return append(dst, '"')
+}
+
+// Every byte of a word.
+const (
+	ones = 0x0101010101010101
+	high = 0x80 * ones
+)
+
+// plain returns how many bytes s begins with, in whole words of eight, that are
+// no quote, backslash or control character, and have no bit of mask. Bodies in
+// base64 are long, and few headers have anything else in them. Source:
+// "Determine if a word has a zero byte",
+// https://graphics.stanford.edu/~seander/bithacks.html.
+func plain[T string | []byte](s T, mask uint64) int {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		quote, backslash := w^'"'*ones, w^'\\'*ones
+		odd := (w-' '*ones)&^w | (quote-ones)&^quote | (backslash-ones)&^backslash
+		if odd&high|w&mask != 0 {
+			break
+		}
+	}
+	return i
 }
 
 func appendEscape(dst []byte, b byte) []byte {

@@ -14,9 +14,9 @@ type route struct {
 	resource    string   // "/users/{id}"
 	names       []string // of its variables, in the order of the path
 	target      pinfold.FunctionRef
-	source      string // ARN of the route, as the invocation's trigger
-	payload1    bool   // payload 1.0 instead of 2.0
-	timeout     time.Duration
+	source      string        // ARN of the route, as the invocation's trigger
+	payload1    bool          // payload 1.0 instead of 2.0
+	timeout     time.Duration // 0: the function's own
 	keyRequired bool
 	preflight   *cors // REST: this OPTIONS route answers by itself
 }

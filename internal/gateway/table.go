@@ -41,12 +41,12 @@ type door struct {
 }
 
 // Limits of the doors. Sources: Amazon API Gateway quotas (payload 10 MB;
-// integration timeout 30 s and 29 s); AWS Lambda quotas (6 MB, 15 minutes).
+// integration timeout 30 s and 29 s). A function URL waits for as long as its
+// function may take.
 const (
 	maxBody     = 10 << 20
 	httpTimeout = 30 * time.Second
 	restTimeout = 29 * time.Second
-	urlTimeout  = 15 * time.Minute
 )
 
 // table is everything that can be reached, for one state of the registries. It
@@ -178,7 +178,7 @@ func compileURL(u pinfold.URL) *door {
 	d := &door{kind: urlDoor, id: u.ID, account: u.Ref.Account, stage: httpapi.DefaultStage, cors: compileCORS(u.CORS),
 		iam: u.AuthType == "AWS_IAM", stream: u.InvokeMode == "RESPONSE_STREAM", bodyMax: pinfold.MaxPayload}
 	d.routes.add("ANY", httpapi.DefaultRoute, &route{key: httpapi.DefaultRoute, resource: httpapi.DefaultRoute,
-		target: u.Ref, timeout: urlTimeout, source: u.Ref.ARN()})
+		target: u.Ref, source: u.Ref.ARN()})
 	return d
 }
 
