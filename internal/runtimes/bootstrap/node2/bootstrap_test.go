@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,10 +48,11 @@ func (f frame) String() string { return fmt.Sprintf("%s %d %s", names[f.kind], f
 // process is a bootstrap that runs.
 type process struct {
 	testing.TB
-	dir string
-	cmd *exec.Cmd
-	in  *os.File
-	out *bufio.Reader
+	dir     string
+	version string // of Node.js
+	cmd     *exec.Cmd
+	in      *os.File
+	out     *bufio.Reader
 }
 
 // start starts the bootstrap and waits for its HELLO.
@@ -84,7 +86,8 @@ func start(t testing.TB, args ...string) *process {
 		_ = p.cmd.Wait()
 		_ = out.Close()
 	})
-	if f := p.next(); f.kind != hello || !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(f.payload) {
+	f := p.next()
+	if p.version = f.payload; f.kind != hello || !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(f.payload) {
 		t.Fatalf("the first frame is %v", f)
 	}
 	return p
@@ -133,6 +136,13 @@ type settings map[string]any
 // says why it is not.
 func (p *process) load(files map[string]string, changes settings) []frame {
 	p.Helper()
+	p.write(files)
+	p.init(changes)
+	return p.frames(ready, initError)
+}
+
+func (p *process) write(files map[string]string) {
+	p.Helper()
 	for name, text := range files {
 		path := filepath.Join(p.dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -142,18 +152,19 @@ func (p *process) load(files map[string]string, changes settings) []frame {
 			p.Fatal(err)
 		}
 	}
+}
+
+func (p *process) init(changes settings) {
+	p.Helper()
 	init := settings{"task": p.dir, "opt": "", "handler": "index.handler", "concurrency": 1, "cache": "", "env": map[string]string{
 		"AWS_LAMBDA_FUNCTION_NAME": "under-test", "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs20.x", "AWS_LAMBDA_LOG_FORMAT": "Text",
 	}}
-	for name, value := range changes {
-		init[name] = value
-	}
+	maps.Copy(init, changes)
 	b, err := json.Marshal(init)
 	if err != nil {
 		p.Fatal(err)
 	}
 	p.send(initialise, 0, string(b))
-	return p.frames(ready, initError)
 }
 
 // head returns an INVOKE's payload.

@@ -13,6 +13,7 @@ const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 let handler;
 let initial; // the environment that the function was given, whatever it makes of its own
 let several = null; // with more than one invocation at a time: what keeps them apart
+let keep = null; // keeps compiled code; until an invocation is over
 let returns = false; // what a handler returns is its answer although it is no promise
 
 // Call is an invocation.
@@ -75,7 +76,7 @@ const caller = () => (several ? several.current() ?? nobody : current);
 
 // --- loading the function -------------------------------------------------
 
-async function init({ task, handler: name, env, concurrency }) {
+async function init({ task, handler: name, env, concurrency, cache, wantCache }) {
   initial = env;
   Object.assign(process.env, env);
   process.chdir(task);
@@ -83,6 +84,7 @@ async function init({ task, handler: name, env, concurrency }) {
   log.patch(caller, env);
   try {
     if (concurrency > 1) several = require('./several.js').create(concurrency);
+    if (cache || wantCache) keep = require('./compiled.js').use(cache);
     const loaded = await loader.load(task, name);
     await new Promise(setImmediate); // a rejection that the module did not handle shows by now
     if (several && loaded.length > 2 && !loaded[STREAMING]) throw new CallbackHandlerDeprecated(name);
@@ -210,6 +212,7 @@ function answer(call, type, payload) {
   call.over = call.answered = true;
   put(type, call.id, payload);
   call.stream?.release();
+  if (keep !== null) keepCode();
   if (several) {
     several.end(call);
     return wire.flushSoon(); // others may be ready too
@@ -223,6 +226,14 @@ function beginAhead() {
   const call = ahead;
   ahead = null;
   begin(call);
+}
+
+// keepCode has the function's code kept as it is after its first invocation, with
+// what that has called.
+function keepCode() {
+  const isIdle = several ? () => several.none() : () => current.over && ahead === null;
+  keep(isIdle, (name, code) => send(wire.CACHE, 0, name ? Buffer.concat([Buffer.from(`${name}\n`), code]) : ''));
+  keep = null;
 }
 
 // --- silence ----------------------------------------------------------------
@@ -317,4 +328,6 @@ process.on('unhandledRejection', (reason) => {
   die('Unhandled Promise Rejection', error, 128);
 });
 
-send(wire.HELLO, 0, process.versions.node);
+const hello = () => send(wire.HELLO, 0, process.versions.node);
+if (process.argv.splice(2)[0] === 'ahead') require('./ahead.js').load().then(hello);
+else hello();

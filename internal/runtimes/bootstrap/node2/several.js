@@ -50,6 +50,7 @@ exports.create = (concurrency) => {
       store.run({ [KEYS.REQUEST_ID]: call.requestId, [KEYS.X_RAY_TRACE_ID]: call.trace || undefined, [CALL]: call }, invoke, call);
     },
     end(call) { calls.delete(call.id); },
+    none: () => calls.size === 0,
     find: (id) => calls.get(id),
     current: () => store.getStore()?.[CALL],
   };

@@ -1,0 +1,111 @@
+package node
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestLoading(t *testing.T) {
+	for name, test := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"a module":           {map[string]string{"index.mjs": `export const handler = async () => 1`}, "READY 0 \n"},
+		"logs":               {map[string]string{"index.js": "console.log('two\\nlines\\n'); process.stdout.write('part'); exports.handler = () => {}"}, "LOG 0 undefined\tINFO\ttwo\\nlines\nLOG 0 part\nREADY 0 \n"},
+		"nothing exported":   {map[string]string{"index.js": ``}, "LOG 0 ...\nINIT_ERROR 0 {\"errorType\":\"Runtime.HandlerNotFound\",\"errorMessage\":\"index.handler is undefined or not exported\"}\n"},
+		"throws":             {map[string]string{"index.js": `throw "text"`}, "LOG 0 ...\nINIT_ERROR 0 {\"errorType\":\"string\",\"errorMessage\":\"text\"}\n"},
+		"throws undefined":   {map[string]string{"index.js": `throw undefined`}, "LOG 0 ...\nINIT_ERROR 0 {\"errorType\":\"undefined\",\"errorMessage\":\"undefined\"}\n"},
+		"rejects":            {map[string]string{"index.js": `Promise.reject(Symbol("x")); exports.handler = () => {}`}, "LOG 0 ...\nINIT_ERROR 0 {\"errorType\":\"Runtime.UnhandledPromiseRejection\",\"errorMessage\":\"Symbol(x)\"}\n"},
+		"exits":              {map[string]string{"index.js": `console.log("bye"); process.exit(0)`}, "LOG 0 ...\n(end)\n"},
+		"never loads":        {map[string]string{"index.mjs": `console.log("wait"); await new Promise(() => {})`}, "LOG 0 ...\n"},
+		"a syntax error":     {map[string]string{"index.js": `exports.handler = (`}, "LOG 0 ...\nINIT_ERROR 0 {\"errorType\":\"Runtime.UserCodeSyntaxError\",...\n"},
+		"replaces the world": {map[string]string{"index.js": `globalThis.process = {}; globalThis.console = {}; exports.handler = async () => 1`}, "READY 0 \n"},
+	} {
+		for _, arg := range []string{"", "ahead"} {
+			t.Run(name+" "+arg, func(t *testing.T) {
+				t.Parallel()
+				p := start(t, arg)
+				deadline(p)
+				if name == "never loads" {
+					p.write(test.files)
+					p.init(nil)
+					match(t, told([]frame{p.next()}), test.want)
+					return
+				}
+				match(t, told(p.load(test.files, nil)), test.want)
+			})
+		}
+	}
+}
+
+// TestCompiledCode has one instance make a cache of compiled code, and later ones
+// use it.
+func TestCompiledCode(t *testing.T) {
+	var big strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&big, "exports.f%d = (a, b) => { const c = [a, b, %d]; return c.map((x) => x + 'some text that takes room').join('%d') };\n", i, i, i)
+	}
+	big.WriteString("for (const f of Object.values(exports)) f(1, 2);")
+	files := map[string]string{
+		"index.js": `const big = require("./lib/big.js"); const old = require("./lib/old");
+			exports.handler = async () => [require.resolve("./lib/big.js") === module.children[0].filename, typeof require.cache, require.main === process.mainModule,
+				(await import("./lib/m.mjs")).m, old.text, big.f7(1, 2).length, new Error().stack.split("\n")[1].replace(/.*index/, "")]`,
+		"lib/big.js": big.String(), "lib/m.mjs": "export const m = 'm'", "lib/old.cjs": "", "lib/old.js": "exports.text = 'old'",
+	}
+	const answer = `[true,"object",true,"m","old",80,".js:3:69)"]`
+	call := func(p *process, changes settings) string {
+		deadline(p)
+		p.load(files, changes)
+		p.send(invoke, 1, head(1, "{}"))
+		return p.next().payload
+	}
+	plain := call(start(t), nil)
+	if plain != answer {
+		t.Errorf("it answers %s, want %s", plain, answer)
+	}
+	if v := start(t).version; v < "22.10" { // 18 and 20 are before it, too
+		t.Skipf("Node.js %s does not keep compiled code", v)
+	}
+	first := start(t)
+	if got := call(first, settings{"wantCache": true}); got != plain {
+		t.Errorf("with its code being kept it answers %s, without %s", got, plain)
+	}
+	all := first.frames(0, cache)
+	for last := all[len(all)-1]; last.payload != "" && last.kind == cache; last = all[len(all)-1] {
+		all = append(all, first.next())
+	}
+	if len(all) < 2 || all[len(all)-1].kind != cache {
+		t.Fatalf("of compiled code there came %.300s", told(all))
+	}
+	if found, err := filepath.Glob(filepath.Join(os.TempDir(), ".compiled-*")); err != nil || len(found) > 0 {
+		t.Errorf("left behind: %v, %v", found, err)
+	}
+	for name, change := range map[string]func(string) string{
+		"as it was made": func(s string) string { return s },
+		"cut":            func(s string) string { return s[:len(s)/2] },
+		"nothing":        func(string) string { return "" },
+		"spoiled":        func(s string) string { return s[:len(s)/2] + strings.Repeat("\xff", len(s)-len(s)/2) },
+	} {
+		folder := t.TempDir()
+		for _, f := range all[:len(all)-1] {
+			file, code, _ := strings.Cut(f.payload, "\n")
+			if !filepath.IsLocal(file) {
+				t.Fatalf("a file %s", file)
+			}
+			if err := os.MkdirAll(filepath.Join(folder, filepath.Dir(file)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(folder, file), []byte(change(code)), 0o444); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := start(t)
+		p.dir = first.dir
+		if got := call(p, settings{"cache": folder}); got != plain {
+			t.Errorf("%s: with its code it answers %s, without %s", name, got, plain)
+		}
+	}
+}
