@@ -33,3 +33,18 @@ func TestSDKInside(t *testing.T) {
 		who.errorf("it is %+v", got)
 	}
 }
+
+// TestLoopIsStopped has a function call itself: the SDK hands on the trace header
+// by which it is counted.
+func TestLoopIsStopped(t *testing.T) {
+	needsPackages(t, "sdk")
+	p := platformtest.Start(t)
+	p.Deploy(t, "sdk")
+	result, err := p.Client.Invoke(t.Context(), "sdk-dev-loop", []byte("{}"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"runs":16,"stopped":"RecursiveInvocationException","status":400}`; string(result.Payload) != want {
+		t.Errorf("answer %s, want %s", result.Payload, want)
+	}
+}
