@@ -138,14 +138,17 @@ func (p *Pool) chargeCell(c *cell, mb int) {
 	c.sizeMB = mb
 }
 
-// takeCell finds a cell for an instance of s, one that still boots if there is
-// no other, and counts that one was wanted. The instance takes its memory over.
-func (p *Pool) takeCell(s *set) *cell {
-	k := p.kindOf(s.kind)
+// takeCell finds a cell for an instance, one that still boots if there is no
+// other, and counts that one was wanted, unless nobody waits for the instance.
+// Which takes its memory over.
+func (p *Pool) takeCell(in *instance) *cell {
+	k := p.kindOf(in.set.kind)
 	if k == nil {
 		return nil
 	}
-	k.note(p.now())
+	if !in.provisioned {
+		k.note(p.now())
+	}
 	p.keeper.ring()
 	c := p.cellFor(k)
 	if c == nil {
@@ -178,24 +181,27 @@ func (p *Pool) cellFor(k *kind) *cell {
 func (p *Pool) nextCell(in *instance) *cell {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	in.cell = p.takeCell(in.set)
+	in.cell = p.takeCell(in)
 	return in.cell
 }
 
-// assign makes an instance of a cell, when that is up.
-func (p *Pool) assign(ctx context.Context, c *cell, v *pinfold.Version) (Worker, error) {
+// assign makes an instance of a cell, when that is up. Without a worker, dead
+// says whether that was the cell's fault.
+func (p *Pool) assign(ctx context.Context, c *cell, v *pinfold.Version) (worker Worker, dead bool) {
 	<-c.up
 	if c.cell == nil {
-		return nil, errNoCell
+		return nil, true
 	}
 	worker, err := c.cell.Assign(ctx, v)
-	if err != nil {
-		p.closeCell(c)
+	if err == nil {
+		return worker, false
 	}
-	return worker, err
+	if dead = isClosed(c.cell.Done()); !dead {
+		p.log().Warn("making an instance of a runtime that was booted ahead", "function", v.Ref.ARN(), "error", err)
+	}
+	p.closeCell(c)
+	return nil, dead
 }
-
-var errNoCell = pinfold.Errorf(pinfold.Unavailable, "the runtime did not boot")
 
 // leave takes a cell out of its kind's lists.
 func (k *kind) leave(c *cell) {

@@ -209,6 +209,10 @@ func TestCellsThatDieOrDoNotBoot(t *testing.T) {
 			if took := time.Since(began); took != 101*time.Millisecond {
 				t.Errorf("a launch from nothing after an assignment that failed took %v", took)
 			}
+			time.Sleep(time.Second)
+			if n := f.booted(); n != 4 {
+				t.Errorf("%d cells were used up", n-3)
+			}
 		})
 	})
 	t.Run("claimed, and do not boot", func(t *testing.T) {

@@ -70,17 +70,21 @@ func (p *Pool) room(s *set) bool {
 	if p.fits(need) {
 		return true
 	}
-	p.makeRoom(need)
+	p.makeRoom(need, 0)
 	for !p.willFit(need) && p.evictCell(s.kind) {
 	}
 	return false
 }
 
-// makeRoom retires idle instances, the one worth least first, until there will be
-// memory for mb more.
-func (p *Pool) makeRoom(mb int) {
+// settledIdle is how long an instance must have been idle to be a victim where
+// nobody waits for its memory.
+const settledIdle = time.Second
+
+// makeRoom retires instances that have been idle for a while, the one worth least
+// first, until there will be memory for mb more.
+func (p *Pool) makeRoom(mb int, idle time.Duration) {
 	for !p.willFit(mb) {
-		victim := p.victim()
+		victim := p.victim(p.now() - idle)
 		if victim == nil {
 			return
 		}
@@ -89,12 +93,15 @@ func (p *Pool) makeRoom(mb int) {
 	}
 }
 
-// victim is the idle instance that is worth least, or nil.
-func (p *Pool) victim() (least *instance) {
+// victim is, of those that have been idle since then, the one worth least.
+func (p *Pool) victim(since time.Duration) (least *instance) {
 	worth := 0.0
 	for _, l := range []*list[*instance]{&p.awake, &p.asleep} {
 		for in := range l.all() {
-			if w := in.worth(); !in.kept && (least == nil || w < worth) {
+			if in.kept || in.idleSince > since {
+				continue
+			}
+			if w := in.worth(); least == nil || w < worth {
 				least, worth = in, w
 			}
 		}

@@ -137,7 +137,7 @@ func (p *Pool) sample() {
 		p.mu.Unlock()
 	}
 	p.mu.Lock()
-	p.makeRoom(0) // they may hold more than was thought
+	p.makeRoom(0, 0) // they may hold more than was thought
 	p.mu.Unlock()
 }
 

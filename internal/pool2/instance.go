@@ -149,10 +149,10 @@ func (p *Pool) start(s *set, provisioned bool) {
 	}
 	p.instances[in] = struct{}{}
 	p.launching++
-	in.cell = p.takeCell(s)
+	in.cell = p.takeCell(in)
 	p.charge(in, p.estimate(s))
 	p.wg.Go(func() { p.lead(in) })
-	p.makeRoom(p.headroom())
+	p.makeRoom(p.headroom(), settledIdle)
 }
 
 // lead leads an instance through its life.
@@ -188,12 +188,12 @@ func (p *Pool) launch(in *instance) (Worker, origin, error) {
 		ctx = context.WithValue(ctx, purpose{}, forProvision)
 	}
 	for c := in.cell; c != nil; c = p.nextCell(in) {
-		worker, err := p.assign(ctx, c, in.set.version)
-		if err == nil {
+		worker, dead := p.assign(ctx, c, in.set.version)
+		if worker != nil {
 			return worker, fromCell, nil
 		}
-		if c.cell != nil && !isClosed(c.cell.Done()) {
-			break // it was not the cell's fault
+		if !dead {
+			break // the launch will tell what is wrong
 		}
 	}
 	worker, err := p.launcher.Launch(ctx, in.set.version)

@@ -75,7 +75,7 @@ func (p *Pool) acquire(ctx context.Context, v *pinfold.Version, deadline time.Ti
 		}
 	}
 	if l = p.lend(s, first); l == nil {
-		w := p.waitForInstance(s)
+		w := p.waitForInstance(s, !first)
 		if w == nil {
 			p.exit(s.function)
 			p.forget(s)
@@ -101,6 +101,7 @@ type waiter struct {
 	function *function
 	set      *set
 	since    time.Duration
+	again    bool          // it has been lost once
 	patience time.Duration // how long it waits at a limit; 0: as long as it likes
 	timer    *time.Timer
 	granted  chan struct{} // gets a value when what follows is set
@@ -123,7 +124,7 @@ func (p *Pool) line(f *function, s *set, l *list[*waiter]) *waiter {
 		return nil
 	}
 	w := p.idleWaiters.Get().(*waiter)
-	w.function, w.set, w.since, w.patience = f, s, p.now(), 0
+	w.function, w.set, w.since, w.patience, w.again = f, s, p.now(), 0, false
 	l.push(&w.place)
 	p.waiting++
 	f.waiting++

@@ -157,14 +157,15 @@ func (p *Pool) offer(in *instance) {
 func (p *Pool) feed(in *instance) {
 	s := in.set
 	for s.waiters.len > 0 && in.state != Draining {
-		if in.running >= in.places && !p.takesAhead(in) {
+		w := s.waiters.first.value
+		if in.running >= in.places && (w.again || !p.takesAhead(in)) {
 			return
 		}
-		if p.mustYield(in) {
+		if p.mustYield(in) || p.sheds(in) {
 			p.retire(in)
 			return
 		}
-		p.serve(s.waiters.first.value, p.give(in), nil)
+		p.serve(w, p.give(in), nil)
 	}
 }
 
@@ -190,12 +191,13 @@ func (p *Pool) keep(in *instance) {
 
 // waitForInstance has an invocation that was let in wait for an instance of s,
 // and asks for a launch if the queue is worth one. It returns nil if there is no
-// room to wait.
-func (p *Pool) waitForInstance(s *set) *waiter {
+// room to wait. One that waits again is not sent ahead to a busy instance.
+func (p *Pool) waitForInstance(s *set, again bool) *waiter {
 	w := p.line(s.function, s, &s.waiters)
 	if w == nil {
 		return nil
 	}
+	w.again = again
 	if s.waiters.len == 1 {
 		s.queue.progress = w.since
 	}

@@ -39,8 +39,9 @@ type Cell interface {
 }
 
 // Worker is one instance of a function. What a worker can do beyond this, it
-// tells by implementing [Freezer]. Concurrency, Ahead and Reusable are called
-// with the pool's lock held: they must be quick and must not call the pool.
+// tells by implementing [Freezer]. Concurrency and Ahead are called with the
+// pool's lock held: they must be quick, must not call the pool, and take no lock
+// that is held while over is called.
 type Worker interface {
 	ID() string
 	// Invoke runs one invocation; as many are called at a time as Concurrency and

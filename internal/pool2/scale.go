@@ -2,6 +2,7 @@ package pool
 
 import (
 	"math"
+	"runtime"
 	"time"
 )
 
@@ -22,6 +23,9 @@ const (
 	// growPause is how long such a set is observed before it grows again. The
 	// machine's load takes as long to tell.
 	growPause = loadWindow
+	// shedPause is how long such a set does not grow after it was found to be
+	// larger than the machine has use for.
+	shedPause = 10 * time.Second
 	// lookEvery is how often queues are looked at while anybody waits.
 	lookEvery = 5 * time.Millisecond
 	// stuckAfter is how long nobody of a queue is served before it is worth a
@@ -116,6 +120,32 @@ func (p *Pool) noteLaunch(s *set, from origin, took time.Duration) {
 	p.measures.launch[from] = average(p.measures.launch[from], sample)
 }
 
+// rested reports whether what was done about the queue last shows by now.
+func (q *queueWatch) rested(now time.Duration) bool {
+	return now-q.grown >= growPause && (q.shrunk == 0 || now-q.shrunk >= shedPause)
+}
+
+// tooMany reports whether a set of short invocations has more busy instances than
+// the machine has processors while these have nothing to spare: a burst came
+// before anything was known about it. Fewer are faster then.
+func (p *Pool) tooMany(s *set) bool {
+	now, n := p.now(), len(s.active)
+	service := time.Duration(s.known.service)
+	return service > 0 && service < shortService && n > runtime.GOMAXPROCS(0) &&
+		time.Duration(s.waiters.len)*service < shortHorizon*time.Duration(n-1) &&
+		now-max(s.queue.grown, s.queue.shrunk) >= growPause && !p.config.Spare()
+}
+
+// sheds reports whether an instance is the one of its set that is to go.
+func (p *Pool) sheds(in *instance) bool {
+	q := &in.set.queue
+	if !q.shed || in.kept {
+		return false
+	}
+	q.shed = false
+	return true
+}
+
 // launchTime is how long a launch for s will take.
 func (p *Pool) launchTime(s *set) time.Duration {
 	from := fromNothing
@@ -134,6 +164,8 @@ type queueWatch struct {
 	grown    time.Duration // when a launch was begun last
 	pressure float64       // seconds that were waited in about the last second
 	push     bool          // one launch is called for, whatever the figures say
+	shed     bool          // one instance is to go, the next that is free
+	shrunk   time.Duration // when one was to go last; 0: never
 }
 
 // lack is how many launches more the queue of s is worth.
@@ -171,7 +203,7 @@ func (p *Pool) lack(s *set) int {
 		return 0
 	case served == 0 || !short:
 		return waiters - served
-	case now-s.queue.grown < growPause || !p.config.Spare():
+	case !s.queue.rested(now) || !p.config.Spare():
 		return 0
 	}
 	return 1
@@ -263,9 +295,11 @@ func (p *Pool) observe(s *set) {
 	q.pressure += float64(s.waiters.len)*share - q.pressure*share
 	switch {
 	case s.count[Starting] > 0:
+	case p.tooMany(s):
+		q.shed, q.shrunk = true, now
 	case now-q.progress > max(stuckAfter, 2*launch):
 		q.push = true
-	case q.pressure > persistent*launch.Seconds() && now-q.grown >= max(growPause, launch) && p.config.Spare():
+	case q.pressure > persistent*launch.Seconds() && now-q.grown >= launch && q.rested(now) && p.config.Spare():
 		q.push = true
 	}
 }

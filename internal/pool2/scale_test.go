@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -76,6 +77,33 @@ func TestScaleOut(t *testing.T) {
 				}
 				t.Logf("%d instances", f.size())
 			})
+		})
+	}
+}
+
+// A burst before anything is known makes more instances than short invocations
+// have use for: they go again.
+func TestTooManyAreShed(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		run   string
+		spare bool
+		shed  bool
+	}{
+		{"short, on a busy machine", "1ms", false, true},
+		{"short, with processor to spare", "1ms", true, false},
+		{"long", "20ms", false, false},
+	} {
+		f, procs := &fleet{boot: 100 * time.Millisecond}, runtime.GOMAXPROCS(0)
+		inTime(t, f, Config{Spare: func() bool { return tc.spare }, MaxLaunches: 4 * procs}, func(t *testing.T, p *Pool) {
+			crowd(p, version("a", "1"), 6*procs, time.Duration(procs+1)*time.Second, tc.run)
+			n := p.Totals().Instances
+			if (n <= procs) != tc.shed {
+				t.Errorf("%s: %d instances are left of %d, on %d processors", tc.name, n, f.size(), procs)
+			}
+			if tc.shed && f.size() > 4*procs {
+				t.Errorf("%s: %d launches", tc.name, f.size())
+			}
 		})
 	}
 }

@@ -12,7 +12,8 @@ type State uint8
 
 // The states of a cell and an instance.
 const (
-	Booting  State = iota // a cell that is not up yet
+	_        State = iota // zero is no state
+	Booting               // a cell that is not up yet
 	Waiting               // a cell that waits for a function
 	Starting              // being launched, or loading its function; no invocation can have it yet
 	Ready                 // waits for an invocation
@@ -26,31 +27,36 @@ const (
 )
 
 func (s State) String() string {
-	return [states]string{"booting", "waiting", "starting", "ready", "busy", "freezing", "frozen", "thawing", "draining", "gone"}[s]
+	return [states]string{"", "booting", "waiting", "starting", "ready", "busy", "freezing", "frozen", "thawing", "draining", "gone"}[s]
 }
 
 // event is what happens to a cell or an instance.
-type event string
+type event uint8
 
 const (
-	booted   event = "booted"   // the cell is up
-	assigned event = "assigned" // the cell was taken for an instance
-	launched event = "launched" // the instance is up
-	failed   event = "failed"   // it did not come up
-	acquired event = "acquired" // an invocation got it
-	released event = "released" // an invocation is over, and others are not
-	idled    event = "idled"    // the last invocation is over
-	chilled  event = "chilled"  // it has been idle for a while: its freezing begins
-	froze    event = "froze"    // it is stopped
-	unfrozen event = "unfrozen" // it could not be stopped
-	thawed   event = "thawed"   // it runs again
-	retired  event = "retired"  // idle for too long, evicted, outdated, crashed or used up
-	closed   event = "closed"   // nothing of it is left
+	booted   event = iota // the cell is up
+	assigned              // the cell was taken for an instance
+	launched              // the instance is up
+	failed                // it did not come up
+	acquired              // an invocation got it
+	released              // an invocation is over, and others are not
+	idled                 // the last invocation is over
+	chilled               // it has been idle for a while: its freezing begins
+	froze                 // it is stopped
+	unfrozen              // it could not be stopped
+	thawed                // it runs again
+	retired               // idle for too long, evicted, outdated, crashed or used up
+	closed                // nothing of it is left
+	events
 )
+
+func (e event) String() string {
+	return [events]string{"booted", "assigned", "launched", "failed", "acquired", "released", "idled", "chilled", "froze", "unfrozen", "thawed", "retired", "closed"}[e]
+}
 
 // transitions is the whole life of cells and instances. What is not here cannot
 // happen.
-var transitions = [states]map[event]State{
+var transitions = [states][events]State{
 	Booting: {
 		booted:  Waiting,
 		failed:  Gone,
@@ -109,8 +115,8 @@ var transitions = [states]map[event]State{
 // next returns the state after an event. An event that cannot happen in a state
 // is a mistake in this package.
 func (s State) next(e event) State {
-	to, ok := transitions[s][e]
-	if !ok {
+	to := transitions[s][e]
+	if to == 0 {
 		panic(fmt.Sprintf("pool: what is %s cannot be %s", s, e))
 	}
 	return to

@@ -5,9 +5,8 @@ import "testing"
 // TestTransitions holds every pair of state and event, so that a change to an
 // instance's life is a change here as well.
 func TestTransitions(t *testing.T) {
-	events := []event{booted, assigned, launched, failed, acquired, released, idled, chilled, froze, unfrozen, thawed, retired, closed}
-	const no = states // it cannot happen
-	want := [states][]State{
+	const no = State(0) // it cannot happen
+	want := [states][events]State{
 		//         booted assigned launched failed acquired released idled chilled froze unfrozen thawed retired closed
 		Booting:  {Waiting, no, no, Gone, no, no, no, no, no, no, no, Draining, no},
 		Waiting:  {no, Starting, no, no, no, no, no, no, no, no, no, Draining, no},
@@ -21,32 +20,19 @@ func TestTransitions(t *testing.T) {
 		Gone:     {no, no, no, no, no, no, no, no, no, no, no, no, no},
 	}
 	names := map[string]bool{}
-	for s := range states {
+	for s := Booting; s < states; s++ {
 		names[s.String()] = true
-		for i, e := range events {
+		for e := range events {
 			got := func() (to State) {
-				defer func() {
-					if recover() != nil {
-						to = no
-					}
-				}()
+				defer func() { recover() }()
 				return s.next(e)
 			}()
-			if got != want[s][i] {
-				t.Errorf("%s, %s: becomes state %d, want %d", s, e, got, want[s][i])
-			}
-		}
-		for e := range transitions[s] {
-			known := false
-			for _, other := range events {
-				known = known || e == other
-			}
-			if !known {
-				t.Errorf("%s: the table above lacks the event %s", s, e)
+			if got != want[s][e] {
+				t.Errorf("%s, %s: becomes state %d, want %d", s, e, got, want[s][e])
 			}
 		}
 	}
-	if len(names) != int(states) {
-		t.Errorf("%d states have %d names", states, len(names))
+	if len(names) != int(states)-1 {
+		t.Errorf("%d states have %d names", states-1, len(names))
 	}
 }

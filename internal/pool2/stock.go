@@ -214,7 +214,7 @@ func (p *Pool) mayBoot(k *kind, target int) bool {
 		return true
 	}
 	if !p.short { // who waits for memory comes first
-		p.makeRoom(size)
+		p.makeRoom(size, settledIdle)
 	}
 	return false
 }

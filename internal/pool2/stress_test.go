@@ -56,7 +56,7 @@ func stress(t *testing.T, f *fleet) {
 					served.Add(1)
 				case pinfold.CodeOf(err) == pinfold.Timeout:
 					left.Add(1)
-				case pinfold.ReasonOf(err) == InstanceGone: // three that crashed under others, one after the other
+				case pinfold.ReasonOf(err) == InstanceGone: // three that were spoiled by others just before
 					lost.Add(1)
 				default:
 					t.Error(err)
@@ -89,7 +89,7 @@ func stress(t *testing.T, f *fleet) {
 	if err := p.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	if served.Load() == 0 || lost.Load() > 0 && f.places <= 1 && !f.ahead {
+	if served.Load() == 0 || lost.Load() > 0 && f.places <= 1 {
 		t.Errorf("served %d, left %d, lost %d", served.Load(), left.Load(), lost.Load())
 	}
 	if f.mostAt > 3 {

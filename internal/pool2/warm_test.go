@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"pinfold.dev/pinfold"
@@ -24,8 +25,10 @@ func (r ready) Invoke(_ context.Context, _ *pinfold.Invocation, over func()) (*p
 
 type atOnce struct{}
 
-func (atOnce) Kind(*pinfold.Version) string               { return "" }
-func (atOnce) Boot(context.Context, string) (Cell, error) { return nil, errNoCell }
+func (atOnce) Kind(*pinfold.Version) string { return "" }
+func (atOnce) Boot(context.Context, string) (Cell, error) {
+	return nil, errors.New("there are no cells")
+}
 func (atOnce) Launch(context.Context, *pinfold.Version) (Worker, error) {
 	return &endless{ready: ready{&pinfold.Result{}}, done: make(chan struct{})}, nil
 }
