@@ -132,7 +132,7 @@ func (b *bench) run(ctx context.Context, only, skip []string, out string) (err e
 	if b.dir, err = os.MkdirTemp("", "pinfold-bench-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
+	defer func() { err = errors.Join(err, host.RemoveAll(b.dir)) }()
 	b.head = fmt.Sprintf("%s; %s. Load generator, platform, functions and what they are compared with share the machine and take turns on it; "+
 		"figures are medians, ratios medians over rounds, so they hold when the machine's speed drifts. Functions are behind walls (the namespace driver) if nothing else is said.",
 		time.Now().UTC().Format(time.DateOnly), host.Machine(ctx))

@@ -16,6 +16,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -71,7 +72,7 @@ func Quantile[T any](sorted []T, q float64) (v T) {
 	if len(sorted) == 0 {
 		return v
 	}
-	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+	return sorted[max(int(math.Ceil(q*float64(len(sorted))))-1, 0)]
 }
 
 // Median is the middle value, or 0 of none.

@@ -137,7 +137,7 @@ func TestQuantile(t *testing.T) {
 		values []time.Duration
 		q      float64
 		want   time.Duration
-	}{{nil, .5, 0}, {[]time.Duration{1}, .99, 1}, {[]time.Duration{1, 2, 3}, .5, 2}, {[]time.Duration{1, 2, 3, 4}, 1, 4}} {
+	}{{nil, .5, 0}, {[]time.Duration{1}, .99, 1}, {[]time.Duration{1, 2, 3}, .5, 2}, {[]time.Duration{1, 2, 3, 4}, 1, 4}, {[]time.Duration{1, 2, 3, 4}, .75, 3}, {[]time.Duration{1, 2}, 0, 1}} {
 		if got := Quantile(tc.values, tc.q); got != tc.want {
 			t.Errorf("Quantile(%v, %v) = %v, want %v", tc.values, tc.q, got, tc.want)
 		}

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"pinfold.dev/pinfold/bench/host"
 	"pinfold.dev/pinfold/bench/mixed"
 )
 
@@ -45,7 +46,7 @@ func run(ctx context.Context, o mixed.Options) (err error) {
 	if o.Dir, err = os.MkdirTemp("", "pinfold-soak-"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
+	defer func() { err = errors.Join(err, host.RemoveAll(o.Dir)) }()
 	r, err := mixed.Run(ctx, o)
 	if err != nil {
 		return err
