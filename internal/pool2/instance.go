@@ -21,6 +21,7 @@ type instance struct {
 
 	running   int           // invocations that it has, one ahead included
 	spare     []*lease      // for the next invocations
+	alone     bool          // what it has was lost once: nothing is sent after it
 	uses      int           // invocations that it ever had
 	began     time.Duration // when its launch did
 	since     time.Duration // while it is Busy: when it last began with one, or was done with one

@@ -44,8 +44,8 @@ func (p *Pool) Invoke(ctx context.Context, v *pinfold.Version, inv *pinfold.Invo
 
 // acquire lends an instance, at once or after a wait. queued is the time spent
 // waiting, without that of a launch which began for this wait. An invocation
-// that is not the first attempt has been let in already, and goes where it
-// cannot fall behind another.
+// that is not the first attempt has been let in already, and gets an instance
+// that it need not share with one that could end it, if there is one at a time.
 func (p *Pool) acquire(ctx context.Context, v *pinfold.Version, deadline time.Time, first bool) (l *lease, queued time.Duration, err error) {
 	p.mu.Lock()
 	if p.closing {
@@ -87,6 +87,7 @@ func (p *Pool) acquire(ctx context.Context, v *pinfold.Version, deadline time.Ti
 		l, wait, err = p.await(ctx, w, deadline)
 		return l, queued + wait, err
 	}
+	l.in.alone = !first
 	p.mu.Unlock()
 	if l.asleep && !p.thaw(l) {
 		return p.acquire(ctx, v, deadline, false)

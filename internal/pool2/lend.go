@@ -55,7 +55,7 @@ func (p *Pool) leastBusy(s *set) (best *instance) {
 // it runs. What is sent ahead cannot be called back: it is not worth its risk
 // where a function may be slow, or the one that runs already is.
 func (p *Pool) takesAhead(in *instance) bool {
-	return in.state == Busy && in.places == 1 && in.running == 1 &&
+	return in.state == Busy && in.places == 1 && in.running == 1 && !in.alone &&
 		in.set.known.quick() && p.now()-in.since < shortService && in.worker.Ahead()
 }
 
@@ -99,6 +99,7 @@ func (p *Pool) release(l *lease, ran bool) {
 	l.turns.Add(1)
 	in.spare = append(in.spare, l)
 	in.running--
+	in.alone = false
 	if usable {
 		p.feed(in)
 	}
@@ -165,7 +166,9 @@ func (p *Pool) feed(in *instance) {
 			p.retire(in)
 			return
 		}
-		p.serve(w, p.give(in), nil)
+		l := p.give(in)
+		in.alone = w.again
+		p.serve(w, l, nil)
 	}
 }
 

@@ -39,7 +39,7 @@ func stress(t *testing.T, f *fleet) {
 	for worker := range 16 {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(worker), 1))
-			for range 150 {
+			for range 80 {
 				v := version(names[rnd.IntN(len(names))], revisions[revision.Load()])
 				payload := payloads[rnd.IntN(len(payloads))]
 				ctx, cancel := context.Background(), context.CancelFunc(func() {})
