@@ -8,11 +8,6 @@ only where a function needs it.
 
 import sys
 
-try:
-    from _json import encode_basestring, encode_basestring_ascii, make_encoder, make_scanner
-except ImportError:  # an interpreter without them
-    make_scanner = None
-
 # From Python 3.12 on, Lambda leaves characters beyond ASCII as they are.
 _ASCII = sys.version_info < (3, 12)
 
@@ -21,7 +16,7 @@ class _Usual:
     """What a decoder is asked for by the scanner."""
 
     strict = True
-    object_hook = object_pairs_hook = None
+    object_hook = object_pairs_hook = array_hook = None
     parse_float, parse_int = float, int
     memo = {}
 
@@ -30,14 +25,23 @@ class _Usual:
         return float(name.replace("Infinity", "inf"))
 
 
-if make_scanner:
+try:
+    from _json import encode_basestring, encode_basestring_ascii, make_encoder, make_scanner
+
     _scan = make_scanner(_Usual)
-    _quote = encode_basestring_ascii if _ASCII else encode_basestring
+
+    def _encoder(default):
+        quote = encode_basestring_ascii if _ASCII else encode_basestring
+        return make_encoder({}, default, quote, None, ": ", ", ", False, False, True)
+
+    _encoder(None)
+except (ImportError, AttributeError, TypeError):  # an interpreter without them, or with others
+    _scan = None
 
 
 def decode(data):
     """Returns the value of JSON in UTF-8. Errors are those of json.loads."""
-    if make_scanner:
+    if _scan:
         try:
             text = data.decode()
             value, end = _scan(text, 0)
@@ -76,8 +80,8 @@ def encode(value):
 
 
 def _dump(value, default, ascii_only):
-    if make_scanner and ascii_only == _ASCII:
-        return "".join(make_encoder({}, default, _quote, None, ": ", ", ", False, False, True)(value, 0))
+    if _scan and ascii_only == _ASCII:
+        return "".join(_encoder(default)(value, 0))
     import json
 
     return json.dumps(value, ensure_ascii=ascii_only, default=default)

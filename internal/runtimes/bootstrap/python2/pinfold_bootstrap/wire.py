@@ -12,7 +12,7 @@ from _thread import RLock
 HELLO, INIT, READY, INIT_ERROR, INVOKE, RESPONSE, ERROR, FATAL, STREAM, CHUNK, END, LOG, CREDIT, CACHE = range(1, 15)
 
 _HEADER = 9
-_ATOMIC = 4096  # PIPE_BUF, pipe(7)
+_ATOMIC = 4096  # PIPE_BUF of Linux, pipe(7)
 _READ = 65536  # what a pipe holds
 
 _in, _out = 3, 4
