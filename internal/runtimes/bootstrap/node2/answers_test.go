@@ -22,6 +22,7 @@ func TestOneAtATime(t *testing.T) {
 		"console.table":               {`exports.handler = async () => { console.dir({ a: 1 }); console.group("g"); console.info("in"); console.groupEnd() }`, "LOG 1 { a: 1 }\nLOG 1 request-1\tINFO\tg\nLOG 1 request-1\tINFO\tin\nRESPONSE 1 null\nLOG 2 { a: 1 }\nLOG 2 request-2\tINFO\tg\nLOG 2 request-2\tINFO\tin\nRESPONSE 2 null\n"},
 		"replaces the environment":    {`exports.handler = async (e, c) => { process.env = {}; console.log(1); return c.functionName }`, "LOG 1 request-1\tINFO\t1\nRESPONSE 1 \"under-test\"\nLOG 2 request-2\tINFO\t1\nRESPONSE 2 \"under-test\"\n"},
 		"spoils the environment":      {`exports.handler = async (e, c) => { process.env = e.n === 1 ? undefined : Object.freeze({}); return c.functionName }`, "RESPONSE 1 \"under-test\"\nRESPONSE 2 \"under-test\"\n"},
+		"replaces process":            {`exports.handler = async (e) => { globalThis.process = {}; await 1; return e.n }`, "RESPONSE 1 1\nRESPONSE 2 2\n"},
 		"silence":                     {`exports.handler = () => {}`, "RESPONSE 1 null\nRESPONSE 2 null\n"},
 		"silence of a promise":        {`exports.handler = async (e) => e.n === 1 ? new Promise(() => {}) : "next"`, "LOG 1 ...\nERROR 1 ...\nRESPONSE 2 \"next\"\n"},
 		"callback waits":              {`exports.handler = (e, c, cb) => { cb(null, e.n); setTimeout(() => console.log("still"), 5) }`, "LOG 1 request-1\tINFO\tstill\nRESPONSE 1 1\nLOG 2 request-2\tINFO\tstill\nRESPONSE 2 2\n"},

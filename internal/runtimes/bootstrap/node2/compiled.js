@@ -12,15 +12,20 @@ const IDLE = 100; // milliseconds
 
 // use has Node.js take what it finds in folder. Without one it returns keep, which
 // calls take(name, code) for each file to be there in later instances, and at last
-// take('', ''), once nothing is under way. It returns null where there is nothing to
-// be kept: there is a folder, or Node.js is older than 22.10.
+// take('', ''), once nothing is under way. It returns null where nothing is to be
+// kept: there is a folder, or Node.js is older than 22.10.
 exports.use = (folder) => {
   if (!flushCompileCache) return null;
   if (folder) {
     enableCompileCache(folder); // ignores what it did not make of the very same source
     return null;
   }
-  const own = fs.mkdtempSync(path.join(os.tmpdir(), '.compiled-'));
+  let own;
+  try {
+    own = fs.mkdtempSync(path.join(os.tmpdir(), '.compiled-'));
+  } catch {
+    return null; // there is no room
+  }
   enableCompileCache(own);
   return (isIdle, take) => {
     let due;

@@ -3,6 +3,7 @@
 // for every INVOKE frame. It behaves as Lambda's own runtime does.
 'use strict';
 
+const { process } = globalThis; // whatever a function makes of it
 const wire = require('./wire.js');
 const log = require('./console.js');
 const loader = require('./loader.js');
@@ -329,5 +330,5 @@ process.on('unhandledRejection', (reason) => {
 });
 
 const hello = () => send(wire.HELLO, 0, process.versions.node);
-if (process.argv.splice(2)[0] === 'ahead') require('./ahead.js').load().then(hello);
+if (process.argv.splice(2)[0] === 'ahead') require('./ahead.js').load().catch(() => { }).then(hello);
 else hello();

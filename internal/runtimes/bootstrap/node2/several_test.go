@@ -39,14 +39,14 @@ func TestSeveral(t *testing.T) {
 
 func TestSeveralGoWrong(t *testing.T) {
 	for name, test := range map[string]struct{ js, want string }{
-		"a plain return":    {`exports.handler = (e) => e`, "RESPONSE 1 1\nRESPONSE 2 2\n(end)\n"},
-		"one never answers": {`exports.handler = (e) => e === 1 ? new Promise(() => {}) : e`, "RESPONSE 2 2\n(end)\n"},
-		"one fails":         {`exports.handler = async (e) => { if (e === 1) throw "no"; return e }`, "LOG 1 ...\nERROR 1 {\"errorType\":\"string\",\"errorMessage\":\"no\"}\nRESPONSE 2 2\n(end)\n"},
+		"a plain return":    {`exports.handler = (e) => e`, "RESPONSE 1 1\nRESPONSE 2 2\n"},
+		"one never answers": {`exports.handler = (e) => e === 1 ? new Promise(() => {}) : e`, "RESPONSE 2 2\n"},
+		"one fails":         {`exports.handler = async (e) => { if (e === 1) throw "no"; return e }`, "LOG 1 ...\nERROR 1 {\"errorType\":\"string\",\"errorMessage\":\"no\"}\nRESPONSE 2 2\n"},
 		"one throws where nobody catches": {`exports.handler = (e) => new Promise(() => setTimeout(() => { if (e === 2) throw new Error("mine") }, 5))`,
-			"LOG 2 request-2\t...\nFATAL 2 {\"errorType\":\"Error\",\"errorMessage\":\"mine\"}\n(end)\n"},
+			"LOG 2 request-2\t...\nFATAL 2 {\"errorType\":\"Error\",\"errorMessage\":\"mine\"}\n"},
 		"one rejects and nobody minds": {`exports.handler = (e) => new Promise(() => setTimeout(() => { if (e === 2) Promise.reject(8) }, 5))`,
-			"LOG 2 request-2\t...\nFATAL 2 {\"errorType\":\"Runtime.UnhandledPromiseRejection\",\"errorMessage\":\"8\"}\n(end)\n"},
-		"streams": {`exports.handler = awslambda.streamifyResponse(async (e, s) => { s.end(String(e)) })`, "STREAM 1 \nCHUNK 1 1\nSTREAM 2 \nCHUNK 2 2\nEND 1 \nEND 2 \n(end)\n"},
+			"LOG 2 request-2\t...\nFATAL 2 {\"errorType\":\"Runtime.UnhandledPromiseRejection\",\"errorMessage\":\"8\"}\n"},
+		"streams": {`exports.handler = awslambda.streamifyResponse(async (e, s) => { s.end(String(e)) })`, "STREAM 1 \nCHUNK 1 1\nEND 1 \nSTREAM 2 \nCHUNK 2 2\nEND 2 \n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -58,7 +58,10 @@ func TestSeveralGoWrong(t *testing.T) {
 			if !strings.Contains(test.want, "FATAL") {
 				_ = p.in.Close()
 			}
-			match(t, told(p.frames(0)), test.want)
+			all := p.frames(0)
+			all = all[:len(all)-1]
+			slices.SortStableFunc(all, func(a, b frame) int { return int(a.id) - int(b.id) }) // which is first is up to chance
+			match(t, told(all), test.want)
 		})
 	}
 	p := start(t)

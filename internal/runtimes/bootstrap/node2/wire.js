@@ -2,6 +2,7 @@
 // descriptor 3 is read, descriptor 4 is written.
 'use strict';
 
+const { process } = globalThis; // whatever a function makes of it
 const { writeSync } = require('node:fs');
 
 Object.assign(exports, {
