@@ -153,7 +153,7 @@ func (b *bench) bundle(ctx context.Context) (string, error) {
 
 // bareLoad is the time that a booted Node.js takes to load a file.
 func bareLoad(ctx context.Context, file string) (time.Duration, error) {
-	out, err := exec.CommandContext(ctx, "node", filepath.Join("bench", "app", "load.js"), file).Output()
+	out, err := host.Command(ctx, "node", filepath.Join("bench", "app", "load.js"), file).Output()
 	if err != nil {
 		return 0, fmt.Errorf("bare load of %s: %w", file, err)
 	}
@@ -202,7 +202,7 @@ func boot(ctx context.Context, b *bench) error {
 		x := pairs(ours[k], bare[k])
 		b.figure("cold start with no cell ready, "+name, "at most 1.25 x the bare boot", fmt.Sprintf("%s (%s, bare %s)", times(x), ms(load.Median(ours[k])), ms(load.Median(bare[k]))), x <= 1.25)
 	}
-	note := "The bare boot is from exec to exit of an empty program, outside of walls."
+	note := "The bare boot is from exec to exit of an empty program, outside of walls, with nothing but PATH and HOME in its environment."
 	if unknown := p.Unknown(); len(unknown) > 0 {
 		note += " This platform knows no " + strings.Join(unknown, ", ") + ": it is as it is."
 	}
@@ -225,7 +225,7 @@ func bareRuntimes(ctx context.Context) (commands [][]string, err error) {
 
 func bareBoot(ctx context.Context, command []string) (time.Duration, error) {
 	began := time.Now()
-	err := exec.CommandContext(ctx, command[0], command[1:]...).Run()
+	err := host.Command(ctx, command[0], command[1:]...).Run()
 	return time.Since(began), err
 }
 

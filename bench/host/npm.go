@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -32,7 +33,7 @@ func NPM(ctx context.Context, dir, cache string, first func()) (string, error) {
 		return to, nil
 	}
 	first()
-	cmd := Command(ctx, "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+	cmd := exec.CommandContext(ctx, "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
 	cmd.Dir = to
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("npm ci: %w: %s", err, strings.TrimSpace(string(out)))

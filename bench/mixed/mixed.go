@@ -62,7 +62,7 @@ func (r *Result) Total() (n int) {
 func (r *Result) Err() error {
 	var all []error
 	if r.Failed > 0 {
-		all = append(all, fmt.Errorf("%d of %d did not come out as they must, the first:", r.Failed, r.Failed+r.Total()))
+		all = append(all, fmt.Errorf("%d of %d did not come out as they must, the first of them", r.Failed, r.Failed+r.Total()))
 		for _, f := range r.Failures {
 			all = append(all, errors.New("  "+f))
 		}

@@ -104,7 +104,7 @@ func goBuild(ctx context.Context, s *Shelf, name, pkg, mod string) (string, erro
 			return "", err
 		}
 	}
-	cmd := host.Command(ctx, "go", "build", "-mod=mod", "-trimpath", "-o", program, pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-mod=mod", "-trimpath", "-o", program, pkg)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot be built here: %s", why(string(out)))
@@ -131,7 +131,7 @@ func startWatchdog(ctx context.Context, s *Shelf, program string, port int) (*ex
 		return nil, err
 	}
 	cmd := host.Command(ctx, program)
-	cmd.Env = append(os.Environ(), "mode=http", "fprocess=node "+filepath.Join(s.App, "raw.js"), "http_buffer_req_body=false",
+	cmd.Env = host.Environ("mode=http", "fprocess=node "+filepath.Join(s.App, "raw.js"), "http_buffer_req_body=false",
 		fmt.Sprintf("port=%d", port), fmt.Sprintf("upstream_url=http://127.0.0.1:%d", upstream), fmt.Sprintf("PORT=%d", upstream))
 	return cmd, nil
 }
@@ -200,7 +200,7 @@ func startOffline(ctx context.Context, _ *Shelf, program string, port int) (*exe
 	}
 	cmd := host.Command(ctx, "node", program, "offline", "start", "--host", "127.0.0.1", "--httpPort", fmt.Sprint(port), "--lambdaPort", fmt.Sprint(lambda), "--noPrependStageInUrl", "--noTimeout")
 	cmd.Dir = filepath.Join(filepath.Dir(program), "..", "..", "..")
-	cmd.Env = append(os.Environ(), "SLS_TELEMETRY_DISABLED=1", "SLS_NOTIFICATIONS_MODE=off", "SLS_INTERACTIVE_SETUP_ENABLE=0", "CI=1")
+	cmd.Env = host.Environ("SLS_TELEMETRY_DISABLED=1", "SLS_NOTIFICATIONS_MODE=off", "SLS_INTERACTIVE_SETUP_ENABLE=0", "CI=1")
 	return cmd, nil
 }
 
