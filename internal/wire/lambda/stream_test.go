@@ -212,3 +212,23 @@ func TestStreamErrors(t *testing.T) {
 		t.Errorf("dry run: %+v", dry)
 	}
 }
+
+// BenchmarkStream is what a chunk of 64 KB costs the wire.
+func BenchmarkStream(b *testing.B) {
+	chunk := make([]byte, 64<<10)
+	f := streamer(func(inv *pinfold.Invocation) (*pinfold.Result, error) {
+		inv.Stream.Begin("")
+		b.ReportAllocs()
+		b.SetBytes(int64(len(chunk)))
+		for b.Loop() {
+			_, _ = inv.Stream.Write(chunk)
+		}
+		return &pinfold.Result{Streamed: true}, nil
+	})
+	server, err := lambda.New(lambda.Options{Registry: function.New(function.Options{Scope: scope}), Invoker: f, Authorizer: f, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/2021-11-15/functions/hello/response-streaming-invocations", nil)
+	server.Serve(&discard{header: http.Header{}}, r, nil)
+}

@@ -7,5 +7,6 @@
 // constraints that struct tags have no room for. [NewServer] compiles that once
 // into plans; a [Server] then routes a request to its operation, decodes and
 // validates it with AWS's own messages, asks for permission, calls the adapter
-// and encodes the answer or the error. It knows encodings, and no service.
+// and encodes the answer or the error. An answer that is an event stream goes
+// out event by event ([Events]). It knows encodings, and no service.
 package protocol
