@@ -20,6 +20,18 @@ const maxAttempts = 3
 // code Timeout or Unavailable; a function that runs by then runs on to its end,
 // as on AWS, so the payload must not be reused.
 func (p *Pool) Invoke(ctx context.Context, v *pinfold.Version, inv *pinfold.Invocation) (*pinfold.Result, error) {
+	p.callers.Add(1)
+	res, err := p.invoke(ctx, v, inv)
+	if p.callers.Add(-1) == 0 && p.drains.Load() {
+		p.mu.Lock()
+		p.check()
+		p.mu.Unlock()
+	}
+	return res, err
+}
+
+// invoke tries as many instances as it takes to find one that is not gone.
+func (p *Pool) invoke(ctx context.Context, v *pinfold.Version, inv *pinfold.Invocation) (*pinfold.Result, error) {
 	var queued time.Duration
 	for attempt := 1; ; attempt++ {
 		l, wait, err := p.acquire(ctx, v, inv.Deadline, attempt == 1)
@@ -48,7 +60,7 @@ func (p *Pool) Invoke(ctx context.Context, v *pinfold.Version, inv *pinfold.Invo
 // that it need not share with one that could end it, if there is one at a time.
 func (p *Pool) acquire(ctx context.Context, v *pinfold.Version, deadline time.Time, first bool) (l *lease, queued time.Duration, err error) {
 	p.mu.Lock()
-	if p.closing {
+	if p.closed || p.closing && first {
 		p.mu.Unlock()
 		return nil, 0, shuttingDown()
 	}
@@ -118,6 +130,13 @@ func newWaiter() *waiter {
 	return w
 }
 
+// spare keeps a waiter that nobody refers to any more for the next.
+func (p *Pool) spare(w *waiter) {
+	w.timer.Stop()
+	w.function, w.set, w.lease, w.err = nil, nil, nil, nil
+	p.idleWaiters.Put(w)
+}
+
 // line has an invocation of f wait in l, if there is room for it. It returns
 // nil if there is none.
 func (p *Pool) line(f *function, s *set, l *list[*waiter]) *waiter {
@@ -172,14 +191,12 @@ func (p *Pool) await(ctx context.Context, w *waiter, deadline time.Time) (*lease
 			left = time.Until(deadline)
 		}
 		w.timer.Reset(left)
-		defer w.timer.Stop()
 		expired = w.timer.C
 	}
 	select {
 	case <-w.granted:
 		l, queued, err := w.lease, w.queued, w.err
-		w.lease, w.err = nil, nil
-		p.idleWaiters.Put(w)
+		p.spare(w)
 		return l, queued, err
 	case <-expired:
 		return nil, 0, p.giveUp(w, nil)
@@ -212,9 +229,8 @@ func (p *Pool) giveUp(w *waiter, err error) error {
 	}
 	p.forgetFunction(f)
 	l := w.lease
-	w.lease, w.err = nil, nil
 	p.mu.Unlock()
-	p.idleWaiters.Put(w)
+	p.spare(w)
 	if l != nil {
 		p.release(l, false)
 	}

@@ -93,7 +93,7 @@ func (p *Pool) release(l *lease, ran bool) {
 		if in.places == 1 {
 			began = in.since // if it was sent ahead, it began when the one before was over
 		}
-		in.set.known.served(now - began)
+		in.set.known.served(now-began, usable)
 	}
 	in.since = now
 	l.turns.Add(1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -32,6 +33,9 @@ type Pool struct {
 	scaler      bell
 	janitor     bell
 	keeper      bell
+
+	callers atomic.Int64 // of Invoke
+	drains  atomic.Bool  // like closing, without the lock
 
 	mu        sync.Mutex
 	settled   *sync.Cond // signalled, once closing, when an invocation or a wait is over
@@ -193,6 +197,7 @@ func (p *Pool) retireIdle(s *set) {
 func (p *Pool) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closing = true
+	p.drains.Store(true)
 	for _, s := range p.sets {
 		p.retireIdle(s)
 	}
@@ -202,7 +207,7 @@ func (p *Pool) Close(ctx context.Context) error {
 		defer p.mu.Unlock()
 		p.settled.Broadcast()
 	})
-	for p.inFlight+p.queued > 0 && ctx.Err() == nil {
+	for p.inFlight+p.queued+int(p.callers.Load()) > 0 && ctx.Err() == nil {
 		p.settled.Wait()
 	}
 	stop()

@@ -325,6 +325,25 @@ func TestCloseDrainsThenKills(t *testing.T) {
 	})
 }
 
+// An invocation that has to go elsewhere still can while the pool drains.
+func TestCloseWhileAnInstanceIsLost(t *testing.T) {
+	f := &fleet{boot: time.Second, run: time.Second, gone: func(id string) bool {
+		time.Sleep(time.Second)
+		return id == "w1"
+	}}
+	inTime(t, f, Config{}, func(t *testing.T, p *Pool) {
+		go func() {
+			if id, err := call(p, version("a", "1"), ""); id != "w2" || err != nil {
+				t.Errorf("%s, %v", id, err)
+			}
+		}()
+		time.Sleep(1500 * time.Millisecond)
+		if err := p.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestCloseDuringLaunch(t *testing.T) {
 	for _, kind := range []string{"", "node"} {
 		synctest.Test(t, func(t *testing.T) {

@@ -79,7 +79,7 @@ type Freezer interface {
 	// Freeze stops the worker's processes where they are. An error that is
 	// [errors.ErrUnsupported] means that this worker never can.
 	Freeze(ctx context.Context) error
-	// Thaw lets them run on.
+	// Thaw lets them run on. It is called after a Freeze that failed, too.
 	Thaw(ctx context.Context) error
 }
 

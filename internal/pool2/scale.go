@@ -68,9 +68,13 @@ func average(old, sample float32) float32 {
 	return old + (sample-old)/5
 }
 
-func (k *figures) served(took time.Duration) {
+// served takes in how long an invocation took. One that was the end of its
+// instance, or did not even begin, says nothing about how long others take.
+func (k *figures) served(took time.Duration, usual bool) {
 	sample := float32(max(1, took))
-	k.service = average(k.service, sample)
+	if usual {
+		k.service = average(k.service, sample)
+	}
 	k.peak = max(sample, k.peak*0.999)
 }
 

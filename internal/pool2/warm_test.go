@@ -3,13 +3,17 @@ package pool
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 
 	"pinfold.dev/pinfold"
 )
 
 // ready is a worker that answers at once, from memory.
-type ready struct{ res *pinfold.Result }
+type ready struct {
+	res    *pinfold.Result
+	yields bool
+}
 
 func (r ready) ID() string            { return "ready" }
 func (r ready) Concurrency() int      { return 1 }
@@ -19,18 +23,21 @@ func (r ready) Reusable() bool        { return true }
 func (r ready) MemoryMB() int         { return 64 }
 func (r ready) Close() error          { return nil }
 func (r ready) Invoke(_ context.Context, _ *pinfold.Invocation, over func()) (*pinfold.Result, error) {
+	if r.yields {
+		runtime.Gosched()
+	}
 	over()
 	return r.res, nil
 }
 
-type atOnce struct{}
+type atOnce struct{ yields bool }
 
 func (atOnce) Kind(*pinfold.Version) string { return "" }
 func (atOnce) Boot(context.Context, string) (Cell, error) {
 	return nil, errors.New("there are no cells")
 }
-func (atOnce) Launch(context.Context, *pinfold.Version) (Worker, error) {
-	return &endless{ready: ready{&pinfold.Result{}}, done: make(chan struct{})}, nil
+func (a atOnce) Launch(context.Context, *pinfold.Version) (Worker, error) {
+	return &endless{ready: ready{&pinfold.Result{}, a.yields}, done: make(chan struct{})}, nil
 }
 
 // endless is ready and can be closed.
@@ -58,6 +65,17 @@ func BenchmarkWarm(b *testing.B) {
 		for b.Loop() {
 			invoke(b, p)
 		}
+	})
+	b.Run("waiting", func(b *testing.B) { // most of the callers wait for the one instance
+		p := New(atOnce{yields: true}, Config{MemoryMB: 64})
+		defer p.Close(context.Background())
+		b.ReportAllocs()
+		b.SetParallelism(16)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				invoke(b, p)
+			}
+		})
 	})
 	b.Run("parallel", func(b *testing.B) {
 		p := New(atOnce{}, Config{})
