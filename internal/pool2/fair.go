@@ -73,11 +73,15 @@ func (p *Pool) queueUp(f *function) {
 }
 
 // catchUp begins a function's turns at the present one.
-func (p *Pool) catchUp(f *function) { f.turn.at = max(f.turn.at, p.virtual) }
+func (p *Pool) catchUp(f *function) { p.setTurn(f, max(f.turn.at, p.virtual)) }
 
 func (p *Pool) takeTurn(f *function) {
 	p.virtual = max(p.virtual, f.turn.at)
-	f.turn.at++
+	p.setTurn(f, f.turn.at+1)
+}
+
+func (p *Pool) setTurn(f *function, at float64) {
+	f.turn.at = at
 	if f.index > 0 {
 		heap.Fix(&p.wanting, f.index-1)
 	}

@@ -202,7 +202,7 @@ func (p *Pool) waitForInstance(s *set, again bool) *waiter {
 	}
 	w.again = again
 	if s.waiters.len == 1 {
-		s.queue.progress = w.since
+		s.queue.begin(w.since)
 	}
 	p.want(s)
 	p.schedule()

@@ -70,7 +70,8 @@ type Worker interface {
 	// microseconds, and is not asked on the way of an invocation.
 	MemoryMB() int
 	// Close ends the process, frozen or not, waits for that, and leaves nothing
-	// behind. Invocations under way end by it.
+	// behind. Invocations under way end by it. It is called under them, or under
+	// a Thaw, only when the pool waits no longer.
 	Close() error
 }
 

@@ -124,6 +124,11 @@ func (p *Pool) noteLaunch(s *set, from origin, took time.Duration) {
 	p.measures.launch[from] = average(p.measures.launch[from], sample)
 }
 
+// begin begins to watch a queue that there was not before.
+func (q *queueWatch) begin(now time.Duration) {
+	q.progress, q.pressure, q.push, q.shed = now, 0, false, false
+}
+
 // rested reports whether what was done about the queue last shows by now.
 func (q *queueWatch) rested(now time.Duration) bool {
 	return now-q.grown >= growPause && (q.shrunk == 0 || now-q.shrunk >= shedPause)
@@ -283,8 +288,6 @@ func (p *Pool) look() {
 			if s.waiters.len > 0 {
 				p.observe(s)
 				p.want(s)
-			} else {
-				s.queue.pressure = 0
 			}
 		}
 	}

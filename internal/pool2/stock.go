@@ -132,20 +132,16 @@ func (p *Pool) cellMB(s *set) int {
 	return 0
 }
 
-// evictCell retires a cell to make room for an instance, one of another kind if
-// there is one. It reports false if there is none.
-func (p *Pool) evictCell(not string) bool {
-	var victim *cell
+// evictCell retires a cell to make room for an instance, but not the one that it
+// would be made of. It reports false if there is none.
+func (p *Pool) evictCell(kind string) bool {
 	for _, k := range p.kinds {
-		if len(k.waiting) > 0 && (victim == nil || victim.kind.name == not) {
-			victim = k.waiting[0]
+		if n := len(k.waiting); n > 1 || n == 1 && k.name != kind {
+			p.retireCell(k.waiting[0])
+			return true
 		}
 	}
-	if victim == nil {
-		return false
-	}
-	p.retireCell(victim)
-	return true
+	return false
 }
 
 // replenish is the keeper's goroutine: it boots cells and has provisioned
