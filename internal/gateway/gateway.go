@@ -11,6 +11,7 @@
 //	request.go   the body, within its limits; who asks
 //	event.go     the event for the function, written without reflection
 //	invoke.go    the invocation, and what its failures mean
+//	limit.go     its context, which sets no timer that nobody needs
 //	response.go  the function's answer, scanned once, as a response
 //	stream.go    an answer that is passed on while the function writes it
 //	access.go    the access log, written by its own goroutine
@@ -38,7 +39,8 @@ import (
 type Options struct {
 	// Invoker runs the functions. It gets a context that ends at the route's
 	// time limit, if it has one, but not when the client goes away: as on AWS, a
-	// function that has been called runs on.
+	// function that has been called runs on. Waiting for that context's end costs
+	// a timer; going by the invocation's Deadline, which is the same, does not.
 	Invoker pinfold.Invoker
 	// Authenticate says who signed a request to a function URL with AuthType
 	// AWS_IAM. The body has been read from the request; it is the second

@@ -20,13 +20,15 @@ func (x *exchange) invoke() {
 		e.names = x.g.o.HeaderNames(x.r)
 	}
 	// The client may go away, the function runs on: see Options.Invoker.
-	ctx := context.WithoutCancel(x.r.Context())
+	var ctx context.Context
 	var deadline time.Time
 	if e.route.timeout > 0 {
-		var cancel context.CancelFunc
 		deadline = time.Now().Add(e.route.timeout)
-		ctx, cancel = context.WithDeadline(ctx, deadline)
-		defer cancel()
+		l := &limit{Context: x.r.Context(), at: deadline}
+		defer l.end(context.Canceled)
+		ctx = l
+	} else {
+		ctx = context.WithoutCancel(x.r.Context())
 	}
 	result, err := x.call(ctx, deadline)
 	for pinfold.CodeOf(err) == pinfold.NotFound && !x.stream.begun && x.reroute() {
