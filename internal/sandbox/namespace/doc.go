@@ -3,10 +3,10 @@
 // for limits, and a system call filter. What each wall holds, and what none
 // does, is in docs/isolation.md.
 //
-// Three kinds of processes take part, all of them this very program under
-// another name. The platform starts one keeper, which has a mount namespace (and,
-// if the platform is an ordinary user's, a user namespace) in which it may
-// mount. For each sandbox the keeper starts an init, which is process 1 in there
-// and starts the runtime. The platform speaks to the keeper and to each init; its
+// Three kinds of processes take part. The platform starts one keeper, this very
+// program under another name, which has a mount namespace (and, if the platform
+// is an ordinary user's, a user namespace) in which it may mount. For each
+// sandbox the keeper forks an init, which is process 1 in there and starts the
+// runtime. The platform speaks to the keeper and to each init; its
 // end is theirs.
 package namespace

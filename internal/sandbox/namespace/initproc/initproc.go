@@ -7,7 +7,7 @@
 // has gone, the kernel kills everything else inside.
 //
 // It is a fork of the keeper that never executes a program: to start one of ours
-// would cost more than all the rest of a sandbox (docs/adr/0009). In a fork there
+// would cost more than all the rest of a sandbox (docs/adr/0017). In a fork there
 // is one thread of Go's runtime and nothing that a goroutine lives from: no
 // scheduler, no memory to be had, no stack that grows. So all that can be
 // thought of before is, in ordinary Go, and becomes a list of system calls
