@@ -10,9 +10,11 @@ import (
 
 // Processes returns the processes on this machine that work for functions whose
 // names begin with prefix, seen from outside, whatever walls are around them:
-// those of their instances, and what these have started. It knows them by their
-// environment, which only Linux shows (elsewhere it finds none), so the prefix
-// must be one that no other test has.
+// those of their instances, and what these have started. It knows them by the
+// environment that they started with, which only Linux shows (elsewhere it finds
+// none), so the prefix must be one that no other test has, and an instance that
+// was made of a cell is not among them: let there be none, or give the function a
+// variable that keeps it from one, such as NODE_OPTIONS.
 func Processes(t testing.TB, prefix string) (pids []int) {
 	t.Helper()
 	mark := []byte("AWS_LAMBDA_FUNCTION_NAME=" + prefix)

@@ -38,6 +38,15 @@ type Config struct {
 	Sandbox string `yaml:"sandbox" env:"PINFOLD_SANDBOX"`
 	// Concurrency is the account's limit of simultaneous invocations.
 	Concurrency int `yaml:"concurrency" env:"PINFOLD_CONCURRENCY"`
+	// MemoryMB is the budget for all instances together, in megabytes; those that
+	// are needed least make room for others. 0 is three quarters of the machine's.
+	MemoryMB int `yaml:"memoryMB" env:"PINFOLD_MEMORY_MB"`
+	// Cells is how many language runtimes of a kind are booted ahead of need at
+	// most; as many are as were wanted lately. 0 is none.
+	Cells int `yaml:"cells" env:"PINFOLD_CELLS"`
+	// FreezeAfter is how long an instance idles before its processes are stopped
+	// until they are needed again. Less than 0 is never.
+	FreezeAfter time.Duration `yaml:"freezeAfter" env:"PINFOLD_FREEZE_AFTER"`
 	// IdleTimeout is how long an instance without work is kept.
 	IdleTimeout time.Duration `yaml:"idleTimeout" env:"PINFOLD_IDLE_TIMEOUT"`
 	// DrainTimeout is how long a stopping platform waits for running invocations.
@@ -65,7 +74,9 @@ func Defaults() Config {
 		Region:       pinfold.DefaultRegion,
 		Sandbox:      "auto",
 		Concurrency:  1000,
-		IdleTimeout:  10 * time.Minute,
+		Cells:        16,
+		FreezeAfter:  100 * time.Millisecond,
+		IdleTimeout:  time.Hour,
 		DrainTimeout: 30 * time.Second,
 		LogMB:        64,
 	}
@@ -117,6 +128,8 @@ func (c *Config) Validate() error {
 		"rootAccessKeyId and rootSecretAccessKey: give both (PINFOLD_ROOT_ACCESS_KEY_ID, PINFOLD_ROOT_SECRET_ACCESS_KEY) or neither")
 	check(slices.Contains(Sandboxes, c.Sandbox), "sandbox: %q is not one of %s", c.Sandbox, strings.Join(Sandboxes, ", "))
 	check(c.Concurrency >= 1, "concurrency: must be at least 1, not %d", c.Concurrency)
+	check(c.MemoryMB >= 0, "memoryMB: must not be negative")
+	check(c.Cells >= 0, "cells: must not be negative")
 	check(c.IdleTimeout > 0, "idleTimeout: must be positive, such as 10m")
 	check(c.DrainTimeout >= 0, "drainTimeout: must not be negative")
 	check(c.LogMB >= 1, "logMB: must be at least 1, not %d", c.LogMB)

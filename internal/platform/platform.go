@@ -27,6 +27,7 @@ import (
 	"pinfold.dev/pinfold/internal/invoke"
 	"pinfold.dev/pinfold/internal/logs"
 	"pinfold.dev/pinfold/internal/pool"
+	"pinfold.dev/pinfold/internal/provision"
 	"pinfold.dev/pinfold/internal/runtimes"
 	"pinfold.dev/pinfold/internal/store/blob"
 	"pinfold.dev/pinfold/internal/store/sql"
@@ -47,6 +48,10 @@ type Platform struct {
 	identity  *iam.Service
 	logs      *logs.Store
 	pool      *pool.Pool
+	timetable *provision.Timetable
+	launcher  *runtimes.Launcher
+	settling  sync.Mutex // of one function's settings after the other
+	kinds     []string   // of cells; guarded by settling
 	invoker   *invoke.Invoker
 	deployer  *deploy.Deployer
 	gateway   *gateway.Gateway
@@ -214,40 +219,25 @@ func (p *Platform) openInstances(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	launcher, err := runtimes.NewLauncher(runtimes.Options{
+	launch, err := runtimes.NewLauncher(runtimes.Options{
 		Driver: driver, Code: p.packages, Logs: p.logs, RunDir: bootstraps, Endpoint: p.endpointFor(driver),
 		Env: func(v *pinfold.Version) map[string]string { return p.identity.CredentialsFor(v).Env() },
 	})
 	if err != nil {
 		return err
 	}
-	launch := func(ctx context.Context, v *pinfold.Version) (pool.Worker, error) {
-		// Whoever asks may have looked the version up before a change that was
-		// announced before there was anything to drain.
-		defer p.drainOld(v.Ref.With(""))
-		return launcher.Launch(ctx, v)
-	}
-	p.pool = pool.New(launch, pool.Config{Concurrency: p.config.Concurrency, IdleTimeout: p.config.IdleTimeout, Log: p.log})
+	p.launcher = launch
+	p.pool = pool.New(launcher{launch, p}, pool.Config{
+		Concurrency: p.config.Concurrency, MemoryMB: p.config.MemoryMB, IdleTimeout: p.config.IdleTimeout, FreezeAfter: p.config.FreezeAfter,
+		MaxCells: orNone(p.config.Cells), Log: p.log,
+	})
 	p.closing(func() error {
 		ctx, cancel := context.WithDeadline(context.Background(), p.drained())
 		defer cancel()
 		return p.pool.Close(ctx)
 	})
-	p.functions.OnChange(p.drainOld)
+	p.timetable = provision.NewTimetable(p.settle)
+	p.functions.OnChange(p.changed)
 	p.invoker = invoke.New(p.identity, p.functions, p.pool)
-	return nil
-}
-
-// drainOld retires instances of what a function was before it changed.
-func (p *Platform) drainOld(ref pinfold.FunctionRef) {
-	latest, err := p.functions.Resolve(p.stopping, ref)
-	p.pool.Drain(func(v *pinfold.Version) bool {
-		if v.Ref.With("") != ref {
-			return false
-		}
-		if err != nil { // the function is gone
-			return true
-		}
-		return v.Ref.Qualifier == pinfold.LatestVersion && v.RevisionID != latest.RevisionID
-	})
+	return p.settleAll(ctx)
 }

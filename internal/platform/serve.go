@@ -169,6 +169,8 @@ func (p *Platform) Run(ctx context.Context) error {
 		})
 	}
 	group.Go(func() error { p.keepHouse(ctx); return nil })
+	group.Go(func() error { p.stock(ctx); return nil })
+	group.Go(func() error { p.timetable.Run(ctx); return nil })
 	err := group.Wait()
 	p.stop()
 	return errors.Join(err, p.close())

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -22,15 +23,15 @@ import (
 // statuses and error texts aws/aws-lambda-runtime-interface-emulator,
 // internal/lambda/rapi.
 type api struct {
+	in     *Instance
 	server *http.Server
 	served chan struct{} // closed when the server has ended
-	inited chan initResult
-	queue  chan *delivery
-	asked  chan struct{} // holds a value while the runtime waits, or did since the last answer
+	ready  chan initResult
+	queue  chan *call
 	bodies chan struct{} // holds a value for each body that is being read
 
 	mu      sync.Mutex
-	pending map[string]chan<- answer
+	pending map[string]*call
 }
 
 // maxUnderWay is how many invocations may wait for the runtime to ask for them.
@@ -40,14 +41,14 @@ const maxUnderWay = 1024
 // other, and a hostile one could fill the platform's memory with hundreds.
 const maxBodies = 4
 
-func newAPI(listener net.Listener) *api {
+func newAPI(in *Instance, listener net.Listener) *api {
 	a := &api{
+		in:      in,
 		served:  make(chan struct{}),
-		inited:  make(chan initResult, 1),
-		queue:   make(chan *delivery, maxUnderWay),
-		asked:   make(chan struct{}, 1),
-		bodies:  make(chan struct{}, maxBodies),
-		pending: map[string]chan<- answer{},
+		ready:   make(chan initResult, 1),
+		queue:   make(chan *call, maxUnderWay),
+		bodies:  make(chan struct{}, max(maxBodies, in.room)),
+		pending: map[string]*call{},
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", a.serveNext)
@@ -66,10 +67,11 @@ func newAPI(listener net.Listener) *api {
 	return a
 }
 
-func (a *api) ready() <-chan initResult { return a.inited }
-func (a *api) idle() <-chan struct{}    { return a.asked }
-func (a *api) lost() <-chan struct{}    { return nil } // only the process's end says so
-func (a *api) finish()                  {}             // an answer counts before its sender learns that it does
+func (a *api) inited() <-chan initResult { return a.ready }
+func (a *api) settles() bool             { return false }
+func (a *api) lost() <-chan struct{}     { return nil } // only the process's end says so
+func (a *api) finish()                   {}             // an answer counts before its sender learns that it does
+func (a *api) credit(*call, int) error   { return nil } // whoever sends a stream waits in its request
 
 func (a *api) close() error {
 	err := a.server.Close()
@@ -80,105 +82,155 @@ func (a *api) close() error {
 	return err
 }
 
-func (a *api) deliver(d *delivery) (<-chan answer, error) {
-	answers := make(chan answer, 1)
+// enqueue does nothing: whoever asks gets what there is.
+func (a *api) enqueue(*call) {}
+
+func (a *api) deliver(c *call) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.pending[d.requestID] != nil {
-		return nil, fmt.Errorf("invocation %s is under way already", d.requestID)
+	if a.pending[c.inv.ID] != nil {
+		return fmt.Errorf("invocation %s is under way already", c.inv.ID)
 	}
 	select {
-	case <-a.asked: // it will have done with this one when it asks again
+	case a.queue <- c:
+		a.pending[c.inv.ID] = c
+		return nil
 	default:
-	}
-	select {
-	case a.queue <- d:
-		a.pending[d.requestID] = answers
-		return answers, nil
-	default:
-		return nil, errors.New("the runtime does not ask for its work")
+		return errors.New("the runtime does not ask for its work")
 	}
 }
 
-// answer passes an answer on. It reports false if nobody waits for one.
-func (a *api) answer(requestID string, ans answer) bool {
+// unread reports whether the runtime has not asked for a call.
+func (a *api) unread(c *call) bool { return !c.fetched.Load() }
+
+// take returns the call with a request id, which gets no other answer. It is nil
+// if nobody waits for one.
+func (a *api) take(requestID string) *call {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	to := a.pending[requestID]
-	if to == nil {
-		return false
-	}
+	c := a.pending[requestID]
 	delete(a.pending, requestID)
-	to <- ans // has room
-	return true
-}
-
-func (a *api) knows(requestID string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.pending[requestID] != nil
+	return c
 }
 
 // serveNext gives the runtime its next invocation, when there is one. The first
 // request says that the function is loaded.
 func (a *api) serveNext(w http.ResponseWriter, r *http.Request) {
-	offer(a.asked, struct{}{}) // first: once the function is loaded, deliver takes it back
-	offer(a.inited, initResult{})
-	var d *delivery
+	a.in.asked()
+	offer(a.ready, initResult{})
+	var c *call
 	select {
-	case d = <-a.queue:
+	case c = <-a.queue:
 	case <-r.Context().Done():
 		return
 	}
 	if r.Context().Err() != nil {
-		a.queue <- d // the next request gets it
+		a.queue <- c // the next request gets it
 		return
 	}
+	c.fetched.Store(true)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(d.payload)))
-	h.Set("Lambda-Runtime-Aws-Request-Id", d.requestID)
-	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(d.deadline.UnixMilli(), 10))
-	h.Set("Lambda-Runtime-Invoked-Function-Arn", d.functionARN)
-	if d.traceID != "" {
-		h.Set("Lambda-Runtime-Trace-Id", d.traceID)
+	h.Set("Content-Length", strconv.Itoa(len(c.inv.Payload)))
+	h.Set("Lambda-Runtime-Aws-Request-Id", c.inv.ID)
+	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(c.began.Add(c.limit).UnixMilli(), 10))
+	h.Set("Lambda-Runtime-Invoked-Function-Arn", c.arn)
+	if c.inv.TraceID != "" {
+		h.Set("Lambda-Runtime-Trace-Id", c.inv.TraceID)
 	}
-	if d.clientContext != "" {
-		h.Set("Lambda-Runtime-Client-Context", d.clientContext)
+	if c.inv.ClientContext != "" {
+		h.Set("Lambda-Runtime-Client-Context", c.inv.ClientContext)
 	}
-	_, _ = w.Write(d.payload)
+	_, _ = w.Write(c.inv.Payload)
 }
 
 func (a *api) serveResponse(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	if !a.knows(id) {
+	c := a.take(id)
+	if c == nil {
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
 		return
 	}
-	mode := r.Header.Get("Lambda-Runtime-Function-Response-Mode")
-	if mode != "" && mode != "streaming" {
-		f := failure{kind: "Runtime.InvalidResponseModeHeader", message: "unknown response mode " + strconv.Quote(mode)}
-		a.answer(id, failedWith(&f, id))
+	switch mode := r.Header.Get("Lambda-Runtime-Function-Response-Mode"); {
+	case mode == "streaming" || mode == "" && looksStreamed(r):
+		a.serveStream(w, r, c)
+		return
+	case mode != "":
+		a.in.answered(c, failedWith(&failure{kind: "Runtime.InvalidResponseModeHeader", message: "unknown response mode " + strconv.Quote(mode)}, id))
 		refuse(w, http.StatusBadRequest, "InvalidFunctionResponseMode", "Invalid function response mode")
 		return
 	}
 	body, err := a.body(r, pinfold.MaxPayload+1)
 	switch {
 	case err != nil:
-		f := failure{kind: "Runtime.TruncatedResponse", message: "the answer broke off: " + err.Error()}
-		a.answer(id, failedWith(&f, id))
-		refuse(w, http.StatusBadRequest, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+		a.truncated(w, c, err)
 	case len(body) > pinfold.MaxPayload:
-		a.answer(id, answer{size: int64(len(body))})
+		a.in.answered(c, answer{size: int64(len(body))})
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
 			fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", pinfold.MaxPayload))
 	default:
-		if !a.answer(id, collected(r, body)) {
-			refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
-			return
+		ans := endOfStream(r)
+		if !ans.failed {
+			ans = answer{payload: body, size: int64(len(body))}
 		}
+		a.in.answered(c, ans)
 		accept(w)
 	}
+}
+
+// looksStreamed tells an answer that a handler of aws-lambda-go writes from one
+// that it returns: both come chunked, with trailers, and without a mode.
+func looksStreamed(r *http.Request) bool {
+	_, trailer := r.Trailer["Lambda-Runtime-Function-Error-Type"]
+	return trailer && r.Header.Get("Content-Type") != "application/json"
+}
+
+func (a *api) truncated(w http.ResponseWriter, c *call, err error) {
+	a.in.answered(c, failedWith(&failure{kind: "Runtime.TruncatedResponse", message: "the answer broke off: " + err.Error()}, c.inv.ID))
+	refuse(w, http.StatusBadRequest, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+}
+
+// serveStream passes an answer on while it comes. Trailers say if it failed
+// midway.
+func (a *api) serveStream(w http.ResponseWriter, r *http.Request, c *call) {
+	a.in.streams(c, oneWord(r.Header.Get("Content-Type")))
+	var total int64
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Body.Read(buf)
+		total += int64(n)
+		if total > pinfold.MaxStream {
+			a.in.answered(c, failedWith(&failure{kind: "Function.ResponseSizeTooLarge", message: tooLargeMessage}, c.inv.ID))
+			refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed size of a stream (%d bytes).", pinfold.MaxStream))
+			return
+		}
+		if n > 0 && (a.in.awaitRoom(r.Context(), c) != nil || !a.in.chunk(c, slices.Clone(buf[:n]), int64(n))) {
+			return // the client has gone
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			a.in.answered(c, endOfStream(r))
+			accept(w)
+			return
+		case err != nil:
+			a.truncated(w, c, err)
+			return
+		}
+	}
+}
+
+// endOfStream makes an answer of what is behind a stream.
+func endOfStream(r *http.Request) answer {
+	kind := oneWord(r.Trailer.Get("Lambda-Runtime-Function-Error-Type"))
+	if kind == "" {
+		return answer{streamed: true}
+	}
+	envelope, err := base64.StdEncoding.DecodeString(r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))
+	if err != nil || len(envelope) == 0 {
+		envelope = appendJSON([]byte(`{"errorType":`), kind)
+		envelope = append(envelope, `,"errorMessage":"the response stream failed"}`...)
+	}
+	return answer{payload: envelope, size: int64(len(envelope)), failed: true, reason: kind}
 }
 
 // body reads at most limit bytes.
@@ -188,33 +240,18 @@ func (a *api) body(r *http.Request, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r.Body, limit))
 }
 
-// collected makes an answer of a body that has come as a whole. If it was
-// streamed, trailers may say that it failed midway.
-func collected(r *http.Request, body []byte) answer {
-	if kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); kind != "" {
-		envelope, err := base64.StdEncoding.DecodeString(r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))
-		if err != nil || len(envelope) == 0 {
-			envelope = appendJSON([]byte(`{"errorType":`), kind)
-			envelope = append(envelope, `,"errorMessage":"the response stream failed"}`...)
-		}
-		return answer{payload: envelope, size: int64(len(envelope)), failed: true, reason: kind}
-	}
-	if r.Header.Get("Content-Type") == "application/vnd.awslambda.http-integration-response" {
-		body = withPrelude(body)
-	}
-	return answer{payload: body, size: int64(len(body))}
-}
-
 func (a *api) serveError(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	f, ok := a.readError(w, r)
 	if !ok {
 		return
 	}
-	if !a.answer(id, failedWith(f, id)) {
+	c := a.take(id)
+	if c == nil {
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
 		return
 	}
+	a.in.answered(c, failedWith(f, id))
 	accept(w)
 }
 
@@ -224,7 +261,7 @@ func (a *api) serveInitError(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	select {
-	case a.inited <- initResult{failure: f}:
+	case a.ready <- initResult{failure: f}:
 		accept(w)
 	default:
 		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the runtime has been initialised already")

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,14 +15,21 @@ import (
 	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/sandbox"
 )
 
 // client speaks the Runtime API as a runtime does.
 type client struct {
 	*testing.T
+	in   *Instance
 	api  *api
 	base string
 }
+
+// noBox is walls around nothing.
+type noBox struct{ sandbox.Sandbox }
+
+func (noBox) Usage() sandbox.Usage { return sandbox.Usage{} }
 
 func newClient(t *testing.T) *client {
 	t.Helper()
@@ -29,8 +37,20 @@ func newClient(t *testing.T) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t, newAPI(listener), "http://" + listener.Addr().String()}
+	in := new(Launcher).newInstance("i", &pinfold.Version{Config: pinfold.Config{Timeout: 900}}, identifier{family: Custom}, How{})
+	c := &client{t, in, newAPI(in, listener), "http://" + listener.Addr().String()}
+	in.box, in.worker = noBox{}, c.api
+	out, theirs, err := newOutput(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = theirs.Close()
+	in.out = out
+	in.adopted()
 	t.Cleanup(func() {
+		if err := out.close(); err != nil {
+			t.Error(err)
+		}
 		if err := c.api.close(); err != nil {
 			t.Error(err)
 		}
@@ -62,13 +82,18 @@ func (c *client) do(method, path, body string, headers ...string) (status int, h
 
 const runtimePath = "/2018-06-01/runtime/"
 
-func (c *client) deliver(d *delivery) <-chan answer {
+// deliver has the runtime given an invocation, and returns what comes of it.
+func (c *client) deliver(inv *pinfold.Invocation) <-chan outcome {
 	c.Helper()
-	answers, err := c.api.deliver(d)
-	if err != nil {
+	over := newCall(inv, func() {})
+	over.arn, over.limit = "arn:f", time.Hour
+	if running, _ := c.in.enter(over); !running {
+		c.Fatal("there is no place for the invocation")
+	}
+	if err := c.api.deliver(over); err != nil {
 		c.Fatal(err)
 	}
-	return answers
+	return over.result
 }
 
 // TestRuntimeAPI holds headers, statuses and bodies. Source: "Using the Lambda
@@ -77,22 +102,23 @@ func (c *client) deliver(d *delivery) <-chan answer {
 // and middleware/middleware.go.
 func TestRuntimeAPI(t *testing.T) {
 	c := newClient(t)
-	answers := c.deliver(&delivery{
-		requestID: "id-1", deadline: time.UnixMilli(1700000000123), functionARN: "arn:f", traceID: "Root=1", clientContext: `{"a":1}`, payload: []byte(`{"event":true}`),
-	})
+	answers := c.deliver(&pinfold.Invocation{ID: "id-1", TraceID: "Root=1", ClientContext: `{"a":1}`, Payload: []byte(`{"event":true}`)})
 	status, header, body := c.do("GET", runtimePath+"invocation/next", "")
 	if status != 200 || body != `{"event":true}` {
 		t.Errorf("next: %d %s", status, body)
 	}
 	for name, want := range map[string]string{
-		"Content-Type": "application/json", "Lambda-Runtime-Aws-Request-Id": "id-1", "Lambda-Runtime-Deadline-Ms": "1700000000123",
+		"Content-Type": "application/json", "Lambda-Runtime-Aws-Request-Id": "id-1",
 		"Lambda-Runtime-Invoked-Function-Arn": "arn:f", "Lambda-Runtime-Trace-Id": "Root=1", "Lambda-Runtime-Client-Context": `{"a":1}`,
 	} {
 		if got := header.Get(name); got != want {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	if result := <-c.api.ready(); result.failure != nil {
+	if ms, err := strconv.ParseInt(header.Get("Lambda-Runtime-Deadline-Ms"), 10, 64); err != nil || time.Until(time.UnixMilli(ms)).Round(time.Minute) != time.Hour {
+		t.Errorf("deadline: %d %v", ms, err)
+	}
+	if result := <-c.api.inited(); result.failure != nil {
 		t.Errorf("ready: %+v", result.failure)
 	}
 	for _, path := range []string{"invocation/other/response", "invocation/other/error"} {
@@ -103,7 +129,7 @@ func TestRuntimeAPI(t *testing.T) {
 	if status, _, body := c.do("POST", runtimePath+"invocation/id-1/response", `"answer"`); status != 202 || body != `{"status":"OK"}`+"\n" {
 		t.Errorf("response: %d %s", status, body)
 	}
-	if a := <-answers; string(a.payload) != `"answer"` || a.failed {
+	if a := <-answers; string(a.payload) != `"answer"` || a.failure != nil {
 		t.Errorf("answer: %+v", a)
 	}
 	if status, _, _ := c.do("POST", runtimePath+"invocation/id-1/response", `"again"`); status != 400 {
@@ -133,32 +159,38 @@ func TestRuntimeAPIErrors(t *testing.T) {
 		{"largest", "response", bigString(pinfold.MaxPayload), nil, 202, "", bigString(pinfold.MaxPayload)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			answers := c.deliver(&delivery{requestID: "id", payload: []byte("{}")})
+			answers := c.deliver(&pinfold.Invocation{ID: "id", Payload: []byte("{}")})
 			c.do("GET", runtimePath+"invocation/next", "")
 			status, _, body := c.do("POST", runtimePath+"invocation/id/"+test.path, test.body, test.headers...)
 			if status != test.status {
 				t.Errorf("status %d: %s", status, body)
 			}
-			if a := <-answers; a.reason != test.kind || string(a.payload) != test.payload || a.failed != (test.kind != "") {
-				t.Errorf("answer: %.200s %+v", a.payload, a.reason)
+			a := <-answers
+			kind := ""
+			if a.failure != nil {
+				kind, a.payload = a.failure.kind, a.failure.payload("id")
 			}
+			if kind != test.kind || string(a.payload) != test.payload {
+				t.Errorf("answer: %.200s %s", a.payload, kind)
+			}
+			c.in.asked()
 		})
 	}
-	answers := c.deliver(&delivery{requestID: "id", payload: []byte("{}")})
+	answers := c.deliver(&pinfold.Invocation{ID: "id", Payload: []byte("{}")})
 	c.do("GET", runtimePath+"invocation/next", "")
 	status, _, body := c.do("POST", runtimePath+"invocation/id/response", bigString(pinfold.MaxPayload+1))
 	if status != 413 || body != `{"errorMessage":"Exceeded maximum allowed payload size (6291556 bytes).","errorType":"RequestEntityTooLarge"}`+"\n" {
 		t.Errorf("too large: %d %s", status, body)
 	}
-	if a := <-answers; !a.tooLarge() {
-		t.Errorf("answer: %d bytes", a.size)
+	if a := <-answers; a.failure == nil || a.failure.kind != "Function.ResponseSizeTooLarge" {
+		t.Errorf("answer: %+v", a)
 	}
 }
 
 // TestTruncatedResponse cuts a response off in the middle.
 func TestTruncatedResponse(t *testing.T) {
 	c := newClient(t)
-	answers := c.deliver(&delivery{requestID: "id", payload: []byte("{}")})
+	answers := c.deliver(&pinfold.Invocation{ID: "id", Payload: []byte("{}")})
 	conn, err := net.Dial("tcp", strings.TrimPrefix(c.base, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +199,7 @@ func TestTruncatedResponse(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
-	if a := <-answers; !a.failed || a.reason != "Runtime.TruncatedResponse" {
+	if a := <-answers; a.failure == nil || a.failure.kind != "Runtime.TruncatedResponse" {
 		t.Errorf("answer: %+v", a)
 	}
 }
@@ -175,7 +207,7 @@ func TestTruncatedResponse(t *testing.T) {
 // TestNextIsNotLost: a runtime that goes away while it waits takes nothing with it.
 func TestNextIsNotLost(t *testing.T) {
 	c := newClient(t)
-	c.deliver(&delivery{requestID: "id", payload: []byte(`"kept"`)})
+	c.deliver(&pinfold.Invocation{ID: "id", Payload: []byte(`"kept"`)})
 	for range 100 { // whichever the handler notices first
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

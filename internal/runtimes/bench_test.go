@@ -10,14 +10,14 @@ func BenchmarkWarm(b *testing.B) {
 	for runtime, files := range benchFunctions {
 		b.Run(runtime, func(b *testing.B) {
 			l, v := benchLab(b, runtime, files)
-			in, err := l.Launch(b.Context(), v)
+			in, err := l.Launch(b.Context(), v, How{})
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer in.Close()
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := in.Invoke(b.Context(), &pinfold.Invocation{ID: testID, Payload: []byte(`{"a":1}`)}); err != nil {
+				if _, err := invoke(in, b.Context(), &pinfold.Invocation{ID: testID, Payload: []byte(`{"a":1}`)}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -31,7 +31,7 @@ func BenchmarkCold(b *testing.B) {
 			l, v := benchLab(b, runtime, files)
 			var phases pinfold.Phases
 			for b.Loop() {
-				in, err := l.Launch(b.Context(), v)
+				in, err := l.Launch(b.Context(), v, How{})
 				if err != nil {
 					b.Fatal(err)
 				}

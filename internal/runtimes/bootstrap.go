@@ -2,13 +2,16 @@ package runtimes
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"sync"
 
 	"pinfold.dev/pinfold"
 )
@@ -102,4 +105,36 @@ func unpack(content fs.FS, dir, target string) error {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// compiled is the bytecode of Python's bootstrap, which each interpreter has made
+// once: it could not keep it itself, in a folder that instances only read.
+type compiled struct {
+	dir string // with the modules
+	mu  sync.Mutex
+	had map[string]bool // by interpreter
+}
+
+// forget removes what there is. A function without walls could have spoiled it.
+func (c *compiled) forget() error {
+	if err := os.RemoveAll(filepath.Join(c.dir, "__pycache__")); err != nil {
+		return pinfold.Errorf(pinfold.Internal, "removing the compiled bootstrap of Python: %w", err)
+	}
+	return nil
+}
+
+// by has an interpreter compile the modules. Where that fails its processes do so
+// each time they start.
+func (c *compiled) by(ctx context.Context, interpreter string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.had[interpreter] {
+		return
+	}
+	if c.had == nil {
+		c.had = map[string]bool{}
+	}
+	c.had[interpreter] = true
+	// Checked by nobody: the folder is named after what is compiled.
+	_ = exec.CommandContext(ctx, interpreter, "-I", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", c.dir).Run()
 }

@@ -54,7 +54,7 @@ func testContextAndEnvironment(t *testing.T, w walls) {
 				c.MemoryMB = 256
 			})
 			in := l.launch(v)
-			res, err := in.Invoke(t.Context(), &pinfold.Invocation{
+			res, err := invoke(in, t.Context(), &pinfold.Invocation{
 				ID: testID, Payload: []byte("{}"), TraceID: "Root=1-2-3", Function: v.Ref.With("live"),
 				ClientContext: `{"custom":{"a":"b"},"client":{"installation_id":"i"}}`,
 			})
@@ -151,14 +151,14 @@ func testLaunchErrors(t *testing.T, w walls) {
 	} {
 		v := *l.version("nodejs20.x", "index.handler", nil)
 		test.change(&v)
-		_, err := l.launcher.Launch(t.Context(), &v)
+		_, err := l.launcher.Launch(t.Context(), &v, How{})
 		if pinfold.CodeOf(err) != test.code || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	t.Setenv("PATH", t.TempDir())
 	fresh := newLab(t, w)
-	_, err := fresh.launcher.Launch(t.Context(), fresh.version("nodejs20.x", "index.handler", nil))
+	_, err := fresh.launcher.Launch(t.Context(), fresh.version("nodejs20.x", "index.handler", nil), How{})
 	if pinfold.CodeOf(err) != pinfold.Unavailable || !strings.Contains(err.Error(), "install Node.js") {
 		t.Errorf("without an interpreter: %v", err)
 	}

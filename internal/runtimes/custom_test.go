@@ -88,7 +88,7 @@ func testGo(t *testing.T, w walls) {
 	l := newLab(t, w)
 	v := goVersion(l, "provided.al2023", "ignored", "bootstrap")
 	in := l.launch(v)
-	res, err := in.Invoke(t.Context(), &pinfold.Invocation{
+	res, err := invoke(in, t.Context(), &pinfold.Invocation{
 		ID: testID, Payload: []byte(`{}`), TraceID: "Root=1-2-3", ClientContext: `{"custom":{"k":"v"}}`, Function: v.Ref, WantLogTail: true,
 	})
 	if err != nil {

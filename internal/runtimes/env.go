@@ -18,13 +18,8 @@ import (
 // developer guide.
 func (l *Launcher) environment(in *Instance, paths sandbox.Paths, interpreter string) map[string]string {
 	v, c := in.version, &in.version.Config
-	env := map[string]string{
-		"LANG":                     "en_US.UTF-8",
-		"TZ":                       ":UTC",
-		"PATH":                     strings.Join(nonEmpty(dirOf(interpreter), "/usr/local/bin", "/usr/bin", "/bin", under(paths.Opt, "bin")), ":"),
-		"LD_LIBRARY_PATH":          strings.Join(nonEmpty(paths.Task, under(paths.Task, "lib"), under(paths.Opt, "lib")), ":"),
-		"AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
-	}
+	env := l.startEnvironment(interpreter, paths)
+	env["AWS_XRAY_CONTEXT_MISSING"] = "LOG_ERROR"
 	if paths.Tmp != "/tmp" {
 		env["TMPDIR"] = paths.Tmp
 	}
@@ -47,12 +42,15 @@ func (l *Launcher) environment(in *Instance, paths sandbox.Paths, interpreter st
 		"AWS_LAMBDA_FUNCTION_NAME":        v.Ref.Name,
 		"AWS_LAMBDA_FUNCTION_VERSION":     v.Ref.Qualifier,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(c.MemoryMB),
-		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  in.how.initType(),
 		"AWS_LAMBDA_LOG_GROUP_NAME":       logGroup(v),
 		"AWS_LAMBDA_LOG_STREAM_NAME":      logStream(in.id, v, time.Now()),
 		"LAMBDA_TASK_ROOT":                paths.Task,
 		"LAMBDA_RUNTIME_DIR":              l.bootstraps,
 	})
+	if in.room > 1 {
+		env["AWS_LAMBDA_MAX_CONCURRENCY"] = strconv.Itoa(in.room)
+	}
 	if in.runtime.family != Custom || c.Runtime == "go1.x" {
 		env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + c.Runtime
 	}
@@ -66,6 +64,25 @@ func (l *Launcher) environment(in *Instance, paths sandbox.Paths, interpreter st
 		env["AWS_LAMBDA_LOG_FORMAT"] = "Text"
 	}
 	return env
+}
+
+// initType is how the function is told whether anybody waits for it.
+func (h How) initType() string {
+	if h.Provisioned {
+		return "provisioned-concurrency"
+	}
+	return "on-demand"
+}
+
+// startEnvironment returns the variables that must be there when a process
+// starts, whoever's it will be.
+func (l *Launcher) startEnvironment(interpreter string, paths sandbox.Paths) map[string]string {
+	return map[string]string{
+		"LANG":            "en_US.UTF-8",
+		"TZ":              ":UTC",
+		"PATH":            strings.Join(nonEmpty(dirOf(interpreter), "/usr/local/bin", "/usr/bin", "/bin", under(paths.Opt, "bin")), ":"),
+		"LD_LIBRARY_PATH": strings.Join(nonEmpty(paths.Task, under(paths.Task, "lib"), under(paths.Opt, "lib")), ":"),
+	}
 }
 
 // logGroup is where a function's log would be found in CloudWatch.

@@ -21,18 +21,36 @@ const (
 	frameResponse
 	frameError
 	frameFatal
+	frameStream
 	frameChunk
 	frameEnd
+	frameLog
+	frameCredit
+	frameCache
 )
 
 const frameHeader = 9 // bytes
+
+// most is how large a payload may be. More is read and dropped.
+func (k frameType) most() int64 {
+	switch k {
+	case frameLog:
+		return maxLine
+	case frameCache:
+		return maxCache
+	}
+	return pinfold.MaxPayload
+}
+
+// maxCache bounds the compiled code of a function, in bytes.
+const maxCache = 64 << 20
 
 // frame is one message from an instance.
 type frame struct {
 	kind    frameType
 	id      uint32
 	size    int64  // of the payload as it was sent
-	payload []byte // nil if size is over pinfold.MaxPayload
+	payload []byte // nil if size is over what its kind may have
 }
 
 // frameReader reads frames from a stream.
@@ -55,11 +73,11 @@ func (f *frameReader) next() (frame, error) {
 		id:   binary.BigEndian.Uint32(header[4:]),
 		kind: frameType(header[8]),
 	}
-	if fr.kind < frameHello || fr.kind > frameEnd {
+	if fr.kind < frameHello || fr.kind > frameCache {
 		return frame{}, fmt.Errorf("unknown frame type %d", fr.kind)
 	}
 	_, _ = f.r.Discard(frameHeader) // it is in the buffer
-	if fr.size > pinfold.MaxPayload {
+	if fr.size > fr.kind.most() {
 		_, err = io.CopyN(io.Discard, f.r, fr.size)
 	} else {
 		fr.payload, err = readExactly(f.r, int(fr.size))

@@ -2,11 +2,9 @@ package runtimes
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -63,7 +61,7 @@ func TestBrokenFrames(t *testing.T) {
 			t.Errorf("cut after %d bytes: %v", n, err)
 		}
 	}
-	for _, kind := range []frameType{0, frameEnd + 1, 255} {
+	for _, kind := range []frameType{0, frameCache + 1, 255} {
 		if _, err := newFrameReader(bytes.NewReader(encode(kind, 0, ""))).next(); err == nil {
 			t.Errorf("type %d is taken", kind)
 		}
@@ -102,73 +100,11 @@ func FuzzFrames(f *testing.F) {
 }
 
 func TestHead(t *testing.T) {
-	d := delivery{requestID: `a"b`, functionARN: "arn:aws:lambda:x", clientContext: `{"custom":{}}`}
-	got := string(d.head())
-	want := `{"requestId":"a\"b","deadline":-62135596800000,"arn":"arn:aws:lambda:x","trace":"","clientContext":"{\"custom\":{}}"}`
-	if got != want {
-		t.Errorf("head: %s\nwant: %s", got, want)
+	c := newCall(&pinfold.Invocation{ID: "id", TraceID: "Root=1", ClientContext: "{\n}"}, nil)
+	c.arn, c.limit = "arn:aws:lambda:x", 3*time.Second
+	if got, want := string(c.appendHead(nil)), "id\n3000\narn:aws:lambda:x\nRoot=1\n{\n}"; got != want {
+		t.Errorf("head: %q\nwant: %q", got, want)
 	}
-}
-
-// TestLinkWithSeveralUnderWay answers invocations out of order: nothing but the
-// id ties an answer to its invocation.
-func TestLinkWithSeveralUnderWay(t *testing.T) {
-	link, theirs, err := newLink()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer theirs.Close()
-	var answers []<-chan answer
-	for _, event := range []string{"one", "two", "three"} {
-		a, err := link.deliver(&delivery{requestID: event, payload: []byte(event)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		answers = append(answers, a)
-	}
-	var out []byte
-	frames := newFrameReader(theirs)
-	for range answers {
-		f, err := frames.next()
-		if err != nil || f.kind != frameInvoke {
-			t.Fatalf("frame %+v: %v", f, err)
-		}
-		event := f.payload[4+binary.BigEndian.Uint32(f.payload):]
-		out = append(encode(frameResponse, f.id, "answer to "+string(event)), out...) // last one first
-	}
-	out = append(out, encode(frameResponse, 99, "to nobody")...)
-	if _, err := theirs.Write(out); err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range []string{"answer to one", "answer to two", "answer to three"} {
-		if a := <-answers[i]; string(a.payload) != want {
-			t.Errorf("answer %d is %q", i, a.payload)
-		}
-	}
-	if err := link.close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestLinkToDeafInstance fills the socket with small invocations that nobody
-// reads. Delivering one more must end at its deadline.
-func TestLinkToDeafInstance(t *testing.T) {
-	link, theirs, err := newLink()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer theirs.Close()
-	defer link.close()
-	for range 1 << 10 { // 64 MB: more than a socket holds
-		d := &delivery{requestID: "small", deadline: time.Now().Add(200 * time.Millisecond), payload: make([]byte, 60<<10)}
-		if _, err := link.deliver(d); err != nil {
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("delivering to an instance that does not read: %v", err)
-			}
-			return
-		}
-	}
-	t.Error("the socket takes everything")
 }
 
 func TestErrorTypeCannotForgeLogLines(t *testing.T) {

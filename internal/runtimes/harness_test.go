@@ -144,7 +144,7 @@ func (l *lab) version(runtime, handler string, files map[string]string, change .
 // launch launches an instance that the test closes.
 func (l *lab) launch(v *pinfold.Version) *Instance {
 	l.Helper()
-	in, err := l.launcher.Launch(l.Context(), v)
+	in, err := l.launcher.Launch(l.Context(), v, How{})
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -156,12 +156,24 @@ func (l *lab) launch(v *pinfold.Version) *Instance {
 	return in
 }
 
+// invoke runs one invocation and waits until the instance has done with it, or
+// the caller with waiting.
+func invoke(in *Instance, ctx context.Context, inv *pinfold.Invocation) (*pinfold.Result, error) {
+	over := make(chan struct{})
+	res, err := in.Invoke(ctx, inv, func() { close(over) })
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
+	return res, err
+}
+
 const testID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
 // call invokes an instance and fails the test if the platform fails.
 func (l *lab) call(in *Instance, event string) *pinfold.Result {
 	l.Helper()
-	res, err := in.Invoke(l.Context(), &pinfold.Invocation{
+	res, err := invoke(in, l.Context(), &pinfold.Invocation{
 		ID: testID, Payload: []byte(event), WantLogTail: true, TraceID: "Root=1-5759e988-bd862e3fe1be46a994272793",
 		Function: in.version.Ref.With("live"),
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,55 +12,69 @@ import (
 	"pinfold.dev/pinfold/internal/sandbox"
 )
 
-// Instance is one running copy of a function. It serves one invocation at a time.
+// Instance is one running copy of a function. It serves as many invocations at a
+// time as the function's configuration says, which is usually one.
 type Instance struct {
-	id      string
-	version *pinfold.Version
-	runtime identifier
-	box     sandbox.Sandbox
-	worker  worker
-	out     *output
-	log     *journal
+	id       string
+	version  *pinfold.Version
+	runtime  identifier
+	launcher *Launcher
+	limit    time.Duration // of the function
+	room     int           // invocations at a time
+	log      *journal
+	name     atomic.Pointer[callName]
 
+	*body // what runs it; a second one if the first could not load the function
+
+	how       How
 	phases    pinfold.Phases // of the launch
-	initTook  time.Duration  // 0 until the function is loaded, or has failed to be
 	initBegan time.Time
-	failed    atomic.Pointer[failure] // why the function could not be loaded
+	initTook  time.Duration // 0 until the function is loaded, or has failed to be
 
-	slot    chan struct{} // holds one value while an invocation is under way
-	used    bool          // guarded by slot
-	loading bool          // init is over its limit and goes on; guarded by slot
-	broken  atomic.Bool   // no further invocation may go here
-	since   atomic.Int64  // from when on the runtime works on after its answer, in Unix nanoseconds; or 0
+	mu      sync.Mutex
+	next    uint32
+	running map[uint32]*call // whose handler runs, or that are not over yet for another reason
+	ahead   *call            // sent already; begins when the one that runs is over
+	settle  *call            // answered; its runtime works on
+	used    bool
+	again   bool      // the function could not be loaded: to be tried once more
+	broken  bool      // no further invocation may go here
+	closing bool      // by the platform
+	tick    time.Time // when timer goes off; zero: it does not
+	timer   *time.Timer
+	peak    int       // memory in megabytes, as it was when it was last looked at
+	looked  time.Time // when that was
 
+	life      context.Context // of a second attempt to load the function
+	end       context.CancelFunc
+	reviving  sync.WaitGroup
+	reviver   *call // for which it is made
 	done      chan struct{}
 	endDone   func()
-	closing   chan struct{}
 	closeOnce sync.Once
 	closeErr  error
 }
 
-func newInstance(id string, v *pinfold.Version, runtime identifier) *Instance {
-	in := &Instance{
-		id: id, version: v, runtime: runtime,
-		slot: make(chan struct{}, 1), done: make(chan struct{}), closing: make(chan struct{}),
-		initBegan: time.Now(),
-	}
-	in.endDone = sync.OnceFunc(func() { close(in.done) })
-	return in
+// callName is the ARN of a reference, which is usually that of the last one.
+type callName struct {
+	ref pinfold.FunctionRef
+	arn string
 }
 
-// openOutput opens the instance's log and returns the end to write to.
-func (in *Instance) openOutput(sink pinfold.LogSink) (*os.File, error) {
-	out, theirs, err := newOutput(sink, pinfold.LogLine{
-		Function: in.version.Ref, Name: in.version.Ref.Name, Version: in.version.Ref.Qualifier, Instance: in.id,
-	})
-	if err != nil {
-		return nil, err
+// defaultTimeout is that of a function whose configuration names none.
+const defaultTimeout = 3 * time.Second
+
+func (l *Launcher) newInstance(id string, v *pinfold.Version, runtime identifier, how How) *Instance {
+	in := &Instance{
+		id: id, version: v, runtime: runtime, launcher: l, limit: v.Config.Timeout.Duration(), room: max(1, v.Config.MaxConcurrency),
+		running: map[uint32]*call{}, done: make(chan struct{}), how: how, body: newBody(),
 	}
-	in.out, in.log = out, newJournal(out, in.version)
-	in.initBegan = time.Now()
-	return theirs, nil
+	if in.limit <= 0 {
+		in.limit = defaultTimeout
+	}
+	in.life, in.end = context.WithCancel(context.Background())
+	in.endDone = sync.OnceFunc(func() { close(in.done) })
+	return in
 }
 
 // ID returns the instance's id: 32 hexadecimal digits.
@@ -71,99 +84,114 @@ func (in *Instance) ID() string { return in.id }
 func (in *Instance) Phases() pinfold.Phases { return in.phases }
 
 // Done is closed when the instance's process has ended. An instance that could
-// not load its function lives until it has told one caller why.
+// not load its function lives until it has tried once more.
 func (in *Instance) Done() <-chan struct{} { return in.done }
+
+// Concurrency returns how many invocations the instance takes at a time.
+func (in *Instance) Concurrency() int { return in.room }
+
+// Ahead reports whether the instance takes one more invocation than that, to
+// begin with it as soon as it has answered. Its process must tell whose output is
+// whose.
+func (in *Instance) Ahead() bool {
+	if in.room > 1 || in.runtime.family == Custom {
+		return false
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return !in.out.raw.Load() && in.ahead == nil && in.used && !in.again && !in.broken
+}
 
 // Reusable reports whether the instance can take another invocation. One that
 // timed out, crashed or broke the protocol cannot.
 func (in *Instance) Reusable() bool {
-	select {
-	case <-in.box.Done():
-		return in.failed.Load() != nil && !in.broken.Load()
-	default:
-		return !in.broken.Load()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return !in.broken
+}
+
+// MemoryMB returns how much memory the instance holds now, in megabytes.
+func (in *Instance) MemoryMB() int {
+	in.mu.Lock()
+	b := in.body
+	in.mu.Unlock()
+	return b.box.Usage().MemoryMB
+}
+
+// Freeze stops the instance's processes until Thaw. It fails with
+// [errors.ErrUnsupported] where the walls cannot.
+func (in *Instance) Freeze(ctx context.Context) error {
+	box, ok := in.freezer()
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return box.Freeze(ctx)
+}
+
+// Thaw lets a frozen instance go on.
+func (in *Instance) Thaw(ctx context.Context) error {
+	box, ok := in.freezer()
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return box.Thaw(ctx)
+}
+
+func (in *Instance) freezer() (sandbox.Freezer, bool) {
+	in.mu.Lock()
+	b := in.body
+	in.mu.Unlock()
+	box, ok := b.box.(sandbox.Freezer)
+	return box, ok && in.launcher.options.Driver.Capabilities().Freeze
+}
+
+// functionARN is the ARN by which the function was called.
+func (in *Instance) functionARN(inv *pinfold.Invocation) string {
+	ref := inv.Function
+	if ref.Name == "" {
+		ref = in.version.Ref.With("")
+	}
+	if known := in.name.Load(); known != nil && known.ref == ref {
+		return known.arn
+	}
+	name := &callName{ref, ref.ARN()}
+	in.name.Store(name)
+	return name.arn
+}
+
+// find returns the call that the process means, or nil if it is over, or none.
+func (in *Instance) find(id uint32) *call {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.running[id]
+}
+
+// keepCache takes in the compiled code of the function.
+func (in *Instance) keepCache(content []byte) {
+	if keep := in.launcher.options.KeepCache; keep != nil && len(content) > 0 {
+		keep(in.version.Code, string(in.runtime.family)+"-"+in.body.version, content)
 	}
 }
 
-// usualSettling is how long a runtime has to ask for the next invocation before
-// it counts as one that works on.
-const usualSettling = 50 * time.Millisecond
-
-// Lingers reports whether the instance has answered, but its runtime works on
-// for the invocation that it answered. Only those of custom runtimes can.
-func (in *Instance) Lingers() bool {
-	since := in.since.Load()
-	return since != 0 && time.Now().UnixNano()-since > int64(usualSettling)
-}
-
-// watch notices the end of the process. It ends with the sandbox.
-func (in *Instance) watch() {
-	<-in.box.Done()
-	if in.failed.Load() == nil {
-		in.endDone()
-	}
-}
-
-// awaitInit waits until the function is loaded, has failed to be, or has taken
-// longer than it may.
-func (in *Instance) awaitInit(ctx context.Context, within time.Duration) error {
-	began := time.Now()
-	limit := time.NewTimer(within)
-	defer limit.Stop()
-	select {
-	case result := <-in.worker.ready():
-		in.phases.Init = time.Since(began)
-		in.inited(result)
-	case <-in.box.Done():
-		in.exitedInInit()
-	case <-limit.C:
-		// AWS starts it anew inside the first invocation, under the function's
-		// timeout. Here it goes on, under the same timeout.
-		in.phases.Init = time.Since(began)
-		in.loading = true
-		in.log.initFailed(time.Now(), time.Since(in.initBegan), "timeout", "")
-	case <-ctx.Done():
-		return gone(ctx.Err())
-	}
-	return nil
-}
-
-func (in *Instance) inited(result initResult) {
-	in.loading = false
-	if result.failure != nil {
-		in.failInit(result.failure)
-		return
-	}
-	in.initTook = time.Since(in.initBegan)
-}
-
-// exitedInInit tells a process that said why it ended from one that did not.
-func (in *Instance) exitedInInit() {
-	in.worker.finish()
-	select {
-	case result := <-in.worker.ready():
-		if result.failure != nil {
-			in.inited(result)
-			return
+// Close kills the instance's processes, waits until they and what was under way
+// are over, and leaves nothing behind.
+func (in *Instance) Close() error {
+	in.closeOnce.Do(func() {
+		in.mu.Lock()
+		in.broken, in.closing = true, true
+		if in.timer != nil {
+			in.timer.Stop()
 		}
-	default:
-	}
-	in.failInit(exitFailure(in.box.Exit()))
-}
-
-func (in *Instance) failInit(f *failure) {
-	in.failed.Store(f)
-	in.initTook = time.Since(in.initBegan)
-	in.out.drain()
-	in.log.initFailed(time.Now(), in.initTook, "error", f.kind)
-}
-
-// throttle holds the instance to its share of the processor, or lets it off.
-func (in *Instance) throttle(ctx context.Context, on bool) error {
-	if box, ok := in.box.(sandbox.Throttler); ok {
-		return box.Throttle(ctx, on)
-	}
-	return nil
+		in.mu.Unlock()
+		in.end()
+		in.reviving.Wait()
+		err := in.body.close()
+		in.endDone()
+		if err != nil {
+			in.closeErr = pinfold.Errorf(pinfold.Internal, "closing instance %s: %w", in.id, err)
+		}
+	})
+	return in.closeErr
 }
 
 // exitFailure says that the process has ended, and how.
@@ -173,31 +201,6 @@ func exitFailure(e sandbox.Exit) *failure {
 		f.kind = "Runtime.OutOfMemory"
 	}
 	return f
-}
-
-// Close kills the instance's processes, waits until they and an invocation under
-// way are over, and leaves nothing behind.
-func (in *Instance) Close() error {
-	in.closeOnce.Do(func() {
-		in.broken.Store(true)
-		close(in.closing)
-		var problems []error
-		if in.box != nil {
-			problems = append(problems, in.box.Close())
-		}
-		in.slot <- struct{}{} // kept: nothing comes after
-		if in.worker != nil {
-			problems = append(problems, in.worker.close())
-		}
-		if in.out != nil {
-			problems = append(problems, in.out.close())
-		}
-		in.endDone()
-		if err := errors.Join(problems...); err != nil {
-			in.closeErr = pinfold.Errorf(pinfold.Internal, "closing instance %s: %w", in.id, err)
-		}
-	})
-	return in.closeErr
 }
 
 func timeoutMessage(limit time.Duration) string {

@@ -2,167 +2,329 @@ package runtimes
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/sandbox"
 )
 
-// defaultTimeout is that of a function whose configuration names none.
-const defaultTimeout = 3 * time.Second
-
-// idleLimit is how long a runtime may take to ask for the next invocation after
-// it has answered one, where the function's own time is over.
-const idleLimit = time.Second
-
-// run is one invocation under way.
-type run struct {
-	inv   *pinfold.Invocation
-	began time.Time
-	limit time.Duration
-	cold  bool
-}
-
-// outcome is how a run ended.
-type outcome struct {
-	payload  []byte
-	failure  *failure      // the function or its process failed
-	status   string        // as REPORT has it: "", "timeout", "error"
-	fatal    bool          // the instance must not be used again
-	duration time.Duration // of the handler
-	closed   bool          // the platform ended the instance
-}
+// An invocation goes through an instance by these events, whoever brings them:
+//
+//	Invoke    enters it: it runs at once, or is sent ahead of its turn
+//	answered  it has an answer; the one that was sent ahead begins
+//	asked     the runtime has done with it, where an answer is not enough
+//	tickOff   its time is over
+//	ended     the process has ended under it
 
 // Invoke runs the function once and returns what came of it: an answer, or a
-// function error. It does not return before the function is done, has timed out
-// or the instance is closed, whatever happens to ctx: a caller that goes away
-// does not stop a function on AWS either. ctx only ends the wait for an
-// invocation before this one.
+// function error. It returns early if ctx ends; the function runs on then, as on
+// AWS. over is called once, from any goroutine, when the instance has done with
+// the invocation.
 //
 // An error with the reason "InstanceGone" means that the function has not run,
 // so another instance may run it.
-func (in *Instance) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold.Result, error) {
-	if err := in.enter(ctx); err != nil {
-		return nil, err
-	}
-	if !in.Reusable() {
-		<-in.slot
+func (in *Instance) Invoke(ctx context.Context, inv *pinfold.Invocation, over func()) (*pinfold.Result, error) {
+	c := newCall(inv, over)
+	c.arn, c.limit = in.functionARN(inv), in.limit
+	running, again := in.enter(c)
+	switch {
+	case again:
+		if !in.revive(c) {
+			return in.wait(ctx, c)
+		}
+	case running:
+		in.begin(c)
+	case !c.entered:
+		over()
 		return nil, gone(nil)
 	}
-	r := in.begin(inv)
-	o := in.await(r)
-	if o.fatal {
-		in.broken.Store(true)
+	if err := in.worker.deliver(c); err != nil {
+		in.kill() // it does not listen any more
+	} else {
+		c.sent.Store(true)
 	}
-	if o.closed {
-		in.settle(r, o)
-		return nil, pinfold.Errorf(pinfold.Unavailable, "the platform ended the instance while the function ran")
-	}
-	result := in.result(r, o)
+	return in.wait(ctx, c)
+}
+
+// enter gives a call its place, if there is one.
+func (in *Instance) enter(c *call) (running, again bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	switch {
-	case inv.WantLogTail:
-		result.LogTail = in.settle(r, o)
-	case o.failure != nil: // the process may be about to end: find out before Reusable is asked
-		in.settle(r, o)
+	case in.broken || in.ahead != nil:
+		return false, false
+	case in.again: // nothing else beside it until the function is loaded
+		if len(in.running) > 0 {
+			return false, false
+		}
+		running, again = true, true
+	case in.settle == nil && len(in.running) < in.room:
+		running = true
+	case in.room == 1 && in.worker.settles():
+		in.ahead = c
 	default:
-		go in.settle(r, o) // owned by slot, which Close waits for
+		return false, false
 	}
+	in.next++
+	c.id, c.entered = in.next, true
+	if running {
+		in.start(c)
+	}
+	if again {
+		in.reviving.Add(1)
+	} else {
+		in.worker.enqueue(c)
+	}
+	return running, again
+}
+
+// start has the time of a call begin. The caller holds in.mu.
+func (in *Instance) start(c *call) {
+	c.began, c.cold = time.Now(), !in.used
+	c.by = c.began.Add(c.limit)
+	in.used = true
+	in.running[c.id] = c
+	in.wakeAt(c.by)
+}
+
+// wakeAt has the timer go off at a time, or before. It is usually set already,
+// for an invocation that ended long ago: the limit is the same for all.
+func (in *Instance) wakeAt(at time.Time) {
+	if !in.tick.IsZero() && !at.Before(in.tick) {
+		return
+	}
+	in.tick = at
+	if in.timer == nil {
+		in.timer = time.AfterFunc(time.Until(at), in.tickOff)
+	} else {
+		in.timer.Reset(time.Until(at))
+	}
+}
+
+// begin opens a call's part of the log.
+func (in *Instance) begin(c *call) {
+	in.out.begin(c, in.room == 1)
+	in.log.start(c)
+}
+
+// wait waits for the end of a call, and gives the caller what comes before that.
+func (in *Instance) wait(ctx context.Context, c *call) (*pinfold.Result, error) {
+	for {
+		select {
+		case o := <-c.result:
+			if c.wake != nil {
+				in.hand(c)
+			}
+			return in.result(c, &o)
+		case <-c.wake:
+			in.hand(c)
+		case <-ctx.Done():
+			in.leave(c)
+			return nil, gaveUp(ctx)
+		}
+	}
+}
+
+func gaveUp(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return pinfold.Errorf(pinfold.Timeout, "the caller's time was over before the function's answer came: %w", ctx.Err())
+	}
+	return pinfold.Errorf(pinfold.Unavailable, "the caller went away before the function's answer came: %w", ctx.Err())
+}
+
+// answered takes in the answer of a call. It is called by who reads what the
+// process says, so that what comes after it belongs to the next call.
+func (in *Instance) answered(c *call, a answer) {
+	in.mu.Lock()
+	if in.running[c.id] != c || c.final != nil || in.settle == c {
+		in.mu.Unlock()
+		return // over already
+	}
+	o := c.outcome(a)
+	if a.fatal { // the rest when the process has ended
+		in.broken = true
+		c.end(o, time.Now().Add(idleLimit))
+		in.wakeAt(c.by)
+		in.mu.Unlock()
+		in.tell(c)
+		return
+	}
+	if !in.worker.settles() && in.room == 1 {
+		c.end(o, later(c.by, time.Now().Add(idleLimit)))
+		in.settle = c
+		in.wakeAt(c.by)
+		in.mu.Unlock()
+		in.tell(c)
+		return
+	}
+	c.final = o
+	delete(in.running, c.id)
+	next := in.ahead
+	if next != nil {
+		in.ahead = nil
+		in.start(next)
+	}
+	in.mu.Unlock()
+	in.conclude(c)
+	if next != nil {
+		in.begin(next)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// asked says that the runtime has nothing left to do for the call that it
+// answered last.
+func (in *Instance) asked() {
+	in.mu.Lock()
+	c := in.settle
+	in.settle = nil
+	if c != nil {
+		delete(in.running, c.id)
+	}
+	in.mu.Unlock()
+	if c != nil {
+		in.conclude(c)
+	}
+}
+
+// tickOff looks whose time is over. It is the timer's.
+func (in *Instance) tickOff() {
+	in.mu.Lock()
+	in.tick = time.Time{}
+	if in.closing {
+		in.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	var late []*call
+	for _, c := range in.running {
+		if c.by.After(now) {
+			in.wakeAt(c.by)
+			continue
+		}
+		if c.final == nil {
+			c.final = timedOut(c)
+			late = append(late, c)
+		}
+		in.broken = true
+		in.kill()
+	}
+	in.mu.Unlock()
+	for _, c := range late {
+		in.tell(c)
+	}
+}
+
+// ended ends what was under way in a process that has.
+func (in *Instance) ended(b *body) {
+	in.mu.Lock()
+	in.broken = true
+	cut := make([]*call, 0, len(in.running))
+	for id, c := range in.running {
+		if c.final == nil {
+			c.final = in.cutOff(b, c)
+		}
+		delete(in.running, id)
+		cut = append(cut, c)
+	}
+	ahead := in.ahead
+	in.ahead, in.settle = nil, nil
+	in.mu.Unlock()
+	for _, c := range cut {
+		in.conclude(c)
+	}
+	if ahead != nil {
+		ahead.result <- outcome{err: gone(nil)}
+		ahead.over()
+	}
+	in.endDone()
+}
+
+// cutOff is what comes of a call whose process has ended without an answer.
+func (in *Instance) cutOff(b *body, c *call) *outcome {
+	switch {
+	case !c.sent.Load() || in.room == 1 && b.worker.unread(c):
+		return &outcome{err: gone(nil)}
+	case in.closing:
+		return &outcome{err: pinfold.Errorf(pinfold.Unavailable, "the platform ended the instance while the function ran")}
+	}
+	return &outcome{failure: exitFailure(b.box.Exit()), status: "error", fatal: true, duration: time.Since(c.began)}
+}
+
+// tell gives the caller what came of a call, unless he wants to see its log first.
+func (in *Instance) tell(c *call) {
+	if !c.inv.WantLogTail {
+		c.tell()
+	}
+}
+
+// conclude does what is to be done for a call that is over: its log is completed,
+// the caller is told if he has not been, and the place is free.
+func (in *Instance) conclude(c *call) {
+	in.tell(c)
+	if c.final.err == nil {
+		in.report(c)
+	}
+	if tail := in.out.end(c); c.inv.WantLogTail {
+		c.final.tail = tail
+		c.tell()
+	}
+	c.over()
+}
+
+// report completes the log of a call.
+func (in *Instance) report(c *call) {
+	if in.room == 1 {
+		in.out.drain()
+	}
+	o := c.final
+	r := report{requestID: c.inv.ID, duration: o.duration, peakMB: in.peakMB(o.duration), status: o.status}
+	if c.cold {
+		r.init = in.initTook
+	}
+	f := o.failure
+	if f != nil && f.envelope != nil && o.fatal && !o.unloaded {
+		f = exitFailure(in.box.Exit()) // the caller is told why, the log also how it ended
+	}
+	if f != nil && o.status == "error" {
+		r.errorType = f.kind
+	}
+	r.message = in.failureMessage(c, o.status, f)
+	in.log.end(c, time.Now(), r)
+}
+
+// result is what the caller gets.
+func (in *Instance) result(c *call, o *outcome) (*pinfold.Result, error) {
+	if o.err != nil {
+		return nil, o.err
+	}
+	result := &pinfold.Result{Payload: o.payload, ExecutedVersion: in.version.Ref.Qualifier, LogTail: o.tail, Streamed: c.begun}
+	if o.failure != nil {
+		result.FunctionError = "Unhandled"
+		result.Payload = o.failure.payload(c.inv.ID)
+	}
+	if c.cold {
+		result.Phases = in.phases
+		result.Phases.Cold = true
+	}
+	result.Phases.Handler = o.duration
 	return result, nil
 }
 
-// enter waits until no invocation is under way. Where the one before has been
-// answered, but its runtime works on, another instance is the better choice.
-func (in *Instance) enter(ctx context.Context) error {
-	select { // the usual case needs no timer
-	case in.slot <- struct{}{}:
-		return nil
-	default:
+// outcome makes of an answer what comes of the call.
+func (c *call) outcome(a answer) *outcome {
+	o := &outcome{payload: a.payload, fatal: a.fatal, duration: time.Since(c.began)}
+	if a.streamed && c.wake == nil {
+		a.payload, a.size = c.flow.collected()
+		o.payload = a.payload
 	}
-	patience := time.NewTicker(usualSettling)
-	defer patience.Stop()
-	for {
-		select {
-		case in.slot <- struct{}{}:
-			return nil
-		case <-in.closing:
-			return gone(nil)
-		case <-ctx.Done():
-			return gone(ctx.Err())
-		case <-patience.C:
-			if in.Lingers() {
-				return gone(nil)
-			}
-		}
-	}
-}
-
-// begin opens the invocation's part of the log.
-func (in *Instance) begin(inv *pinfold.Invocation) *run {
-	r := &run{inv: inv, limit: in.version.Config.Timeout.Duration(), cold: !in.used}
-	if r.limit <= 0 {
-		r.limit = defaultTimeout
-	}
-	in.used = true
-	in.out.begin(inv.ID, inv.WantLogTail)
-	r.began = time.Now()
-	in.log.start(r.began, inv.ID, in.functionARN(inv))
-	return r
-}
-
-// functionARN is the ARN by which the function was called.
-func (in *Instance) functionARN(inv *pinfold.Invocation) string {
-	if inv.Function.Name == "" {
-		return in.version.Ref.With("").ARN()
-	}
-	return inv.Function.ARN()
-}
-
-// await delivers the invocation and waits for its end.
-func (in *Instance) await(r *run) outcome {
-	timer := time.NewTimer(r.limit)
-	defer timer.Stop()
-	if in.loading {
-		if o, over := in.awaitLoading(r, timer.C); over {
-			return o
-		}
-	}
-	if f := in.failed.Load(); f != nil {
-		return outcome{failure: f, status: "error", fatal: true, duration: time.Since(r.began)}
-	}
-	answers, err := in.worker.deliver(&delivery{
-		requestID: r.inv.ID, deadline: r.began.Add(r.limit), functionARN: in.functionARN(r.inv),
-		traceID: r.inv.TraceID, clientContext: r.inv.ClientContext, payload: r.inv.Payload,
-	})
-	if err != nil {
-		return in.exited(r, timer.C, nil)
-	}
-	select {
-	case a := <-answers:
-		return answered(r, a)
-	case <-timer.C:
-		return timedOut(r)
-	case <-in.box.Done():
-	case <-in.worker.lost():
-	}
-	return in.exited(r, timer.C, answers)
-}
-
-// awaitLoading waits for a function that was still loading when its first
-// invocation came.
-func (in *Instance) awaitLoading(r *run, timeout <-chan time.Time) (outcome, bool) {
-	select {
-	case result := <-in.worker.ready():
-		in.inited(result)
-		return outcome{}, false
-	case <-in.box.Done():
-		in.exitedInInit()
-		return outcome{}, false
-	case <-timeout:
-		return timedOut(r), true
-	}
-}
-
-func answered(r *run, a answer) outcome {
-	o := outcome{payload: a.payload, fatal: a.fatal, duration: time.Since(r.began)}
 	switch {
 	case a.tooLarge():
 		o.failure = &failure{kind: "Function.ResponseSizeTooLarge", message: tooLargeMessage, envelope: responseTooLarge}
@@ -182,141 +344,53 @@ var responseTooLarge = []byte(`{"errorType":"Function.ResponseSizeTooLarge","err
 
 const tooLargeMessage = "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
 
-func timedOut(r *run) outcome {
-	return outcome{
-		failure: &failure{kind: "Sandbox.Timedout", message: timeoutMessage(r.limit)},
-		status:  "timeout", fatal: true, duration: r.limit,
+func timedOut(c *call) *outcome {
+	return &outcome{
+		failure: &failure{kind: "Sandbox.Timedout", message: timeoutMessage(c.limit)},
+		status:  "timeout", fatal: true, duration: c.limit,
 	}
-}
-
-// exited makes out how an instance ended that will not answer any more, or whose
-// answer has just come.
-func (in *Instance) exited(r *run, timeout <-chan time.Time, answers <-chan answer) outcome {
-	duration := time.Since(r.began)
-	_ = in.throttle(context.Background(), false) // if that fails it ends more slowly
-	select {
-	case <-in.box.Done():
-	case <-time.After(idleLimit): // it has only closed its link
-	case <-timeout:
-		return timedOut(r)
-	}
-	in.worker.finish()
-	select {
-	case a := <-answers:
-		o := answered(r, a)
-		o.fatal = true
-		return o
-	default:
-	}
-	select {
-	case <-in.closing:
-		return outcome{closed: true, fatal: true, duration: duration}
-	default:
-	}
-	return outcome{failure: exitFailure(in.box.Exit()), status: "error", fatal: true, duration: duration}
-}
-
-// result is what the caller gets.
-func (in *Instance) result(r *run, o outcome) *pinfold.Result {
-	result := &pinfold.Result{Payload: o.payload, ExecutedVersion: in.version.Ref.Qualifier}
-	if o.failure != nil {
-		result.FunctionError = "Unhandled"
-		result.Payload = o.failure.payload(r.inv.ID)
-	}
-	if r.cold {
-		result.Phases = in.phases
-		result.Phases.Cold = true
-	}
-	result.Phases.Handler = o.duration
-	return result
-}
-
-// settle does what the caller need not wait for: it sees to it that the
-// invocation is really over, completes its log, and frees the instance for the
-// next one. It returns the tail of the log.
-func (in *Instance) settle(r *run, o outcome) []byte {
-	defer func() {
-		in.since.Store(0)
-		<-in.slot
-	}()
-	peak := in.box.Usage().PeakMemoryMB // while the process lives, if it does
-	switch {
-	case o.status == "timeout":
-		_ = in.box.Close() // Close reports what it cannot remove
-	case in.failed.Load() != nil:
-		_ = in.box.Close()
-	case o.fatal:
-		in.awaitEnd()
-	default:
-		in.awaitIdle(r)
-	}
-	in.out.drain()
-	if peak == 0 {
-		peak = in.box.Usage().PeakMemoryMB
-	}
-	rep := report{requestID: r.inv.ID, duration: o.duration, peakMB: peak, status: o.status}
-	if r.cold {
-		rep.init = in.initTook
-	}
-	f := o.failure
-	if f != nil && f.envelope != nil && o.fatal && in.failed.Load() == nil {
-		f = exitFailure(in.box.Exit()) // the caller is told why, the log also how it ended
-	}
-	if f != nil && o.status == "error" {
-		rep.errorType = f.kind
-	}
-	rep.message = in.failureMessage(r, o.status, f)
-	in.log.end(time.Now(), rep)
-	tail := in.out.end()
-	if in.failed.Load() != nil {
-		in.endDone()
-	}
-	return tail
-}
-
-// awaitIdle waits until the runtime has done all it wanted to do for the
-// invocation. A process that ends instead is not used again.
-func (in *Instance) awaitIdle(r *run) {
-	limit := max(time.Until(r.began.Add(r.limit)), idleLimit)
-	select { // the usual case needs no timer
-	case <-in.worker.idle():
-		return
-	default:
-	}
-	in.since.Store(time.Now().UnixNano())
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-in.worker.idle():
-		return
-	case <-in.box.Done():
-	case <-timer.C:
-	}
-	in.broken.Store(true)
-	_ = in.box.Close()
-}
-
-// awaitEnd waits for a process that is about to end, and ends it if it does not.
-func (in *Instance) awaitEnd() {
-	select {
-	case <-in.box.Done():
-	case <-time.After(idleLimit):
-	}
-	_ = in.box.Close()
 }
 
 // failureMessage is what the log says about a failure that the platform noticed.
 // What a runtime noticed it has logged itself.
-func (in *Instance) failureMessage(r *run, status string, f *failure) string {
+func (in *Instance) failureMessage(c *call, status string, f *failure) string {
 	switch {
 	case f == nil || in.log.json:
 		return ""
 	case status == "timeout":
-		return stamp(time.Now()) + " " + r.inv.ID + " " + f.message + "\n"
+		return stamp(time.Now()) + " " + c.inv.ID + " " + f.message + "\n"
 	case f.message == "":
 		return ""
 	case f.envelope != nil:
 		return f.message
 	}
-	return "RequestId: " + r.inv.ID + " Error: " + f.message + "\n" + f.kind
+	return "RequestId: " + c.inv.ID + " Error: " + f.message + "\n" + f.kind
+}
+
+// memoryIsStale is how old a look at the instance's memory may be, for an
+// invocation that took no longer: to look costs as much as a short one.
+const memoryIsStale = 50 * time.Millisecond
+
+// peakMB returns the most memory that the instance has held, in megabytes.
+func (in *Instance) peakMB(took time.Duration) int {
+	in.mu.Lock()
+	known, old := in.peak, time.Since(in.looked)
+	in.mu.Unlock()
+	if known > 0 && old < memoryIsStale && took < memoryIsStale {
+		return known
+	}
+	return in.lookAtMemory(in.body)
+}
+
+func (in *Instance) lookAtMemory(b *body) int {
+	peak := 0
+	if p, ok := b.box.(sandbox.Peaker); ok {
+		peak = p.PeakMemoryMB()
+	} else {
+		peak = b.box.Usage().PeakMemoryMB
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.peak, in.looked = max(in.peak, peak), time.Now()
+	return in.peak
 }

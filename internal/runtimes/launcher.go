@@ -16,8 +16,8 @@ import (
 	"pinfold.dev/pinfold/internal/sandbox"
 )
 
-// initLimit is how long a function may take to load. Source: "Init phase" in
-// "Lambda execution environment", Lambda developer guide.
+// initLimit is how long a function may take to load that somebody waits for, and
+// a language runtime to start.
 const initLimit = 10 * time.Second
 
 // Code makes code packages ready for instances to read.
@@ -42,12 +42,18 @@ type Options struct {
 	// Endpoint is the AWS_ENDPOINT_URL of functions that set none: the address of
 	// the platform's API as instances see it. "" sets none.
 	Endpoint string
+	// KeepCache takes the compiled code of a package, which is only good for the
+	// named version of a language runtime; nil: nothing is kept. Cache returns the
+	// folder with what was kept, or "".
+	KeepCache func(code pinfold.Package, runtime string, content []byte)
+	Cache     func(code pinfold.Package, runtime string) string
 }
 
 // Launcher makes instances.
 type Launcher struct {
 	options    Options
 	bootstraps string // as instances see it
+	compiled   compiled
 	onHost     string // the same folder, as the platform does
 	find       finder
 	initLimit  time.Duration
@@ -60,63 +66,230 @@ func NewLauncher(o Options) (*Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Launcher{options: o, bootstraps: dir, onHost: dir, initLimit: initLimit}
+	l := &Launcher{options: o, bootstraps: dir, onHost: dir, initLimit: initLimit, compiled: compiled{dir: filepath.Join(dir, "python", "pinfold_bootstrap")}}
+	if err := l.compiled.forget(); err != nil {
+		return nil, err
+	}
 	if o.Driver.Capabilities().Filesystem {
 		l.bootstraps = sandbox.RuntimeDir
 	}
 	return l, nil
 }
 
+// How tells about a launch what the function gets to know of it.
+type How struct {
+	Provisioned bool // ahead of any invocation, because its owner wants it so
+}
+
 // Launch returns an instance of v that is ready for its first invocation. A
-// function that cannot be loaded is an instance too: its first invocation tells
-// the caller why. An error means that the platform could not get that far.
-func (l *Launcher) Launch(ctx context.Context, v *pinfold.Version) (*Instance, error) {
+// function that cannot be loaded is an instance too: its first invocation tries
+// once more, and tells the caller why if it fails again. An error means that the
+// platform could not get that far.
+func (l *Launcher) Launch(ctx context.Context, v *pinfold.Version, how How) (*Instance, error) {
 	runtime, ok := parse(v.Config.Runtime)
 	if !ok {
 		return nil, Supported(v.Config.Runtime)
 	}
+	in := l.newInstance(newID(), v, runtime, how)
+	return l.first(ctx, in, func() (*failure, error) { return in.embody(ctx, l.initLimitOf(how)) })
+}
+
+func newID() string {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
-	in := newInstance(hex.EncodeToString(id), v, runtime)
-	if err := l.launch(ctx, in); err != nil {
+	return hex.EncodeToString(id)
+}
+
+// initLimitOf is how long a function may take to load. Source: "Init phase" in
+// "Lambda execution environment", Lambda developer guide.
+func (l *Launcher) initLimitOf(how How) time.Duration {
+	if how.Provisioned {
+		return provisionedInitLimit
+	}
+	return l.initLimit
+}
+
+const provisionedInitLimit = 15 * time.Minute
+
+// first gives an instance its first body, and sees what came of it.
+func (l *Launcher) first(ctx context.Context, in *Instance, load func() (*failure, error)) (*Instance, error) {
+	failed, err := load()
+	if err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
-	go in.watch()
+	if failed != nil && in.how.Provisioned {
+		return nil, errors.Join(pinfold.Errorf(pinfold.Unavailable, "the function could not be loaded: %s: %s", failed.kind, failed.text()), in.Close())
+	}
+	if failed != nil {
+		in.log.initFailed(nil, time.Now(), in.initTook, failed.initStatus(), failed.initError())
+		in.again = true
+		if err := in.body.close(); err != nil {
+			return nil, errors.Join(err, in.Close())
+		}
+		return in, nil
+	}
+	in.watched()
 	return in, nil
 }
 
-func (l *Launcher) launch(ctx context.Context, in *Instance) error {
+// watched has somebody notice the end of the process.
+func (in *Instance) watched() {
+	in.lives = true
+	go in.body.watch(in) // close waits for it
+}
+
+// revive tries once more to load the function, in the time of its first call,
+// with a new process. Source: "Init phase" in "Lambda execution environment",
+// Lambda developer guide: "Lambda retries the Init phase at the time of the first
+// function invocation with the configured function timeout."
+func (in *Instance) revive(c *call) bool {
+	defer in.reviving.Done()
+	ctx, cancel := context.WithDeadline(in.life, c.by)
+	defer cancel()
+	in.begin(c)
+	in.reviver = c
+	failed, err := in.embody(ctx, in.limit)
+	in.initTook = 0 // it is part of the invocation
+	in.mu.Lock()
+	switch {
+	case in.closing:
+		err = pinfold.Errorf(pinfold.Unavailable, "the platform ended the instance while the function was being loaded")
+	case c.final != nil || ctx.Err() != nil || failed != nil && failed.timeout:
+		failed, err = nil, nil
+		if c.final == nil {
+			c.final = timedOut(c)
+		}
+	case err == nil && failed == nil:
+		in.again = false
+		in.worker.enqueue(c)
+		in.mu.Unlock()
+		in.watched()
+		in.out.begin(c, in.room == 1)
+		return true
+	}
+	if err != nil {
+		c.final = &outcome{err: err}
+	} else if failed != nil {
+		c.final = &outcome{failure: failed, status: "error", fatal: true, unloaded: true, duration: time.Since(c.began)}
+	}
+	in.broken = true
+	delete(in.running, c.id)
+	in.mu.Unlock()
+	if failed != nil {
+		in.log.initFailed(c, time.Now(), time.Since(in.initBegan), failed.initStatus(), failed.initError())
+	}
+	_ = in.body.close() // again with the instance, which reports it
+	in.conclude(c)
+	in.endDone()
+	return false
+}
+
+// embody makes a process for the instance and has it load the function, which
+// may take as long as the limit. A failure is the function's.
+func (in *Instance) embody(ctx context.Context, limit time.Duration) (*failure, error) {
+	l, b := in.launcher, newBody()
+	b.in = in
+	in.take(b)
 	began := time.Now()
 	assignment, err := l.fetch(ctx, in.version)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	in.phases.Fetch = time.Since(began)
 
 	began = time.Now()
-	interpreter, spec, err := l.prepare(in)
+	interpreter, spec, err := l.prepare(in.id, in.runtime)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if in.box, err = l.options.Driver.Create(ctx, spec); err != nil {
-		return err
+	if b.box, err = l.options.Driver.Create(ctx, spec); err != nil {
+		return nil, err
 	}
-	paths, err := in.box.Assign(ctx, assignment)
+	paths, err := b.box.Assign(ctx, assignment)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	in.phases.Sandbox = time.Since(began)
 
 	env := l.environment(in, paths, interpreter)
 	if in.runtime.family == Custom {
-		err = l.launchCustom(ctx, in, assignment, paths, env)
-	} else {
-		err = l.launchOurs(ctx, in, paths, env, interpreter)
+		return in.loadCustom(ctx, assignment, paths, env, limit)
 	}
-	if err == nil {
-		err = in.throttle(ctx, true)
+	began = time.Now()
+	if err := l.boot(ctx, b, interpreter, in.runtime.family, environ(env), paths.Task); err != nil {
+		if f, ok := errors.AsType[*failure](err); ok { // the function's environment can be the reason: NODE_OPTIONS
+			in.out.drain()
+			return f, nil
+		}
+		return nil, err
 	}
-	return err
+	in.phases.Boot = time.Since(began)
+	return in.load(ctx, paths, env, limit)
+}
+
+// take makes a body the instance's.
+func (in *Instance) take(b *body) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.body = b
+}
+
+// adopted makes the output of the body the instance's log.
+func (in *Instance) adopted() {
+	if in.reviver != nil {
+		in.out.load(in.reviver)
+	}
+	in.out.adopt(pinfold.LogLine{Function: in.version.Ref, Name: in.version.Ref.Name, Version: in.version.Ref.Qualifier, Instance: in.id})
+	in.log = newJournal(in.out, in.version)
+	in.initBegan = time.Now()
+}
+
+// load gives a language runtime under a bootstrap of ours the function.
+func (in *Instance) load(ctx context.Context, paths sandbox.Paths, env map[string]string, limit time.Duration) (*failure, error) {
+	in.initBegan = time.Now()
+	in.log.initStart(in.initBegan, string(in.runtime.family)+":"+in.body.version)
+	frame := initFrame{Task: paths.Task, Opt: paths.Opt, Handler: in.version.Config.Handler, Env: env, Concurrency: in.room}
+	if err := in.worker.(*link).initialise(in, frame); err != nil {
+		return nil, gone(err)
+	}
+	return in.awaitInit(ctx, limit)
+}
+
+// awaitInit waits until the function is loaded, has failed to be, or has taken
+// longer than it may.
+func (in *Instance) awaitInit(ctx context.Context, within time.Duration) (failed *failure, err error) {
+	limit := time.NewTimer(within)
+	defer limit.Stop()
+	select {
+	case result := <-in.worker.inited():
+		failed = result.failure
+	case <-in.box.Done():
+		failed = in.exitedInInit()
+	case <-limit.C:
+		failed = &failure{kind: "Sandbox.Timedout", message: timeoutMessage(within), timeout: true}
+	case <-ctx.Done():
+		return nil, gone(ctx.Err())
+	}
+	in.initTook = time.Since(in.initBegan)
+	in.phases.Init = in.initTook
+	if failed != nil {
+		in.out.drain()
+		return failed, nil
+	}
+	return nil, in.throttle(ctx, true)
+}
+
+// exitedInInit tells a process that said why it ended from one that did not.
+func (in *Instance) exitedInInit() *failure {
+	in.worker.finish()
+	select {
+	case result := <-in.worker.inited():
+		if result.failure != nil {
+			return result.failure
+		}
+	default:
+	}
+	return exitFailure(in.box.Exit())
 }
 
 // fetch makes code and layers ready on disk.
@@ -145,18 +318,21 @@ func lost(err error) error {
 	return err
 }
 
-// prepare finds what a sandbox for the instance must let it see.
-func (l *Launcher) prepare(in *Instance) (interpreter string, spec sandbox.Spec, err error) {
-	spec.ID = in.id
-	if in.runtime.family == Custom {
+// prepare finds what a sandbox for an instance must let it see.
+func (l *Launcher) prepare(id string, runtime identifier) (interpreter string, spec sandbox.Spec, err error) {
+	spec.ID = id
+	if runtime.family == Custom {
 		return "", spec, nil
 	}
-	if interpreter, err = l.find.find(in.runtime); err != nil {
+	if interpreter, err = l.find.find(runtime); err != nil {
 		return "", spec, err
 	}
-	spec.Runtime = l.onHost
-	spec.ReadOnly = prefixes(interpreter)
-	return interpreter, spec, nil
+	return interpreter, l.specOf(id, interpreter), nil
+}
+
+// specOf is what a sandbox must let an interpreter see.
+func (l *Launcher) specOf(id, interpreter string) sandbox.Spec {
+	return sandbox.Spec{ID: id, Runtime: l.onHost, ReadOnly: prefixes(interpreter)}
 }
 
 // prefixes returns the folders that an interpreter is installed in: with its
@@ -175,77 +351,74 @@ func prefixes(interpreter string) (dirs []string) {
 	return dirs
 }
 
-// launchOurs starts a language runtime under a bootstrap of ours and gives it
-// the function.
-func (l *Launcher) launchOurs(ctx context.Context, in *Instance, paths sandbox.Paths, env map[string]string, interpreter string) error {
-	began := time.Now()
+// boot starts a language runtime under a bootstrap of ours, and waits until it is
+// up. A process that ends instead is a *failure.
+func (l *Launcher) boot(ctx context.Context, b *body, interpreter string, family Family, env []string, dir string, args ...string) error {
 	link, theirs, err := newLink()
 	if err != nil {
 		return err
 	}
-	in.worker = link
-	cmd := sandbox.Command{Path: interpreter, Env: environ(env), Dir: paths.Task, Files: []*os.File{theirs}}
-	switch in.runtime.family {
+	b.worker = link
+	cmd := sandbox.Command{Path: interpreter, Env: env, Dir: dir, Files: theirs}
+	switch family {
 	case Node:
 		cmd.Args = []string{filepath.Join(l.bootstraps, "node", "main.js")}
 	case Python:
 		cmd.Args = []string{"-s", "-B", filepath.Join(l.bootstraps, "python", "main.py")}
 	}
-	err = l.start(ctx, in, cmd)
-	_ = theirs.Close()
+	cmd.Args = append(cmd.Args, args...)
+	err = l.start(ctx, b, cmd)
+	for _, f := range theirs {
+		_ = f.Close()
+	}
 	if err != nil {
 		return err
 	}
-	var version string
+	limit := time.NewTimer(initLimit)
+	defer limit.Stop()
 	select {
-	case version = <-link.hello:
-	case <-in.box.Done(): // the function's environment can be the reason: NODE_OPTIONS
-		in.failInit(exitFailure(in.box.Exit()))
+	case b.version = <-link.hello:
 		return nil
-	case <-time.After(initLimit):
-		return pinfold.Errorf(pinfold.Internal, "%s at %s does not start within %v", display(in.runtime.family), interpreter, initLimit)
+	case <-b.box.Done():
+		return exitFailure(b.box.Exit())
+	case <-limit.C:
+		return pinfold.Errorf(pinfold.Internal, "%s at %s does not start within %v", display(family), interpreter, initLimit)
 	case <-ctx.Done():
 		return gone(ctx.Err())
 	}
-	in.phases.Boot = time.Since(began)
-	in.log.initStart(time.Now(), string(in.runtime.family)+":"+version)
-	err = link.initialise(initFrame{Task: paths.Task, Opt: paths.Opt, Handler: in.version.Config.Handler, Env: env})
-	if err != nil {
-		return pinfold.Errorf(pinfold.Internal, "giving the instance its function: %w", err)
-	}
-	return in.awaitInit(ctx, l.initLimit)
 }
 
-// launchCustom starts the function's own program and serves it the Runtime API.
-func (l *Launcher) launchCustom(ctx context.Context, in *Instance, a sandbox.Assignment, paths sandbox.Paths, env map[string]string) error {
+// loadCustom starts the function's own program and serves it the Runtime API.
+func (in *Instance) loadCustom(ctx context.Context, a sandbox.Assignment, paths sandbox.Paths, env map[string]string, limit time.Duration) (*failure, error) {
+	l, b := in.launcher, in.body
 	began := time.Now()
-	listener, err := in.box.Listen(ctx)
+	listener, err := b.box.Listen(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	in.worker = newAPI(listener)
+	b.worker = newAPI(in, listener)
 	env["AWS_LAMBDA_RUNTIME_API"] = listener.Addr().String()
 	program, failed := entrypoint(in.version, a, paths)
 	if failed == nil {
-		err = l.start(ctx, in, sandbox.Command{Path: program, Env: environ(env), Dir: paths.Task})
+		err = l.start(ctx, b, sandbox.Command{Path: program, Env: environ(env), Dir: paths.Task})
 		if notAProgram(err) {
 			failed = &failure{kind: "Runtime.InvalidEntrypoint", message: err.Error() +
 				": the program must be built for this machine, or be a script whose interpreter exists here"}
 			err = nil
 		}
 	} else {
-		err = l.openOutput(in)
+		err = l.openOutput(b)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if failed != nil {
-		in.failInit(failed)
-		return nil
+		in.initTook = time.Since(began)
+		return failed, nil
 	}
 	in.phases.Boot = time.Since(began)
 	in.log.initStart(time.Now(), in.version.Config.Runtime)
-	return in.awaitInit(ctx, l.initLimit)
+	return in.awaitInit(ctx, limit)
 }
 
 // entrypoint finds the program of a custom runtime. Source: "Building a custom
@@ -288,24 +461,34 @@ func notAProgram(err error) bool {
 	return false
 }
 
-// openOutput opens the instance's log for a program that is not started.
-func (l *Launcher) openOutput(in *Instance) error {
-	theirs, err := in.openOutput(l.options.Logs)
+// openOutput opens the log of a program that is not started.
+func (l *Launcher) openOutput(b *body) error {
+	out, theirs, err := newOutput(l.options.Logs)
 	if err != nil {
 		return err
 	}
+	b.open(out)
 	return theirs.Close()
 }
 
-// start runs a command with the instance's log as its output.
-func (l *Launcher) start(ctx context.Context, in *Instance, cmd sandbox.Command) error {
-	theirs, err := in.openOutput(l.options.Logs)
+// open makes an output the body's, and the log of the instance that it is for.
+func (b *body) open(out *output) {
+	b.out = out
+	if b.in != nil {
+		b.in.adopted()
+	}
+}
+
+// start runs a command with the body's log as its output.
+func (l *Launcher) start(ctx context.Context, b *body, cmd sandbox.Command) error {
+	out, theirs, err := newOutput(l.options.Logs)
 	if err != nil {
 		return err
 	}
 	defer theirs.Close()
+	b.open(out)
 	cmd.Output = theirs
-	return in.box.Start(ctx, cmd)
+	return b.box.Start(ctx, cmd)
 }
 
 func exitMessage(e sandbox.Exit) string {

@@ -65,24 +65,30 @@ func TestSlowInit(t *testing.T) { behind(t, testSlowInit) }
 
 func testSlowInit(t *testing.T, w walls) {
 	l := newLab(t, w)
-	l.launcher.initLimit = 50 * time.Millisecond
+	l.launcher.initLimit = 400 * time.Millisecond
 	slow := func(ms int) map[string]string {
 		return map[string]string{"index.mjs": fmt.Sprintf(`await new Promise((r) => setTimeout(r, %d)); export const handler = async () => "loaded"`, ms)}
 	}
-	in := l.launch(l.version("nodejs20.x", "index.handler", slow(300)))
+	in := l.launch(l.version("nodejs20.x", "index.handler", slow(1000)))
 	res := l.call(in, "{}")
 	if string(res.Payload) != `"loaded"` || !in.Reusable() {
 		t.Errorf("a function that loads inside its first invocation answers %s", res.Payload)
 	}
-	if !strings.Contains(string(res.LogTail), "\tPhase: init\tStatus: timeout\n") {
+	if !strings.Contains(string(res.LogTail), "REPORT") || strings.Contains(string(res.LogTail), "Phase: invoke") {
 		t.Errorf("log:\n%s", res.LogTail)
+	}
+	if _, err := l.logs.find("\tPhase: init\tStatus: timeout"); err != nil {
+		t.Error(err)
+	}
+	if res := l.call(in, "{}"); string(res.Payload) != `"loaded"` {
+		t.Errorf("after that it answers %s", res.Payload)
 	}
 	res = l.once(l.version("nodejs20.x", "index.handler", slow(60000), func(c *pinfold.Config) { c.Timeout = 1 }), "{}")
 	if e := l.errorOf(res); e.ErrorType != "Sandbox.Timedout" {
 		t.Errorf("a function that never loads: %s", res.Payload)
 	}
 	res = l.once(l.version("nodejs20.x", "index.handler", map[string]string{
-		"index.mjs": `await new Promise((r) => setTimeout(r, 200)); throw new Error("late")`,
+		"index.mjs": `await new Promise((r) => setTimeout(r, 700)); throw new Error("late")`,
 	}), "{}")
 	if e := l.errorOf(res); e.ErrorMessage != "late" {
 		t.Errorf("a function that fails to load, late: %s", res.Payload)
@@ -98,13 +104,10 @@ func testCallerGoesAway(t *testing.T, w walls) {
 		"app.py": "import time\ndef handler(e, c):\n    print('begun')\n    time.sleep(.3)\n    return 'done'",
 	}))
 	ctx, cancel := context.WithCancel(t.Context())
-	result := make(chan *pinfold.Result)
+	left, over := make(chan error), make(chan struct{})
 	go func() {
-		res, err := in.Invoke(ctx, &pinfold.Invocation{ID: "one", Payload: []byte("{}")})
-		if err != nil {
-			t.Error(err)
-		}
-		result <- res
+		_, err := in.Invoke(ctx, &pinfold.Invocation{ID: "one", Payload: []byte("{}")}, func() { close(over) })
+		left <- err
 	}()
 	for {
 		if _, err := l.logs.find("begun"); err == nil {
@@ -113,36 +116,50 @@ func testCallerGoesAway(t *testing.T, w walls) {
 		time.Sleep(time.Millisecond)
 	}
 	cancel()
-	if _, err := in.Invoke(ctx, &pinfold.Invocation{ID: "two", Payload: []byte("{}")}); !errors.Is(err, context.Canceled) {
-		t.Errorf("an invocation that cannot wait: %v", err)
+	if err := <-left; !errors.Is(err, context.Canceled) || pinfold.CodeOf(err) != pinfold.Unavailable {
+		t.Errorf("the caller who goes away: %v", err)
 	}
-	if res := <-result; string(res.Payload) != `"done"` {
+	<-over
+	if _, err := l.logs.find("REPORT RequestId: one"); err != nil {
+		t.Error(err)
+	}
+	if res := l.call(in, "{}"); string(res.Payload) != `"done"` {
 		t.Errorf("answer: %s", res.Payload)
-	}
-	if !in.Reusable() {
-		t.Error("the instance cannot be used again")
 	}
 }
 
-// TestOneAtATime has many callers share an instance.
+// TestOneAtATime hands an instance the next invocation while one is under way,
+// as the pool does with those that are quick.
 func TestOneAtATime(t *testing.T) { behind(t, testOneAtATime) }
 
 func testOneAtATime(t *testing.T, w walls) {
-	l := newLab(t, w)
-	in := l.launch(l.version("nodejs20.x", "index.handler", map[string]string{
-		"index.js": `let busy = false; exports.handler = async (e) => { if (busy) throw new Error("two at a time"); busy = true; await new Promise(setImmediate); busy = false; return e }`,
-	}))
-	var wg sync.WaitGroup
-	for i := range 50 {
-		wg.Go(func() {
-			want := fmt.Sprint(i)
-			res, err := in.Invoke(t.Context(), &pinfold.Invocation{ID: want, Payload: []byte(want)})
-			if err != nil || string(res.Payload) != want {
-				t.Errorf("invocation %d: %s, %v", i, res.Payload, err)
+	for runtime, files := range map[string]map[string]string{
+		"nodejs20.x": {"app.js": `let busy = false; exports.handler = async (e) => { if (busy) throw new Error("two at a time"); busy = true; await new Promise(setImmediate); console.log("line of", e); busy = false; return e }`},
+		"python3.11": {"app.py": "def handler(e, c):\n    print('line of', e)\n    return e"},
+	} {
+		t.Run(runtime, func(t *testing.T) {
+			l := newLab(t, w)
+			in := l.launch(l.version(runtime, "app.handler", files))
+			places := make(chan struct{}, 2)
+			var wg sync.WaitGroup
+			for i := range 200 {
+				wg.Go(func() {
+					places <- struct{}{}
+					want := fmt.Sprint(i)
+					res, err := in.Invoke(t.Context(), &pinfold.Invocation{ID: want, Payload: []byte(want)}, func() { <-places })
+					if err != nil || string(res.Payload) != want {
+						t.Errorf("invocation %d: %+v, %v", i, res, err)
+					}
+				})
+			}
+			wg.Wait()
+			for _, line := range l.logs.all() {
+				if _, of, ok := strings.Cut(line.Text, "line of "); ok && of != line.RequestID {
+					t.Errorf("%q is taken for a line of %s", line.Text, line.RequestID)
+				}
 			}
 		})
 	}
-	wg.Wait()
 }
 
 func TestCloseUnderAnInvocation(t *testing.T) { behind(t, testCloseUnderAnInvocation) }
@@ -154,7 +171,7 @@ func testCloseUnderAnInvocation(t *testing.T, w walls) {
 	}))
 	failed := make(chan error)
 	go func() {
-		_, err := in.Invoke(t.Context(), &pinfold.Invocation{ID: testID, Payload: []byte("{}")})
+		_, err := invoke(in, t.Context(), &pinfold.Invocation{ID: testID, Payload: []byte("{}")})
 		failed <- err
 	}()
 	for {
@@ -173,7 +190,7 @@ func testCloseUnderAnInvocation(t *testing.T, w walls) {
 	if err := in.Close(); err != nil {
 		t.Errorf("a second Close: %v", err)
 	}
-	if _, err := in.Invoke(t.Context(), &pinfold.Invocation{ID: "x"}); pinfold.ReasonOf(err) != "InstanceGone" {
+	if _, err := invoke(in, t.Context(), &pinfold.Invocation{ID: "x"}); pinfold.ReasonOf(err) != "InstanceGone" {
 		t.Errorf("an invocation after Close: %v", err)
 	}
 }

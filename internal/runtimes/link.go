@@ -4,111 +4,86 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net"
+	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"pinfold.dev/pinfold"
 )
 
-// link is a worker that speaks the framed protocol.
+// link is a worker that speaks the framed protocol, over two pipes.
 type link struct {
-	conn    net.Conn
-	hello   chan string // the language runtime's version, once it is up
-	inited  chan initResult
-	gone    chan struct{}
-	settled chan struct{} // closed: an answer is the last thing of an invocation
+	in    *os.File // from the instance
+	out   *os.File // to it
+	hello chan string
+	ready chan initResult
+	gone  chan struct{}
+	to    atomic.Pointer[Instance] // whose calls are answered; nil while it is a cell's
 
-	mu      sync.Mutex // of the fields below and of writing
-	next    uint32
-	pending map[uint32]chan<- answer
-	header  [frameHeader + 4]byte
+	mu      sync.Mutex
+	writing bool     // somebody writes to out, and takes along what there is by then
+	full    [][]byte // what is to be written next
+	batch   []byte   // what is to be written after that
+	queued  int64    // bytes that there have been to write
+	written int64    // and that have been
+	spare   []byte   // what was written last, for its memory
+	broken  error    // of writing
 }
 
-// newLink returns a link and the end of it that an instance inherits. The
-// caller closes that one when the instance has it.
-func newLink() (*link, *os.File, error) {
-	fds, err := socketpair()
+// newLink returns a link and the ends of it that an instance inherits, as
+// descriptors 3 and 4. The caller closes these when the instance has them.
+func newLink() (*link, []*os.File, error) {
+	theirIn, out, err := os.Pipe()
 	if err != nil {
 		return nil, nil, pinfold.Errorf(pinfold.Internal, "making a link to an instance: %w", err)
 	}
-	theirs := os.NewFile(uintptr(fds[1]), "instance")
-	ours := os.NewFile(uintptr(fds[0]), "platform")
-	conn, err := net.FileConn(ours) // has a descriptor of its own, and polls
-	_ = ours.Close()
+	in, theirOut, err := os.Pipe()
 	if err != nil {
-		_ = theirs.Close()
-		return nil, nil, pinfold.Errorf(pinfold.Internal, "making a link to an instance: %w", err)
+		return nil, nil, pinfold.Errorf(pinfold.Internal, "making a link to an instance: %w", errors.Join(err, theirIn.Close(), out.Close()))
 	}
-	l := &link{
-		conn:    conn,
-		hello:   make(chan string, 1),
-		inited:  make(chan initResult, 1),
-		gone:    make(chan struct{}),
-		settled: make(chan struct{}),
-		pending: map[uint32]chan<- answer{},
+	for _, f := range []*os.File{theirIn, theirOut} { // programs expect to wait
+		if err := syscall.SetNonblock(int(f.Fd()), false); err != nil {
+			return nil, nil, pinfold.Errorf(pinfold.Internal, "making a link to an instance: %w", errors.Join(err, theirIn.Close(), theirOut.Close(), in.Close(), out.Close()))
+		}
 	}
-	close(l.settled)
-	go l.read()
-	return l, theirs, nil
+	l := &link{in: in, out: out, hello: make(chan string, 1), ready: make(chan initResult, 1), gone: make(chan struct{})}
+	go l.read() // until gone
+	return l, []*os.File{theirIn, theirOut}, nil
 }
 
-func socketpair() ([2]int, error) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		return fds, os.NewSyscallError("socketpair", err)
-	}
-	syscall.CloseOnExec(fds[0])
-	syscall.CloseOnExec(fds[1])
-	refuseFiles(fds[0])
-	return fds, nil
-}
-
-func (l *link) ready() <-chan initResult { return l.inited }
-func (l *link) idle() <-chan struct{}    { return l.settled }
-func (l *link) lost() <-chan struct{}    { return l.gone }
+func (l *link) inited() <-chan initResult { return l.ready }
+func (l *link) lost() <-chan struct{}     { return l.gone }
+func (l *link) settles() bool             { return true }
 
 func (l *link) finish() {
 	select {
 	case <-l.gone:
-	case <-time.After(time.Second): // somebody else has inherited the socket
+	case <-time.After(time.Second): // somebody has taken the pipe out of its sandbox
 	}
 }
 
-// stuck is how long the reading of a socket may take to end once it is closed.
-const stuck = 5 * time.Second
-
-// close ends the reading goroutine and waits for it, unless the kernel holds
-// that up: see refuseFiles.
+// close ends the reading goroutine and waits for it.
 func (l *link) close() error {
-	closed := make(chan error, 1)
-	go func() {
-		err := l.conn.Close()
-		<-l.gone
-		closed <- err
-	}()
-	select {
-	case err := <-closed:
-		if errors.Is(err, net.ErrClosed) {
-			return nil
-		}
-		return err
-	case <-time.After(stuck):
-		return errors.New("the instance has sent a file whose closing holds up a thread of ours: from Linux 6.16 on it cannot")
+	err := errors.Join(ignoreClosed(l.out.Close()), ignoreClosed(l.in.Close()))
+	<-l.gone
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, fs.ErrClosed) {
+		return nil
 	}
+	return err
 }
 
 // read hands frames to whom they are for, until the stream ends or makes no sense.
 func (l *link) read() {
 	defer close(l.gone)
-	defer l.conn.Close()
-	frames := newFrameReader(l.conn)
+	defer l.in.Close()
+	frames := newFrameReader(l.in)
 	version := ""
 	for {
 		f, err := frames.next()
@@ -119,13 +94,16 @@ func (l *link) read() {
 		case frameHello:
 			version = oneWord(string(f.payload))
 			offer(l.hello, version)
+			continue
 		case frameReady:
-			offer(l.inited, initResult{version: version})
+			offer(l.ready, initResult{version: version})
+			continue
 		case frameInitError:
-			offer(l.inited, initResult{version: version, failure: fromEnvelope(f.payload, "Runtime.Unknown")})
-		case frameResponse, frameError, frameFatal:
-			l.answer(f)
-		default:
+			offer(l.ready, initResult{version: version, failure: fromEnvelope(f.payload, "Runtime.Unknown")})
+			continue
+		}
+		in := l.to.Load()
+		if in == nil || !l.pass(in, f) {
 			return
 		}
 	}
@@ -139,14 +117,38 @@ func offer[T any](to chan<- T, value T) {
 	}
 }
 
-func (l *link) answer(f frame) {
-	l.mu.Lock()
-	to := l.pending[f.id]
-	delete(l.pending, f.id)
-	l.mu.Unlock()
-	if to == nil {
-		return // an answer to nothing: a second one, or after a failure
+// pass gives an instance a frame of one of its invocations. It reports false if
+// the other side does not keep to the protocol. What comes for an invocation that
+// is over is dropped: it may be late.
+func (l *link) pass(in *Instance, f frame) bool {
+	if f.kind == frameCache {
+		in.keepCache(f.payload)
+		return true
 	}
+	c := in.find(f.id)
+	if f.kind == frameLog {
+		in.out.event(c, f.payload)
+		return true
+	}
+	if c == nil {
+		return f.kind >= frameResponse && f.kind <= frameEnd
+	}
+	switch f.kind {
+	case frameResponse, frameError, frameFatal:
+		in.answered(c, answerOf(f))
+	case frameStream:
+		in.streams(c, string(f.payload[:min(len(f.payload), maxWord)]))
+	case frameChunk:
+		return in.chunk(c, f.payload, f.size)
+	case frameEnd:
+		in.answered(c, answer{streamed: true})
+	default:
+		return false
+	}
+	return true
+}
+
+func answerOf(f frame) answer {
 	a := answer{payload: f.payload, size: f.size, failed: f.kind != frameResponse, fatal: f.kind == frameFatal}
 	if a.failed && !a.tooLarge() {
 		e := fromEnvelope(f.payload, "Runtime.Unknown")
@@ -156,56 +158,115 @@ func (l *link) answer(f frame) {
 			a.payload = []byte(`{"errorType":"Runtime.Unknown","errorMessage":"the runtime sent a malformed error"}`)
 		}
 	}
-	to <- a // has room
+	return a
 }
 
-// initialise gives the cell its function; ready tells how that went.
-func (l *link) initialise(in initFrame) error {
+// initialise gives the cell its function; inited tells how that went.
+func (l *link) initialise(to *Instance, in initFrame) error {
 	payload, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.write(time.Now().Add(time.Minute), appendFrameHeader(l.header[:0], frameInit, 0, len(payload)), payload)
+	l.to.Store(to)
+	return l.send(frameInit, 0, payload, nil)
 }
 
 // initFrame is the payload of an INIT frame.
 type initFrame struct {
-	Task    string            `json:"task"`
-	Opt     string            `json:"opt"`
-	Handler string            `json:"handler"`
-	Env     map[string]string `json:"env"`
+	Task        string            `json:"task"`
+	Opt         string            `json:"opt"`
+	Handler     string            `json:"handler"`
+	Env         map[string]string `json:"env"`
+	Concurrency int               `json:"concurrency"`
+	Cache       string            `json:"cache,omitempty"`
+	WantCache   bool              `json:"wantCache,omitempty"`
 }
 
-func (l *link) deliver(d *delivery) (<-chan answer, error) {
-	head := d.head()
-	answers := make(chan answer, 1)
+func (l *link) enqueue(c *call) {
+	var room [512]byte
+	head := c.appendHead(append(room[:0], 0, 0, 0, 0))
+	binary.BigEndian.PutUint32(head, uint32(len(head)-4))
+	c.at = l.append(frameInvoke, c.id, head, c.inv.Payload)
+}
+
+func (l *link) deliver(*call) error { return l.flush() }
+
+// credit says that n more bytes of a stream may come.
+func (l *link) credit(c *call, n int) error {
+	return l.send(frameCredit, c.id, binary.BigEndian.AppendUint32(nil, uint32(n)), nil)
+}
+
+// large is from how many bytes on a payload is not worth being copied to go out
+// in one system call with what is before it.
+const large = 64 << 10
+
+// send writes a frame of two parts.
+func (l *link) send(kind frameType, id uint32, a, b []byte) error {
+	l.append(kind, id, a, b)
+	return l.flush()
+}
+
+// append has a frame go out with the next flush. It returns where in all that is
+// sent the frame begins.
+func (l *link) append(kind frameType, id uint32, a, b []byte) (at int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.next++
-	l.pending[l.next] = answers
-	header := appendFrameHeader(l.header[:0], frameInvoke, l.next, 4+len(head)+len(d.payload))
-	header = binary.BigEndian.AppendUint32(header, uint32(len(head)))
-	if err := l.write(d.deadline, header, head, d.payload); err != nil {
-		delete(l.pending, l.next)
-		return nil, fmt.Errorf("sending an invocation: %w", err)
+	at = l.queued
+	l.queued += int64(frameHeader + len(a) + len(b))
+	l.batch = append(appendFrameHeader(l.batch, kind, id, len(a)+len(b)), a...)
+	if len(b) < large {
+		l.batch = append(l.batch, b...)
+	} else {
+		l.full = append(l.full, l.batch, b)
+		l.batch = nil
 	}
-	return answers, nil
+	return at
 }
 
-// write sends the parts in one system call, if the socket takes them. A process
-// that does not read cannot hold up the platform for longer than until deadline:
-// neither with one large frame nor with many small ones that it answers unread.
-func (l *link) write(deadline time.Time, parts ...[]byte) error {
-	if err := l.conn.SetWriteDeadline(deadline); err != nil {
-		return err
+// flush writes what has been appended. Where several goroutines do at a time one
+// of them writes for all. It waits for a process that does not read: what ends
+// that is the end of the process, which a function's time limit brings.
+func (l *link) flush() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.writing {
+		return nil
 	}
-	buffers := net.Buffers(parts)
-	_, err := buffers.WriteTo(l.conn)
-	if err != nil && !errors.Is(err, io.ErrClosedPipe) {
-		// A frame that went half is the end of the conversation.
-		_ = l.conn.Close()
+	l.writing = true
+	for (len(l.batch) > 0 || len(l.full) > 0) && l.broken == nil {
+		full, batch := l.full, l.batch
+		l.full, l.batch = nil, l.spare[:0]
+		for _, part := range full {
+			l.write(part)
+		}
+		l.write(batch)
+		if l.spare = nil; cap(batch) <= 4*large {
+			l.spare = batch
+		}
 	}
-	return err
+	l.writing = false
+	return l.broken
+}
+
+// write writes a part. The caller holds l.mu, which is free meanwhile.
+func (l *link) write(part []byte) {
+	if len(part) == 0 || l.broken != nil {
+		return
+	}
+	l.mu.Unlock()
+	n, err := l.out.Write(part)
+	l.mu.Lock()
+	l.written += int64(n)
+	if err != nil {
+		l.broken = err // a frame that went half is the end of the conversation
+	}
+}
+
+// unread reports whether the process has not read anything of a call's frame.
+// Then it cannot have acted on it.
+func (l *link) unread(c *call) bool {
+	n, err := inPipe(l.out)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return err == nil && l.written-int64(n) <= c.at
 }

@@ -85,7 +85,7 @@ func testLogIsCompleteWithTheAnswer(t *testing.T, w walls) {
 		l := newLab(t, w)
 		in := l.launch(l.version(runtime, "app.handler", files))
 		for _, id := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
-			res, err := in.Invoke(t.Context(), &pinfold.Invocation{ID: id, Payload: []byte(`"` + id + `"`), WantLogTail: id > "m"})
+			res, err := invoke(in, t.Context(), &pinfold.Invocation{ID: id, Payload: []byte(`"` + id + `"`), WantLogTail: id > "m"})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -39,7 +39,7 @@ func testNodeErrors(t *testing.T, w walls) {
 		"exit 0":            {`exports.handler = async () => process.exit(0)`, "index.handler", "Runtime.ExitError", "RequestId: " + testID + " Error: Runtime exited without providing a reason", "Runtime.ExitError", false},
 		"killed":            {`exports.handler = async () => { process.kill(process.pid, "SIGKILL"); await new Promise(() => setTimeout(() => {}, 9999)) }`, "index.handler", "Runtime.ExitError", "RequestId: " + testID + " Error: Runtime exited with error: signal: killed", "Runtime.ExitError", false},
 		"too large":         {`exports.handler = async () => "x".repeat(6291556)`, "index.handler", "Function.ResponseSizeTooLarge", `Response payload size exceeded maximum allowed payload size \(6291556 bytes\)\.`, "exceeded maximum allowed payload size", true},
-		"garbage on link":   {`exports.handler = async () => { require("fs").writeSync(3, "this is not a frame"); return 1 }`, "index.handler", "Runtime.ExitError", ".*", "", false},
+		"garbage on link":   {`exports.handler = async () => { require("fs").writeSync(4, "this is not a frame"); return 1 }`, "index.handler", "Runtime.ExitError", ".*", "", false},
 		"stream unfinished": {`exports.handler = awslambda.streamifyResponse(async (e, s) => { s.write("x") })`, "index.handler", "Error", `Response stream is not finished\.`, "", true},
 		"stream not async":  {`exports.handler = awslambda.streamifyResponse((e, s) => { s.end("x") })`, "index.handler", "Error", `Streaming does not support non-async handlers\.`, "", true},
 
@@ -72,7 +72,7 @@ func testNodeErrors(t *testing.T, w walls) {
 			}
 			if !test.reusable {
 				<-in.Done()
-				if _, err := in.Invoke(t.Context(), &pinfold.Invocation{ID: "x", Payload: []byte("{}")}); pinfold.ReasonOf(err) != "InstanceGone" {
+				if _, err := invoke(in, t.Context(), &pinfold.Invocation{ID: "x", Payload: []byte("{}")}); pinfold.ReasonOf(err) != "InstanceGone" {
 					t.Errorf("a second invocation: %v", err)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,18 +33,21 @@ type output struct {
 	conn syscall.RawConn
 	done chan struct{}
 
-	mu        sync.Mutex
-	buf       []byte
-	partial   []byte // a line that is not over yet
-	requestID string // of the invocation under way
-	tail      []byte // what has been logged since it was last cut
-	keep      bool   // whether tail is collected
-	ended     bool   // every writer has closed the pipe
+	raw atomic.Bool // something has come through the pipe
+
+	mu      sync.Mutex
+	buf     []byte
+	partial []byte // a line that is not over yet
+	current *call  // whose the lines of the pipe are
+	early   []byte // what was logged before the first call, whose tail it begins
+	used    bool   // there has been a call
+	loading *call  // for which the function is loaded: whose what belongs to none is
+	ended   bool   // every writer has closed the pipe
 }
 
 // newOutput returns an output and the end of its pipe for the instance to write
 // to. The caller closes that one when the instance has it.
-func newOutput(sink pinfold.LogSink, common pinfold.LogLine) (*output, *os.File, error) {
+func newOutput(sink pinfold.LogSink) (*output, *os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, pinfold.Errorf(pinfold.Internal, "making a pipe for an instance's output: %w", err)
@@ -58,10 +62,17 @@ func newOutput(sink pinfold.LogSink, common pinfold.LogLine) (*output, *os.File,
 		return nil, nil, pinfold.Errorf(pinfold.Internal, "making a pipe for an instance's output: %w", err)
 	}
 	o := &output{
-		sink: sink, line: common, file: r, conn: conn, done: make(chan struct{}), keep: true, buf: make([]byte, 32<<10),
+		sink: sink, file: r, conn: conn, done: make(chan struct{}),
 	}
 	go o.run()
 	return o, w, nil
+}
+
+// adopt says whose output it is. Before that it is nobody's.
+func (o *output) adopt(common pinfold.LogLine) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.line = common
 }
 
 // run sends lines on as they come, until nobody can write any more.
@@ -93,8 +104,16 @@ func (o *output) over() bool {
 func (o *output) read(fd uintptr) (empty bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	var room [4 << 10]byte // enough for most, and nothing that an idle instance holds
 	for total := 0; !o.ended && total < pipeSize; {
-		n, err := syscall.Read(int(fd), o.buf)
+		buf := room[:]
+		if total > 0 {
+			if o.buf == nil {
+				o.buf = make([]byte, 32<<10)
+			}
+			buf = o.buf
+		}
+		n, err := syscall.Read(int(fd), buf)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EAGAIN):
@@ -103,7 +122,8 @@ func (o *output) read(fd uintptr) (empty bool) {
 			o.ended = true
 			o.flush()
 		default:
-			o.split(o.buf[:n])
+			o.raw.Store(true)
+			o.split(buf[:n])
 			total += n
 		}
 	}
@@ -124,7 +144,7 @@ func (o *output) split(data []byte) {
 			o.partial = append(o.partial, data...)
 			return
 		}
-		o.emit(time.Now(), append(o.partial, data[:end]...), false)
+		o.emit(o.current, time.Now(), append(o.partial, data[:end]...), false)
 		o.partial = o.partial[:0]
 		data = data[end+1:]
 	}
@@ -133,58 +153,99 @@ func (o *output) split(data []byte) {
 // flush ends a line that has no end of its own.
 func (o *output) flush() {
 	if len(o.partial) > 0 {
-		o.emit(time.Now(), o.partial, false)
+		o.emit(o.current, time.Now(), o.partial, false)
 		o.partial = o.partial[:0]
 	}
 }
 
-// emit sends one event. Runtimes write \r for a line end inside an event, so
-// that it stays one.
-func (o *output) emit(at time.Time, text []byte, system bool) {
+// emit sends one event, which belongs to a call or to none. Runtimes write \r for
+// a line end inside an event, so that it stays one.
+func (o *output) emit(c *call, at time.Time, text []byte, system bool) {
 	line := o.line
 	line.Time = at
-	line.RequestID = o.requestID
 	line.System = system
-	line.Text = string(bytes.ReplaceAll(bytes.TrimSuffix(text, []byte{'\r'}), []byte{'\r'}, []byte{'\n'}))
-	if o.keep {
-		o.tail = append(append(o.tail, line.Text...), '\n')
-		if len(o.tail) > 8*tailSize {
-			o.tail = append(o.tail[:0], o.tail[len(o.tail)-tailSize:]...)
+	text = bytes.TrimSuffix(text, []byte{'\r'})
+	if bytes.IndexByte(text, '\r') >= 0 {
+		text = bytes.ReplaceAll(text, []byte{'\r'}, []byte{'\n'})
+	}
+	line.Text = string(text)
+	if c == nil {
+		c = o.loading
+	}
+	switch {
+	case c != nil:
+		line.RequestID = c.inv.ID
+		if c.inv.WantLogTail {
+			c.tail = appendTail(c.tail, line.Text)
 		}
+	case !o.used:
+		o.early = appendTail(o.early, line.Text)
 	}
 	if o.sink != nil {
 		o.sink.Write(line)
 	}
 }
 
-// begin starts an invocation's part of the log. keepTail asks for its tail; what
-// was logged while the instance was initialised belongs to the first one.
-func (o *output) begin(requestID string, keepTail bool) {
-	o.drain() // what came before is not this invocation's
+func appendTail(tail []byte, text string) []byte {
+	tail = append(append(tail, text...), '\n')
+	if len(tail) > 8*tailSize {
+		tail = append(tail[:0], tail[len(tail)-tailSize:]...)
+	}
+	return tail
+}
+
+// begin starts a call's part of the log. What comes through the pipe is its own
+// if it is alone. What was logged while the instance was initialised belongs to
+// the tail of the first one.
+func (o *output) begin(c *call, alone bool) {
+	o.drain() // what came before is not this call's
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.flush()
-	o.requestID = requestID
-	o.keep = keepTail
+	o.loading = nil
+	if alone {
+		o.current = c
+	}
+	if !o.used {
+		o.used = true
+		c.tail, o.early = o.early, nil
+	}
+}
+
+// load has everything be c's, for which the function is loaded, until begin.
+func (o *output) load(c *call) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.loading, o.current, o.used = c, c, true
+}
+
+// event writes one event that the process has sent as such, for a call or none.
+func (o *output) event(c *call, text []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.emit(c, time.Now(), text, false)
 }
 
 // system writes a line of the platform's own, after what was written before.
-func (o *output) system(at time.Time, text string) {
+func (o *output) system(c *call, at time.Time, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.flush()
-	o.emit(at, []byte(text), true)
+	o.emit(c, at, []byte(text), true)
 }
 
-// end ends an invocation's part of the log and returns its tail.
-func (o *output) end() []byte {
+// end ends a call's part of the log and returns its tail.
+func (o *output) end(c *call) []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	tail := o.tail
+	if o.current == c {
+		o.current = nil
+	}
+	tail := c.tail
 	if len(tail) > tailSize {
 		tail = tail[len(tail)-tailSize:]
 	}
-	o.tail, o.keep, o.requestID = nil, false, ""
+	c.tail = nil
 	return tail
 }
 

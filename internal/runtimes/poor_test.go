@@ -73,7 +73,7 @@ func TestPoorMachine(t *testing.T) {
 			tc.poor.Driver = l.launcher.options.Driver
 			l.launcher.options.Driver = &tc.poor
 			v := l.version("provided.al2023", "x", tc.files)
-			in, err := l.launcher.Launch(l.Context(), v)
+			in, err := l.launcher.Launch(l.Context(), v, How{})
 			_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &usual)
 			if err == nil {
 				defer in.Close()

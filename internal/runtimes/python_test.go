@@ -81,7 +81,7 @@ func testPythonErrors(t *testing.T, w walls) {
 		"raise at load":  {"raise RuntimeError('at load')", "app.handler", "RuntimeError", "at load", "", false},
 		"exit at load":   {"import sys; sys.exit(2)", "app.handler", "Runtime.ExitError", "RequestId: " + testID + " Error: Runtime exited with error: exit status 2", "", false},
 		"not callable":   {"handler = 1", "app.handler", "TypeError", "'int' object is not callable", "", true},
-		"garbage frames": {"import os\ndef handler(e, c): os.write(3, b'this is not a frame'); import time; time.sleep(30)", "app.handler", "Runtime.ExitError", ".*", "", false},
+		"garbage frames": {"import os\ndef handler(e, c): os.write(4, b'this is not a frame'); import time; time.sleep(30)", "app.handler", "Runtime.ExitError", ".*", "", false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func testPythonErrors(t *testing.T, w walls) {
 			}
 			if !test.reusable {
 				<-in.Done()
-				if _, err := in.Invoke(t.Context(), &pinfold.Invocation{ID: "x", Payload: []byte("{}")}); pinfold.ReasonOf(err) != "InstanceGone" {
+				if _, err := invoke(in, t.Context(), &pinfold.Invocation{ID: "x", Payload: []byte("{}")}); pinfold.ReasonOf(err) != "InstanceGone" {
 					t.Errorf("a second invocation: %v", err)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -49,7 +50,7 @@ type platformEvent struct {
 	Record any    `json:"record"`
 }
 
-func (j *journal) write(level int, at time.Time, text, kind string, record any) {
+func (j *journal) write(c *call, level int, at time.Time, text, kind string, record any) {
 	if level < j.level {
 		return
 	}
@@ -61,7 +62,7 @@ func (j *journal) write(level int, at time.Time, text, kind string, record any) 
 		text = string(b)
 	}
 	if text != "" {
-		j.out.system(at, text)
+		j.out.system(c, at, text)
 	}
 }
 
@@ -70,7 +71,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z
 
 // initStart tells that the runtime is there and loads the function.
 func (j *journal) initStart(at time.Time, runtime string) {
-	j.write(levelInfo, at, "INIT_START Runtime Version: "+runtime, "platform.initStart", struct {
+	j.write(nil, levelInfo, at, "INIT_START Runtime Version: "+runtime, "platform.initStart", struct {
 		InitializationType string `json:"initializationType"`
 		Phase              string `json:"phase"`
 		RuntimeVersion     string `json:"runtimeVersion"`
@@ -79,13 +80,18 @@ func (j *journal) initStart(at time.Time, runtime string) {
 	}{"on-demand", "init", runtime, j.version.Ref.Name, j.version.Ref.Qualifier})
 }
 
-// initFailed tells that the function could not be loaded.
-func (j *journal) initFailed(at time.Time, took time.Duration, status, errorType string) {
-	text := fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: init\tStatus: %s", ms(took), status)
+// initFailed tells that the function could not be loaded: in the init phase, or
+// when that was repeated for a call.
+func (j *journal) initFailed(c *call, at time.Time, took time.Duration, status, errorType string) {
+	phase := "init"
+	if c != nil {
+		phase = "invoke"
+	}
+	text := fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s", ms(took), phase, status)
 	if errorType != "" {
 		text += "\tError Type: " + errorType
 	}
-	j.write(levelWarn, at, text, "platform.initReport", struct {
+	j.write(c, levelWarn, at, text, "platform.initReport", struct {
 		InitializationType string `json:"initializationType"`
 		Phase              string `json:"phase"`
 		Status             string `json:"status"`
@@ -93,17 +99,21 @@ func (j *journal) initFailed(at time.Time, took time.Duration, status, errorType
 		Metrics            struct {
 			DurationMS float64 `json:"durationMs"`
 		} `json:"metrics"`
-	}{"on-demand", "init", status, errorType, struct {
+	}{"on-demand", phase, status, errorType, struct {
 		DurationMS float64 `json:"durationMs"`
 	}{round(ms(took), 3)}})
 }
 
-func (j *journal) start(at time.Time, requestID, functionARN string) {
-	j.write(levelInfo, at, "START RequestId: "+requestID+" Version: "+j.version.Ref.Qualifier, "platform.start", struct {
+func (j *journal) start(c *call) {
+	if !j.json { // the usual case does without reflection
+		j.out.system(c, c.began, "START RequestId: "+c.inv.ID+" Version: "+j.version.Ref.Qualifier)
+		return
+	}
+	j.write(c, levelInfo, c.began, "", "platform.start", struct {
 		RequestID   string `json:"requestId"`
 		FunctionARN string `json:"functionArn,omitempty"`
 		Version     string `json:"version"`
-	}{requestID, functionARN, j.version.Ref.Qualifier})
+	}{c.inv.ID, c.arn, j.version.Ref.Qualifier})
 }
 
 // report is how an invocation went.
@@ -118,30 +128,21 @@ type report struct {
 }
 
 // end writes what ends an invocation: the failure, END and REPORT.
-func (j *journal) end(at time.Time, r report) {
+func (j *journal) end(c *call, at time.Time, r report) {
 	if r.message != "" {
-		j.out.system(at, r.message)
-	}
-	level := levelInfo
-	if r.status != "" {
-		level = levelWarn
-	}
-	if !j.json {
-		j.out.system(at, "END RequestId: "+r.requestID)
+		j.out.system(c, at, r.message)
 	}
 	memory := j.version.Config.MemoryMB
 	// INIT is billed since 2025-08-01.
 	billed := math.Ceil(ms(r.duration + r.init))
-	text := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB\tMax Memory Used: %d MB\t",
-		r.requestID, ms(r.duration), billed, memory, r.peakMB)
-	if r.init > 0 {
-		text += fmt.Sprintf("Init Duration: %.2f ms\t", ms(r.init))
+	if !j.json {
+		j.out.system(c, at, "END RequestId: "+r.requestID)
+		j.out.system(c, at, r.text(billed, memory))
+		return
 	}
+	level := levelInfo
 	if r.status != "" {
-		text += "Status: " + r.status
-	}
-	if r.errorType != "" {
-		text += "\tError Type: " + r.errorType
+		level = levelWarn
 	}
 	type metrics struct {
 		DurationMS       float64 `json:"durationMs"`
@@ -154,7 +155,7 @@ func (j *journal) end(at time.Time, r report) {
 	if status == "" {
 		status = "success"
 	}
-	j.write(level, at, text, "platform.report", struct {
+	j.write(c, level, at, "", "platform.report", struct {
 		RequestID string  `json:"requestId"`
 		Metrics   metrics `json:"metrics"`
 		Status    string  `json:"status"`
@@ -165,6 +166,28 @@ func (j *journal) end(at time.Time, r report) {
 		status, r.errorType,
 	})
 }
+
+// text is the REPORT line. It is written for every invocation, so without fmt.
+func (r *report) text(billed float64, memoryMB int) string {
+	b := make([]byte, 0, 256)
+	b = append(append(b, "REPORT RequestId: "...), r.requestID...)
+	b = append(appendMS(append(b, "\tDuration: "...), r.duration), " ms\tBilled Duration: "...)
+	b = append(strconv.AppendFloat(b, billed, 'f', 0, 64), " ms\tMemory Size: "...)
+	b = append(strconv.AppendInt(b, int64(memoryMB), 10), " MB\tMax Memory Used: "...)
+	b = append(strconv.AppendInt(b, int64(r.peakMB), 10), " MB\t"...)
+	if r.init > 0 {
+		b = append(appendMS(append(b, "Init Duration: "...), r.init), " ms\t"...)
+	}
+	if r.status != "" {
+		b = append(append(b, "Status: "...), r.status...)
+	}
+	if r.errorType != "" {
+		b = append(append(b, "\tError Type: "...), r.errorType...)
+	}
+	return string(b)
+}
+
+func appendMS(b []byte, d time.Duration) []byte { return strconv.AppendFloat(b, ms(d), 'f', 2, 64) }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 

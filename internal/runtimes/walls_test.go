@@ -257,7 +257,7 @@ export const handler = async () => 1;
 `})
 	launched := make(chan *Instance, 1)
 	go func() {
-		in, err := l.launcher.Launch(t.Context(), v)
+		in, err := l.launcher.Launch(t.Context(), v, How{})
 		if err != nil {
 			t.Error(err)
 		}

@@ -2,26 +2,30 @@ package runtimes
 
 import (
 	"encoding/json"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"pinfold.dev/pinfold"
 )
 
-// worker is a language runtime, whichever way it is talked to. Several
-// invocations may be delivered at a time.
+// worker is a language runtime, whichever way it is talked to. What it says of
+// its invocations it tells the [Instance].
 type worker interface {
-	// ready yields one value when the runtime has loaded its function or says
+	// inited yields one value when the runtime has loaded its function or says
 	// that it cannot.
-	ready() <-chan initResult
-	// deliver hands over an invocation. Its answer comes on the channel, unless
-	// the worker is lost.
-	deliver(d *delivery) (<-chan answer, error)
-	// idle yields a value, or is closed, when the worker has nothing left to do
-	// for the invocation that it answered last.
-	idle() <-chan struct{}
+	inited() <-chan initResult
+	// enqueue puts an invocation behind those that were enqueued before. The
+	// process gets them in this order.
+	enqueue(c *call)
+	// deliver sends what has been enqueued.
+	deliver(c *call) error
+	// credit says that n bytes of a stream have been passed on.
+	credit(c *call, n int) error
+	// settles reports whether an answer is the last thing of an invocation. If
+	// not, the worker says with [Instance.asked] when it has done with it.
+	settles() bool
+	// unread reports whether the process has not taken in what was delivered last.
+	unread(c *call) bool
 	// lost is closed when the conversation is over. It may be nil: then only the
 	// end of the process ends it.
 	lost() <-chan struct{}
@@ -29,33 +33,6 @@ type worker interface {
 	finish()
 	// close ends the conversation and waits for what the worker keeps running.
 	close() error
-}
-
-// delivery is an invocation on its way to a worker.
-type delivery struct {
-	requestID     string
-	deadline      time.Time
-	functionARN   string
-	traceID       string
-	clientContext string // JSON or ""
-	payload       []byte
-}
-
-// head is what a bootstrap needs to know beside the event.
-func (d *delivery) head() []byte {
-	b := append(make([]byte, 0, 512), `{"requestId":`...)
-	b = appendJSON(b, d.requestID)
-	b = append(b, `,"deadline":`...)
-	b = strconv.AppendInt(b, d.deadline.UnixMilli(), 10)
-	b = append(b, `,"arn":`...)
-	b = appendJSON(b, d.functionARN)
-	b = append(b, `,"trace":`...)
-	b = appendJSON(b, d.traceID)
-	if d.clientContext != "" {
-		b = append(b, `,"clientContext":`...)
-		b = appendJSON(b, d.clientContext)
-	}
-	return append(b, '}')
 }
 
 func appendJSON(b []byte, s string) []byte {
@@ -73,6 +50,8 @@ type answer struct {
 	failed  bool  // the payload is an error envelope
 	fatal   bool  // the process is about to end
 	reason  string
+	// streamed: it has gone out in chunks; if it failed, the payload says why.
+	streamed bool
 }
 
 // tooLarge reports whether the answer is over the limit of a synchronous invocation.
@@ -90,6 +69,36 @@ type failure struct {
 	message string // without the request id
 	// envelope is the runtime's own, if it sent one.
 	envelope []byte
+	timeout  bool // it took too long
+}
+
+// Error makes a failure what a boot can end with.
+func (f *failure) Error() string { return f.kind + ": " + f.message }
+
+// text is the message of a failure, whoever noticed it.
+func (f *failure) text() string {
+	var e struct {
+		ErrorMessage string `json:"errorMessage"`
+	}
+	if f.envelope == nil || json.Unmarshal(f.envelope, &e) != nil {
+		return f.message
+	}
+	return oneWord(e.ErrorMessage)
+}
+
+// initStatus and initError are how INIT_REPORT has it.
+func (f *failure) initStatus() string {
+	if f.timeout {
+		return "timeout"
+	}
+	return "error"
+}
+
+func (f *failure) initError() string {
+	if f.timeout {
+		return ""
+	}
+	return f.kind
 }
 
 // payload returns the error envelope as the caller gets it. Failures that the

@@ -66,6 +66,7 @@ provider: {name: aws, runtime: nodejs, timeout: 60}
 functions:
   wait:
     handler: wait.handler
+    environment: {NODE_OPTIONS: --no-deprecation} # so it starts with its environment, which says whose it is
     events:
       - httpApi: GET /wait
 `,

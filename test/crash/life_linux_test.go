@@ -21,10 +21,12 @@ func TestNothingRunsOn(t *testing.T) {
 	s := newServer(t)
 	s.start()
 	service := fmt.Sprint("app", os.Getpid())
+	// The functions start with an environment of their own, and not from cells, so
+	// that it says whose a process is.
 	running := func() []int { return platformtest.Processes(t, service) }
 	dir := platformtest.Files(t, map[string]string{
 		"serverless.yml": "service: " + service + "\nprovider: {name: aws}\nfunctions:\n" +
-			"  node: {runtime: nodejs22.x, handler: index.handler}\n  python: {runtime: python3.12, handler: main.handler}\n  own: {runtime: provided.al2023, handler: x}\n",
+			"  node: {runtime: nodejs22.x, handler: index.handler, environment: {NODE_OPTIONS: --no-deprecation}}\n  python: {runtime: python3.12, handler: main.handler, environment: {PYTHONUTF8: 1}}\n  own: {runtime: provided.al2023, handler: x}\n",
 		"index.js": `const child = require("child_process").spawn("sleep", ["3600"], { detached: true, stdio: "ignore" });
 exports.handler = async () => [process.pid, child.pid];`,
 		"main.py": `import os, subprocess

@@ -78,6 +78,7 @@ function packageIsModule(root, folder) {
 function provideGlobals() {
   if (['1', 'true'].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) return;
   globalThis.awslambda = {
+    ...globalThis.awslambda,
     streamifyResponse(handler, options) {
       handler[Symbol.for('aws.lambda.runtime.handler.streaming')] = 'response';
       const mark = Number.parseInt(options?.highWaterMark, 10);

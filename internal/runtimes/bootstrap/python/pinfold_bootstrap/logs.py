@@ -1,100 +1,163 @@
-"""Logging as Lambda's runtime sets it up: a handler on the root logger that
-writes one event a record, as text or as JSON. \\r stands for a line end inside
-an event.
+"""What a function writes, as log events of the invocation that writes it.
+
+sys.stdout and sys.stderr make one event of each line. \\r stands for a line end
+inside an event, as on Lambda. What is written to sys.stdout.buffer, or to the
+descriptors themselves, comes to the platform through another pipe.
 """
 
-import json
-import logging
+import io
 import os
 import sys
 import time
-import traceback
 
-request_id = ""
+from . import invocation, wire
+
+_LIMIT = 256 << 10  # of an event. Source: CloudWatch Logs quotas
+_MANY = 512  # pieces of a line, before they are put together
+
 as_json = False
 
-_FIELDS_OF_EVERY_RECORD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "aws_request_id", "taskName"}
+
+def event(number, text):
+    """Returns text as one log event, or as several if it is too long for one."""
+    if "\r" in text:
+        text = text.replace("\r", "\n")
+    if text.endswith("\n"):
+        text = text[:-1]
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= _LIMIT:
+        return wire.frame(wire.LOG, number, data)
+    frames = []
+    while data:
+        end = _LIMIT
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # inside a character
+            end -= 1
+        frames.append(wire.frame(wire.LOG, number, data[:end]))
+        data = data[end:]
+    return b"".join(frames)
 
 
-class _Handler(logging.Handler):
-    def emit(self, record):
-        record.aws_request_id = request_id
+class Stream(io.TextIOWrapper):
+    """Standard output or error. It cannot be closed: others use it as well."""
+
+    def write(self, text):
+        if not wire.ours():
+            return super().write(text)
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if not text:
+            return 0
+        with wire.lock:
+            current = invocation.current()
+            if "\n" not in text:
+                self._keep(current, text)
+                return len(text)
+            lines = text.split("\n")
+            if current.lines and self in current.lines:
+                lines[0] = "".join(current.lines.pop(self)) + lines[0]
+            rest = lines.pop()
+            wire.send(b"".join([event(current.number, line) for line in lines]))
+            if rest:
+                self._keep(current, rest)
+        return len(text)
+
+    def _keep(self, current, text):
+        """Keeps a line that is not over yet."""
+        if current.lines is None:
+            current.lines = {}
+        pieces = current.lines.setdefault(self, [])
+        pieces.append(text)
+        if len(pieces) >= _MANY or len(text) > _LIMIT:
+            text = "".join(pieces)
+            while len(text) > _LIMIT:
+                wire.send(event(current.number, text[:_LIMIT]))
+                text = text[_LIMIT:]
+            pieces[:] = [text]
+
+    def close(self):
+        self.flush()
+
+    def flush(self):
         try:
-            _write(self.format(record))
-        except Exception:
-            self.handleError(record)
+            super().flush()
+        except (OSError, ValueError):
+            pass  # the function has closed what is below
 
 
-class _JSONFormatter(logging.Formatter):
-    def format(self, record):
-        exc_type, exc, tb = record.exc_info or (None, None, None)
-        event = {
-            "timestamp": _stamp(record.created),
-            "level": record.levelname,
-            "message": record.getMessage(),
-            "logger": record.name,
-            "stackTrace": traceback.format_tb(tb) if tb else None,
-            "errorType": exc_type.__name__ if exc_type else None,
-            "errorMessage": str(exc) if exc_type else None,
-            "requestId": record.aws_request_id,
-            "location": f"{record.pathname}:{record.funcName}:{record.lineno}" if exc_type else None,
-        }
-        for name, value in vars(record).items():
-            if name not in _FIELDS_OF_EVERY_RECORD:
-                event.setdefault(name, value)
-        return json.dumps({k: v for k, v in event.items() if v is not None}, ensure_ascii=False, default=str)
+def finish(of):
+    """Ends the log of an invocation. Returns the frames that are left of it."""
+    for stream in _streams:
+        stream.flush()
+    left, of.lines = of.lines, None
+    if not left:
+        return b""
+    return b"".join([event(of.number, "".join(pieces)) for pieces in left.values()])
+
+
+_streams = ()
+
+
+def redirect():
+    """Puts streams of ours in the place of standard output and error."""
+    global _streams
+    _streams = tuple(
+        Stream(stream.detach(), encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True)
+        for stream in (sys.stdout, sys.stderr)
+    )
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = _streams
 
 
 def set_up():
-    """Sets up the root logger as the environment asks."""
+    """Sets up module logging as the environment asks, once a function loads it."""
     global as_json
     as_json = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
-    handler = _Handler()
-    if as_json:
-        handler.setFormatter(_JSONFormatter())
+    if "logging" in sys.modules:
+        from . import records
+
+        records.set_up(as_json)
     else:
-        logging.Formatter.converter = time.gmtime
-        handler.setFormatter(
-            logging.Formatter(
-                "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s", "%Y-%m-%dT%H:%M:%S"
-            )
-        )
-    root = logging.getLogger()
-    root.addHandler(handler)
-    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
-    level = {"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level)
-    if isinstance(logging.getLevelName(level), int):
-        root.setLevel(level)
+        sys.meta_path.insert(0, _Awaited())
 
 
-def error(kind, message, stack, of_request):
-    """Logs an error that ended an invocation, or kept the function from loading."""
+class _Awaited:
+    """Finds module logging, and then sets it up before anyone sees it."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "logging":
+            return None
+        sys.meta_path.remove(self)
+        from _frozen_importlib_external import PathFinder
+
+        spec = PathFinder.find_spec(name)
+        run = spec.loader.exec_module
+
+        def run_and_set_up(module):
+            run(module)
+            from . import records
+
+            records.set_up(as_json)
+
+        spec.loader.exec_module = run_and_set_up
+        return spec
+
+
+def of_error(envelope):
+    """Returns an error that ended an invocation as the text of a log event."""
+    kind, message = envelope["errorType"], envelope["errorMessage"]
     if as_json:
-        _write(
-            json.dumps(
-                {
-                    "timestamp": _stamp(time.time()),
-                    "level": "ERROR",
-                    "errorMessage": message,
-                    "errorType": kind,
-                    "requestId": of_request,
-                    "stackTrace": stack,
-                },
-                ensure_ascii=False,
-            )
-        )
-        return
+        import json
+
+        return json.dumps({"timestamp": stamp(time.time()), "level": "ERROR", **envelope}, ensure_ascii=False)
     lines = [f"[ERROR] {kind}: {message}" if message else f"[ERROR] {kind}", "Traceback (most recent call last):"]
-    for entry in stack:
+    for entry in envelope["stackTrace"]:
         for line in entry.splitlines():
             text = line.lstrip(" ")
             lines.append("\u00a0" * (len(line) - len(text)) + text)  # Lambda indents with no-break spaces
-    _write("\n".join(lines))
+    return "\n".join(lines)
 
 
-def _write(event):
-    sys.stdout.write(event.replace("\n", "\r") + "\n")
-
-
-def _stamp(seconds):
+def stamp(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + ".%03dZ" % (seconds % 1 * 1000)

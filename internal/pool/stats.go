@@ -1,0 +1,80 @@
+package pool
+
+import (
+	"cmp"
+	"slices"
+
+	"pinfold.dev/pinfold"
+)
+
+// Stats counts the instances of one version, and the invocations that wait for
+// one.
+type Stats struct {
+	Function    pinfold.FunctionRef `json:"function"` // Qualifier is the version
+	Starting    int                 `json:"starting"`
+	Ready       int                 `json:"ready"`
+	Busy        int                 `json:"busy"`
+	Frozen      int                 `json:"frozen"` // or about to be
+	Draining    int                 `json:"draining"`
+	Waiting     int                 `json:"waiting"`
+	Provisioned int                 `json:"provisioned"` // of the instances above
+	MemoryMB    int                 `json:"memoryMB"`    // held by them
+}
+
+// Stats returns the counts of every version that has any, sorted by ARN.
+func (p *Pool) Stats() []Stats {
+	p.mu.Lock()
+	byRef := map[pinfold.FunctionRef]Stats{}
+	for k, s := range p.sets {
+		n := byRef[k.ref] // there may be old content beside new
+		n.Function = k.ref
+		n.Starting += s.count[Starting]
+		n.Ready += s.count[Ready]
+		n.Busy += s.count[Busy] + s.count[Thawing]
+		n.Frozen += s.count[Frozen] + s.count[Freezing]
+		n.Draining += s.count[Draining]
+		n.Waiting += s.waiters.len
+		n.Provisioned += s.kept
+		byRef[k.ref] = n
+	}
+	for in := range p.instances {
+		n := byRef[in.set.key.ref]
+		n.MemoryMB += in.sizeMB
+		byRef[in.set.key.ref] = n
+	}
+	p.mu.Unlock()
+	all := make([]Stats, 0, len(byRef))
+	for _, n := range byRef {
+		all = append(all, n)
+	}
+	slices.SortFunc(all, func(a, b Stats) int { return cmp.Compare(a.Function.ARN(), b.Function.ARN()) })
+	return all
+}
+
+// Totals is the pool as a whole.
+type Totals struct {
+	Instances int            `json:"instances"`
+	Cells     map[string]int `json:"cells"`    // that wait for a function, by kind
+	InFlight  int            `json:"inFlight"` // invocations that run, or wait for an instance
+	Waiting   int            `json:"waiting"`  // invocations that wait for an instance, or at a limit
+	Limit     int            `json:"limit"`    // of InFlight
+	MemoryMB  int            `json:"memoryMB"` // held by instances and cells
+	BudgetMB  int            `json:"budgetMB"`
+}
+
+// Totals returns the counts of the pool as a whole.
+func (p *Pool) Totals() Totals {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := Totals{
+		Instances: len(p.instances), Cells: map[string]int{}, Waiting: p.waiting,
+		Limit: p.account, MemoryMB: p.usedMB, BudgetMB: p.config.MemoryMB,
+	}
+	for name, k := range p.kinds {
+		t.Cells[name] = len(k.waiting)
+	}
+	for _, f := range p.functions {
+		t.InFlight += f.inFlight
+	}
+	return t
+}

@@ -1,0 +1,389 @@
+package runtimes
+
+import (
+	"context"
+	"encoding/binary"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/sandbox"
+)
+
+// puppet is an instance whose process is the test.
+type puppet struct {
+	*testing.T
+	*Instance
+	box  *paperBox
+	from *frameReader // what the platform says
+	to   *os.File
+	ears *os.File // under from
+	logs *logbook
+}
+
+// paperBox is walls around nothing, whose process ends when the test says so.
+type paperBox struct {
+	sandbox.Sandbox
+	end  func(sandbox.Exit)
+	exit sandbox.Exit
+	done chan struct{}
+}
+
+func newPaperBox() *paperBox {
+	b := &paperBox{done: make(chan struct{})}
+	var once sync.Once
+	b.end = func(e sandbox.Exit) { once.Do(func() { b.exit = e; close(b.done) }) }
+	return b
+}
+
+func (b *paperBox) Done() <-chan struct{} { return b.done }
+func (b *paperBox) Exit() sandbox.Exit    { return b.exit }
+func (b *paperBox) Usage() sandbox.Usage  { return sandbox.Usage{PeakMemoryMB: 1, MemoryMB: 1} }
+func (b *paperBox) Close() error          { b.end(sandbox.Exit{Code: -1, Signal: "killed"}); return nil }
+
+// newPuppet returns an instance that has loaded its function.
+func newPuppet(t *testing.T, change ...func(*pinfold.Config)) *puppet {
+	t.Helper()
+	v := &pinfold.Version{Ref: pinfold.FunctionRef{Name: "puppet", Qualifier: "1"}, Config: pinfold.Config{Timeout: 900}}
+	for _, c := range change {
+		c(&v.Config)
+	}
+	l, theirs, err := newLink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &puppet{T: t, box: newPaperBox(), from: newFrameReader(theirs[0]), to: theirs[1], ears: theirs[0], logs: &logbook{}}
+	out, pipe, err := newOutput(p.logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = pipe.Close()
+	p.Instance = new(Launcher).newInstance("i", v, identifier{family: Node}, How{})
+	p.Instance.box, p.worker, p.out = p.box, l, out
+	l.to.Store(p.Instance)
+	p.adopted()
+	p.watched()
+	t.Cleanup(func() {
+		p.quit(sandbox.Exit{})
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// quit ends the process.
+func (p *puppet) quit(e sandbox.Exit) {
+	_ = p.to.Close()
+	_ = p.ears.Close()
+	p.box.end(e)
+}
+
+// hears returns the next frame from the platform, which must be of a kind.
+func (p *puppet) hears(kind frameType) frame {
+	p.Helper()
+	f, err := p.from.next()
+	if err != nil || f.kind != kind {
+		p.Fatalf("the platform says %+v, %v; want a frame of kind %d", f, err, kind)
+	}
+	return f
+}
+
+// event returns the event of an INVOKE frame.
+func event(f frame) string { return string(f.payload[4+binary.BigEndian.Uint32(f.payload):]) }
+
+func (p *puppet) says(kind frameType, id uint32, payload string) {
+	p.Helper()
+	if _, err := p.to.Write(encode(kind, id, payload)); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// pending is an invocation that runs beside the test.
+type pending struct {
+	res  *pinfold.Result
+	err  error
+	done chan struct{}
+	over chan struct{}
+}
+
+func (p *puppet) invoke(inv *pinfold.Invocation) *pending { return p.invokeFor(p.Context(), inv) }
+
+func (p *puppet) invokeFor(ctx context.Context, inv *pinfold.Invocation) *pending {
+	u := &pending{done: make(chan struct{}), over: make(chan struct{})}
+	go func() {
+		defer close(u.done)
+		u.res, u.err = p.Instance.Invoke(ctx, inv, func() { close(u.over) })
+	}()
+	return u
+}
+
+func (u *pending) answer() string {
+	<-u.done
+	<-u.over
+	if u.err != nil {
+		return u.err.Error()
+	}
+	return u.res.FunctionError + string(u.res.Payload)
+}
+
+// TestSeveralUnderWay answers invocations out of order: nothing but the id ties
+// an answer to its invocation.
+func TestSeveralUnderWay(t *testing.T) {
+	p := newPuppet(t, func(c *pinfold.Config) { c.MaxConcurrency = 3 })
+	under := map[string]*pending{}
+	for _, event := range []string{"one", "two", "three"} {
+		under[event] = p.invoke(&pinfold.Invocation{ID: event, Payload: []byte(event)})
+	}
+	var out []byte
+	for range under {
+		f := p.hears(frameInvoke)
+		out = append(encode(frameResponse, f.id, "answer to "+event(f)), out...) // last one first
+		out = append(encode(frameLog, f.id, "log of "+event(f)), out...)
+	}
+	p.says(frameLog, 99, "of nobody")
+	if _, err := p.to.Write(append(out, encode(frameResponse, 99, "to nobody")...)); err != nil {
+		t.Fatal(err)
+	}
+	for id, u := range under {
+		if got := u.answer(); got != "answer to "+id {
+			t.Errorf("answer %s is %q", id, got)
+		}
+		if line, err := p.logs.find("log of " + id); err != nil || line.RequestID != id {
+			t.Errorf("line %+v, %v", line, err)
+		}
+	}
+}
+
+// TestSentAhead sends an invocation ahead of its turn. It begins when the one
+// before has been answered.
+func TestSentAhead(t *testing.T) {
+	p := newPuppet(t)
+	one := p.invoke(&pinfold.Invocation{ID: "one", Payload: []byte("1")})
+	first := p.hears(frameInvoke)
+	if !p.Ahead() {
+		t.Fatal("none can be sent ahead")
+	}
+	two := p.invoke(&pinfold.Invocation{ID: "two", Payload: []byte("2")})
+	second := p.hears(frameInvoke)
+	if p.Ahead() {
+		t.Error("two can be sent ahead")
+	}
+	if three := p.invoke(&pinfold.Invocation{ID: "three"}); !strings.Contains(three.answer(), "gone") || pinfold.ReasonOf(three.err) != "InstanceGone" {
+		t.Errorf("a third one: %v", three.err)
+	}
+	p.says(frameLog, first.id, "of one")
+	p.says(frameResponse, first.id, `"1"`)
+	p.says(frameLog, second.id, "of two")
+	p.says(frameResponse, second.id, `"2"`)
+	if one.answer() != `"1"` || two.answer() != `"2"` {
+		t.Errorf("answers: %s, %s", one.answer(), two.answer())
+	}
+	var got []string
+	for _, line := range p.logs.all() {
+		got = append(got, strings.Fields(line.Text)[0]+" "+line.RequestID)
+	}
+	if want := "START one,of one,END one,REPORT one,START two,of two,END two,REPORT two"; strings.Join(got, ",") != want {
+		t.Errorf("log: %s\nwant: %s", strings.Join(got, ","), want)
+	}
+}
+
+// TestEndOfAProcess: what had begun has failed, what had not can go elsewhere.
+func TestEndOfAProcess(t *testing.T) {
+	t.Run("in the middle", func(t *testing.T) {
+		p := newPuppet(t)
+		one := p.invoke(&pinfold.Invocation{ID: "one"})
+		p.hears(frameInvoke)
+		two := p.invoke(&pinfold.Invocation{ID: "two"})
+		p.hears(frameInvoke) // read, but not begun
+		p.quit(sandbox.Exit{Code: 3})
+		if want := `Unhandled{"errorType":"Runtime.ExitError","errorMessage":"RequestId: one Error: Runtime exited with error: exit status 3"}`; one.answer() != want {
+			t.Errorf("answer: %s", one.answer())
+		}
+		if two.answer(); pinfold.ReasonOf(two.err) != "InstanceGone" {
+			t.Errorf("the one that was sent ahead: %s", two.answer())
+		}
+		<-p.Done()
+		if p.Reusable() {
+			t.Error("it can be used again")
+		}
+	})
+	t.Run("before it has read", func(t *testing.T) {
+		p := newPuppet(t)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for { // until the invocation is in the pipe
+				if n, err := inPipe(p.worker.(*link).out); err != nil || n > 0 {
+					break
+				}
+			}
+			p.quit(sandbox.Exit{Code: 3})
+		}()
+		u := p.invoke(&pinfold.Invocation{ID: "one", Payload: []byte("{}")})
+		<-done
+		if u.answer(); pinfold.ReasonOf(u.err) != "InstanceGone" {
+			t.Errorf("answer: %s", u.answer())
+		}
+	})
+	t.Run("with its answer", func(t *testing.T) {
+		p := newPuppet(t)
+		u := p.invoke(&pinfold.Invocation{ID: "one"})
+		f := p.hears(frameInvoke)
+		p.says(frameResponse, f.id, "1")
+		p.quit(sandbox.Exit{})
+		if u.answer() != "1" {
+			t.Errorf("answer: %s", u.answer())
+		}
+		<-p.Done()
+	})
+	t.Run("that only closes its link", func(t *testing.T) {
+		p := newPuppet(t)
+		u := p.invoke(&pinfold.Invocation{ID: "one"})
+		p.hears(frameInvoke)
+		_ = p.to.Close()
+		if want := `signal: killed`; !strings.Contains(u.answer(), want) {
+			t.Errorf("answer: %s", u.answer())
+		}
+	})
+}
+
+// TestDeafInstance sends an invocation that is larger than a pipe to a process
+// that does not read. Its time limit ends that.
+func TestDeafInstance(t *testing.T) {
+	p := newPuppet(t, func(c *pinfold.Config) { c.Timeout = 1 })
+	u := p.invoke(&pinfold.Invocation{ID: "one", Payload: make([]byte, 1<<20)})
+	<-p.box.done
+	p.quit(sandbox.Exit{})
+	if !strings.Contains(u.answer(), "Task timed out after 1.00 seconds") {
+		t.Errorf("answer: %.200s", u.answer())
+	}
+}
+
+// sink is a caller who streams.
+type sink struct {
+	mu    sync.Mutex
+	kind  string
+	text  strings.Builder
+	gate  chan struct{} // a value lets one Write through; nil: all
+	fails bool
+}
+
+func (s *sink) Begin(kind string) { s.kind = kind }
+
+func (s *sink) Write(p []byte) (int, error) {
+	if s.gate != nil {
+		<-s.gate
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fails {
+		return 0, os.ErrClosed
+	}
+	return s.text.Write(p)
+}
+
+func TestStream(t *testing.T) {
+	p := newPuppet(t)
+	s := &sink{}
+	u := p.invoke(&pinfold.Invocation{ID: "one", Stream: s})
+	f := p.hears(frameInvoke)
+	p.says(frameStream, f.id, "text/plain")
+	for _, part := range []string{"a", "b"} {
+		p.says(frameChunk, f.id, part)
+		if credit := p.hears(frameCredit); credit.id != f.id || binary.BigEndian.Uint32(credit.payload) != 1 {
+			t.Errorf("credit: %+v", credit)
+		}
+	}
+	p.says(frameChunk, f.id, "c")
+	p.says(frameEnd, f.id, "")
+	if u.answer() != "" || !u.res.Streamed || s.kind != "text/plain" || s.text.String() != "abc" {
+		t.Errorf("answer: %s, streamed %v: %s %s", u.answer(), u.res.Streamed, s.kind, s.text.String())
+	}
+}
+
+func TestStreamBreaksOff(t *testing.T) {
+	p := newPuppet(t)
+	s := &sink{}
+	u := p.invoke(&pinfold.Invocation{ID: "one", Stream: s})
+	f := p.hears(frameInvoke)
+	p.says(frameStream, f.id, "")
+	p.says(frameChunk, f.id, "a")
+	p.says(frameError, f.id, `{"errorType":"E"}`)
+	if u.answer() != `Unhandled{"errorType":"E"}` || !u.res.Streamed || s.text.String() != "a" {
+		t.Errorf("answer: %s, streamed %v: %s", u.answer(), u.res.Streamed, s.text.String())
+	}
+}
+
+// TestStreamCollected: a caller who does not stream gets an answer as a whole.
+func TestStreamCollected(t *testing.T) {
+	p := newPuppet(t)
+	for _, test := range []struct{ kind, stream, want string }{
+		{"text/plain", "abc", "abc"},
+		{pinfold.HTTPIntegration, `{"statusCode":418}` + strings.Repeat("\x00", 8) + "tea", `{"body":"tea","statusCode":418}`},
+		{"", strings.Repeat("x", pinfold.MaxPayload+1), "Unhandled" + string(responseTooLarge)},
+	} {
+		u := p.invoke(&pinfold.Invocation{ID: "one"})
+		f := p.hears(frameInvoke)
+		p.says(frameStream, f.id, test.kind)
+		for rest := test.stream; rest != ""; {
+			n := min(len(rest), large)
+			p.says(frameChunk, f.id, rest[:n])
+			rest = rest[n:]
+			p.hears(frameCredit)
+		}
+		p.says(frameEnd, f.id, "")
+		if u.answer() != test.want {
+			t.Errorf("%s: %.200s", test.kind, u.answer())
+		}
+	}
+}
+
+// TestStreamToNobody: the function writes on, whether its caller has gone away or
+// reads no more.
+func TestStreamToNobody(t *testing.T) {
+	for name, s := range map[string]*sink{"gone": {}, "fails": {fails: true}} {
+		t.Run(name, func(t *testing.T) {
+			p := newPuppet(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			u := p.invokeFor(ctx, &pinfold.Invocation{ID: "one", Stream: s})
+			f := p.hears(frameInvoke)
+			p.says(frameStream, f.id, "")
+			if name == "gone" {
+				cancel()
+				<-u.done
+			}
+			for range 3 * window / large {
+				p.says(frameChunk, f.id, strings.Repeat("x", large))
+				p.hears(frameCredit)
+			}
+			p.says(frameEnd, f.id, "")
+			<-u.over
+			<-u.done
+			if name == "gone" != (pinfold.CodeOf(u.err) == pinfold.Unavailable) {
+				t.Errorf("err: %v", u.err)
+			}
+		})
+	}
+}
+
+// TestStreamBeyondItsWindow: a process that does not keep to it is ended.
+func TestStreamBeyondItsWindow(t *testing.T) {
+	p := newPuppet(t)
+	s := &sink{gate: make(chan struct{})}
+	u := p.invoke(&pinfold.Invocation{ID: "one", Stream: s})
+	f := p.hears(frameInvoke)
+	p.says(frameStream, f.id, "")
+	for {
+		if _, err := p.to.Write(encode(frameChunk, f.id, strings.Repeat("x", large))); err != nil {
+			break
+		}
+	}
+	close(s.gate)
+	if !strings.Contains(u.answer(), "Runtime.ExitError") {
+		t.Errorf("answer: %s", u.answer())
+	}
+}

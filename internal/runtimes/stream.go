@@ -1,0 +1,168 @@
+package runtimes
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"pinfold.dev/pinfold"
+)
+
+// window is how many bytes of a stream may be on their way to a caller who does
+// not read. Bootstraps hold to it, and the Runtime API makes its client wait.
+const window = 1 << 20
+
+// flow is an answer that comes in parts.
+type flow struct {
+	contentType string
+
+	mu      sync.Mutex
+	parts   [][]byte // which the caller has not been given yet
+	waiting int      // bytes in parts
+	total   int64
+	nobody  bool          // who asked has gone
+	whole   []byte        // for a caller who does not stream
+	room    chan struct{} // has a value when parts have been taken
+}
+
+// streams says that the answer of c comes in parts.
+func (in *Instance) streams(c *call, contentType string) {
+	in.mu.Lock()
+	if c.flow == nil && c.final == nil {
+		c.flow = &flow{contentType: contentType, room: make(chan struct{}, 1)}
+	}
+	in.mu.Unlock()
+	c.rouse()
+}
+
+// rouse has the caller look at what has come.
+func (c *call) rouse() {
+	if c.wake != nil {
+		offer(c.wake, struct{}{})
+	}
+}
+
+// chunk takes in a part of a stream. It reports false if there are more than may
+// be, in all or on their way.
+func (in *Instance) chunk(c *call, part []byte, size int64) bool {
+	in.mu.Lock()
+	f := c.flow
+	in.mu.Unlock()
+	if f == nil {
+		return false
+	}
+	f.mu.Lock()
+	f.total += size
+	if f.total > pinfold.MaxStream+window || int64(len(part)) != size {
+		f.mu.Unlock()
+		return false
+	}
+	switch {
+	case c.wake == nil: // a caller who wants it whole, but not larger than that may be
+		if f.total <= pinfold.MaxPayload {
+			f.whole = append(f.whole, part...)
+		} else {
+			f.whole = nil
+		}
+	case f.nobody:
+	default:
+		f.parts = append(f.parts, part)
+		f.waiting += len(part)
+		tooMuch := f.waiting > window+large
+		f.mu.Unlock()
+		c.rouse()
+		return !tooMuch
+	}
+	f.mu.Unlock()
+	return in.worker.credit(c, int(size)) == nil
+}
+
+// awaitRoom waits until the caller has taken so much of a stream that more may
+// come.
+func (in *Instance) awaitRoom(ctx context.Context, c *call) error {
+	in.mu.Lock()
+	f := c.flow
+	in.mu.Unlock()
+	if f == nil {
+		return errors.New("the invocation is over")
+	}
+	for {
+		f.mu.Lock()
+		full := f.waiting >= window
+		f.mu.Unlock()
+		if !full {
+			return nil
+		}
+		select {
+		case <-f.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// hand gives the caller what has come of a stream.
+func (in *Instance) hand(c *call) {
+	in.mu.Lock()
+	f := c.flow
+	in.mu.Unlock()
+	if f == nil {
+		return
+	}
+	if !c.begun {
+		c.begun = true
+		c.inv.Stream.Begin(f.contentType)
+	}
+	for {
+		f.mu.Lock()
+		parts, n, nobody := f.parts, f.waiting, f.nobody
+		f.parts, f.waiting = nil, 0
+		f.mu.Unlock()
+		if len(parts) == 0 {
+			return
+		}
+		for _, part := range parts {
+			if nobody {
+				break
+			}
+			if _, err := c.inv.Stream.Write(part); err != nil {
+				nobody = true
+				f.abandon()
+			}
+		}
+		_ = in.worker.credit(c, n) // of one that is gone nothing more comes
+		offer(f.room, struct{}{})
+	}
+}
+
+// abandon lets the function write on for nobody. It returns how much had come.
+func (f *flow) abandon() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.waiting
+	f.nobody, f.parts, f.waiting = true, nil, 0
+	return n
+}
+
+// leave is for a caller who goes away.
+func (in *Instance) leave(c *call) {
+	in.mu.Lock()
+	if c.flow == nil { // it may begin to stream yet
+		c.flow = &flow{room: make(chan struct{}, 1)}
+	}
+	f := c.flow
+	in.mu.Unlock()
+	_ = in.worker.credit(c, f.abandon())
+	offer(f.room, struct{}{})
+}
+
+// collected returns a stream as one answer, for a caller who does not stream, and
+// the size that it has.
+func (f *flow) collected() ([]byte, int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.contentType == pinfold.HTTPIntegration {
+		return withPrelude(f.whole), f.total
+	}
+	return f.whole, f.total
+}
