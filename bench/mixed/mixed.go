@@ -171,6 +171,7 @@ func (l *load) round(ctx context.Context, d time.Duration) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	l.census.note(l.PID()) // there are instances now: none need be there when watch looks
 	return l.Remove(ctx, "mixed")
 }
 
