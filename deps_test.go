@@ -46,8 +46,8 @@ var house = []room{
 	{"internal/sandbox/procfs", []string{"internal/sandbox"}, "what the kernel says of a process is the same for every driver"},
 	{"internal/sandbox/process", []string{"internal/sandbox", "internal/sandbox/sandboxtest", "internal/sandbox/procfs"}, "a driver knows its contract, no service and no other driver"},
 
-	{"internal/sandbox/namespace/keeper", []string{"internal/sandbox/namespace/message", "internal/sandbox/namespace/rootfs", "internal/sandbox/namespace/scratch", "internal/sandbox/namespace/egress"}, "the process that makes sandboxes furnishes them; limits and filters are not its business"},
-	{"internal/sandbox/namespace/initproc", []string{"internal/sandbox/namespace/message", "internal/sandbox/namespace/seccomp"}, "the first process of a sandbox knows no more than it needs to give up its rights"},
+	{"internal/sandbox/namespace/keeper", []string{"internal/sandbox/namespace/message", "internal/sandbox/namespace/rootfs", "internal/sandbox/namespace/scratch", "internal/sandbox/namespace/egress", "internal/sandbox/namespace/initproc"}, "the process that makes sandboxes furnishes them and forks their inits; limits and filters are not its business"},
+	{"internal/sandbox/namespace/initproc", []string{"internal/sandbox/namespace/message", "internal/sandbox/namespace/seccomp", "internal/sandbox/namespace/rootfs"}, "the first process of a sandbox knows no more than it needs to give up its rights"},
 	{"internal/sandbox/namespace/*", []string{"internal/sandbox/namespace/message"}, "the parts of the walls know each other's messages at most"},
 	{"internal/sandbox/namespace", []string{"internal/sandbox", "internal/sandbox/sandboxtest", "internal/sandbox/procfs", "internal/sandbox/namespace/*"}, "the driver puts its parts together"},
 
@@ -55,7 +55,6 @@ var house = []room{
 	{"internal/code", []string{"internal/store/blob"}, "services are siblings: the composition root plugs them together"},
 	{"internal/httpapi", []string{"internal/store"}, "services are siblings: the composition root plugs them together"},
 	{"internal/invoke", nil, "the invoker sees functions and instances through its own two small ports"},
-	{"internal/pool2", nil, "the pool sees workers, not how they talk or are walled in"},
 	{"internal/pool", nil, "the pool sees workers, not how they talk or are walled in"},
 	{"internal/runtimes/bootstrap/*", nil, "a bootstrap is tested alone, frame by frame"},
 	{"internal/runtimes", []string{"internal/sandbox"}, "a runtime speaks to an instance behind any walls"},

@@ -101,8 +101,8 @@ func (p *Platform) drainOld(ref pinfold.FunctionRef) {
 		if v.Ref.With("") != ref {
 			return false
 		}
-		if err != nil { // the function is gone
-			return true
+		if err != nil {
+			return pinfold.CodeOf(err) == pinfold.NotFound
 		}
 		return v.Ref.Qualifier == pinfold.LatestVersion && v.RevisionID != latest.RevisionID
 	})

@@ -185,7 +185,7 @@ func TestCellsThatDieOrDoNotBoot(t *testing.T) {
 		f.failIn = func(c *fakeCell) error {
 			if dead++; dead <= 2 {
 				c.crash()
-				return boom
+				return pinfold.Errorf(pinfold.Unavailable, "it is dead").WithReason(InstanceGone)
 			}
 			return nil
 		}

@@ -28,7 +28,8 @@ type Launcher interface {
 type Cell interface {
 	// Assign makes an instance of the cell, which is the instance's from then on.
 	// After an error the cell is of no more use: the pool closes it, and launches
-	// from nothing or, if the cell was dead, tries another.
+	// from nothing or, if the cell was dead, which the reason [InstanceGone]
+	// says, tries another.
 	Assign(ctx context.Context, v *pinfold.Version) (Worker, error)
 	// Done is closed when the process has ended, whatever the reason.
 	Done() <-chan struct{}
