@@ -1,0 +1,197 @@
+package instant
+
+import (
+	"strings"
+	"testing"
+)
+
+// What handlers do that they should not. Each is an event of the function: ok is
+// what it is asked in between.
+const badNode = `
+const fs = require("node:fs");
+exports.handler = async (event) => {
+  switch (event.do) {
+    case "ok": return "ok";
+    case "never": return new Promise((resolve) => setTimeout(resolve, 3600e3));
+    case "unsettled": return new Promise(() => {});
+    case "spin": for (;;);
+    case "too much": return "x".repeat(7 << 20);
+    case "circular": { const a = {}; a.a = a; return a; }
+    case "bigint": return 1n;
+    case "toJSON throws": return { toJSON() { throw new Error("no"); } };
+    case "function": return () => {};
+    case "write after": setImmediate(() => { console.log("late"); process.stdout.write("later\n"); fs.writeSync(1, "latest\n"); }); return "ok";
+    case "close stdout": process.stdout.end(); process.stdout.destroy(); console.log("lost?"); return "ok";
+    case "close 1 and 2": fs.closeSync(1); fs.closeSync(2); console.log("lost?"); return "ok";
+    case "close all": for (let fd = 0; fd < 64; fd++) try { fs.closeSync(fd); } catch { } return "ok";
+    case "speak": for (let fd = 3; fd < 10; fd++) try { fs.writeSync(fd, "x".repeat(100)); } catch { } return "ok";
+    case "replace env": process.env = {}; return "ok";
+    case "null env": process.env = null; return "ok";
+    case "replace globals": globalThis.process = globalThis.console = undefined; return "ok";
+    case "replace JSON": globalThis.JSON = globalThis.Promise = undefined; return "ok";
+    case "break prototypes": Array.prototype.push = Buffer.prototype.write = () => { throw new Error("broken"); }; Object.prototype.then = 1; return "ok";
+    case "exit 0": process.exit(0);
+    case "exit later": setImmediate(() => process.exit(0)); return new Promise(() => {});
+    case "abort": process.abort();
+    case "throw a string": throw "a string";
+    case "throw null": throw null;
+    case "throw a thing": throw { toString() { throw new Error("no"); } };
+    case "throw after": setImmediate(() => { throw new Error("late"); }); return "ok";
+    case "throw in a timer": setTimeout(() => { throw new Error("late"); }, 1); return "ok";
+    case "reject after": setImmediate(() => Promise.reject(new Error("late"))); return "ok";
+    case "stack": return (function f() { return f(); })();
+  }
+};
+`
+
+const badPython = `
+import os, sys, threading
+def handler(event, context):
+    do = event["do"]
+    if do == "ok": return "ok"
+    if do == "never": threading.Event().wait()
+    if do == "spin":
+        while True: pass
+    if do == "too much": return "x" * (7 << 20)
+    if do == "circular":
+        a = {}; a["a"] = a
+        return a
+    if do == "set": return {1, 2}
+    if do == "write after":
+        def late():
+            print("late"); os.write(1, b"latest\n")
+        threading.Timer(0, late).start()
+        return "ok"
+    if do == "close stdout":
+        sys.stdout.close(); print("lost?"); return "ok"
+    if do == "no stdout":
+        sys.stdout = sys.stderr = None; print("lost?"); return "ok"
+    if do == "close 1 and 2":
+        os.close(1); os.close(2); print("lost?"); return "ok"
+    if do == "close all":
+        os.closerange(0, 64); return "ok"
+    if do == "speak":
+        for fd in range(3, 10):
+            try: os.write(fd, b"x" * 100)
+            except OSError: pass
+        return "ok"
+    if do == "replace env":
+        os.environ = {}; return "ok"
+    if do == "null env":
+        os.environ = None; return "ok"
+    if do == "clear env":
+        os.environ.clear(); return "ok"
+    if do == "exit 0": sys.exit(0)
+    if do == "exit now": os._exit(0)
+    if do == "abort": os.abort()
+    if do == "throw a string": raise "a string"
+    if do == "interrupt": raise KeyboardInterrupt()
+    if do == "unprintable":
+        class E(Exception):
+            def __str__(self): raise ValueError("no")
+        raise E()
+    if do == "throw after":
+        def late(): raise ValueError("late")
+        threading.Timer(0, late).start()
+        return "ok"
+    if do == "stack":
+        def f(): return f()
+        return f()
+`
+
+// bad is one thing that a handler does.
+type bad struct {
+	do      string
+	kind    string // of the error; "" where there is none
+	message string // part of the error's, or the answer
+}
+
+// What is said of a process that ended by itself: with status 0, and otherwise.
+const (
+	exited      = "Runtime exited with"
+	exitedWith0 = "Runtime exited without providing a reason"
+)
+
+var badHandlers = map[string][]bad{
+	"node": {
+		{"never", "Sandbox.Timedout", "Task timed out after 1.00 seconds"},
+		{"unsettled", "Runtime.NodeJsExit", "a Promise that was never settled"},
+		{"spin", "Sandbox.Timedout", "Task timed out after 1.00 seconds"},
+		{"too much", "Function.ResponseSizeTooLarge", "(6291556 bytes)"},
+		{"circular", "Error", "Unable to stringify response body"},
+		{"bigint", "Error", "Unable to stringify response body"},
+		{"toJSON throws", "Error", "Unable to stringify response body"},
+		{"function", "", "null"},
+		{"write after", "", `"ok"`},
+		{"close stdout", "", `"ok"`},
+		{"close 1 and 2", "", `"ok"`},
+		{"close all", "Runtime.ExitError", exited},
+		{"speak", "Runtime.ExitError", exited},
+		{"replace env", "", `"ok"`},
+		{"null env", "", `"ok"`},
+		{"replace globals", "", `"ok"`},
+		{"replace JSON", "Runtime.ExitError", exited},
+		{"break prototypes", "", `"ok"`},
+		{"exit 0", "Runtime.ExitError", exitedWith0},
+		{"exit later", "Runtime.ExitError", exitedWith0},
+		{"abort", "Runtime.ExitError", exited + " error: signal: aborted"},
+		{"throw a string", "string", "a string"},
+		{"throw null", "string", "handled"},
+		{"throw a thing", "object", ""},
+		{"throw after", "", `"ok"`},
+		{"throw in a timer", "", `"ok"`},
+		{"reject after", "", `"ok"`},
+		{"stack", "RangeError", "Maximum call stack size exceeded"},
+	},
+	"python": {
+		{"never", "Sandbox.Timedout", "Task timed out after 1.00 seconds"},
+		{"spin", "Sandbox.Timedout", "Task timed out after 1.00 seconds"},
+		{"too much", "Function.ResponseSizeTooLarge", "(6291556 bytes)"},
+		{"circular", "Runtime.MarshalError", "Unable to marshal response: "},
+		{"set", "Runtime.MarshalError", "Unable to marshal response: Object of type set is not JSON serializable"},
+		{"write after", "", `"ok"`},
+		{"close stdout", "", `"ok"`},
+		{"no stdout", "", `"ok"`},
+		{"close 1 and 2", "", `"ok"`},
+		{"close all", "Runtime.ExitError", exited},
+		{"speak", "Runtime.ExitError", exited},
+		{"clear env", "", `"ok"`},
+		{"replace env", "", `"ok"`},
+		{"null env", "", `"ok"`},
+		{"exit 0", "Runtime.ExitError", exitedWith0},
+		{"exit now", "Runtime.ExitError", exitedWith0},
+		{"abort", "Runtime.ExitError", exited + " error: signal: aborted"},
+		{"throw a string", "TypeError", "exceptions must derive from BaseException"},
+		{"interrupt", "Runtime.ExitError", exited},
+		{"unprintable", "E", ""},
+		{"throw after", "", `"ok"`},
+		{"stack", "RecursionError", "maximum recursion depth exceeded"},
+	},
+}
+
+// A handler may do what it likes: its caller gets AWS's answer, and so does the
+// next one. Each handler is a function for one invocation at a time, and one for
+// several.
+func TestBadHandlers(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	for _, name := range []string{"node", "node-several", "python", "python-several"} {
+		language, _, _ := strings.Cut(name, "-")
+		code := map[string]change{"node": node(badNode), "python": python(badPython)}[language]
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h.create(t, name, code, timeout(1), memory(512), several(int32(1+9*strings.Count(name, "-"))))
+			for _, c := range badHandlers[language] {
+				t.Run(c.do, func(t *testing.T) {
+					a := h.call(t.Context(), name, `{"do":"`+c.do+`"}`)
+					if c.kind == "" {
+						a.is(t, c.message)
+					} else {
+						a.fails(t, c.kind, c.message)
+					}
+					h.call(t.Context(), name, `{"do":"ok"}`).is(t, `"ok"`)
+				})
+			}
+		})
+	}
+}
