@@ -52,11 +52,11 @@
 //	END        11  from the bootstrap: the stream is over
 //	LOG        12  from the bootstrap: one log event of at most 256 KB, without a line end behind it; id 0 if it is no invocation's
 //	CREDIT     13  to the bootstrap: 4 bytes, how many bytes of an invocation's chunks have been passed on
-//	CACHE      14  from the bootstrap: compiled code of the function for its later instances, where INIT has asked for it; "" when that was all
+//	CACHE      14  from the bootstrap: compiled code of the function for its later instances, in a form of the bootstrap's own, where INIT has asked for it
 //
 // INIT has task and opt (the folders of code and layers), handler, env, concurrency
-// (how many invocations at a time), cache (a folder with what came by CACHE
-// frames from an earlier instance, or nothing) and wantCache.
+// (how many invocations at a time), cache (a folder with what an earlier instance
+// has sent by CACHE, or "") and wantCache.
 //
 // The head of INVOKE is four lines, each ending in \n, and the rest: request id,
 // time limit in milliseconds, ARN, trace header; the client context (JSON) or
