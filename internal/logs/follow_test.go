@@ -158,14 +158,3 @@ func FuzzReadLines(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkWrite(b *testing.B) {
-	s := open(b, Config{Dir: b.TempDir()})
-	l := line("a", 1, "2026-11-21T12:00:00.000Z\t6bc9e3a1\tINFO\tGET /users/42 200 12 ms")
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Write(l)
-	}
-	b.StopTimer()
-	s.flush(context.Background())
-}

@@ -67,23 +67,16 @@ func folderFunction(name string) (pinfold.FunctionRef, bool) {
 	return ref, folderName(ref) == name
 }
 
-// append writes lines of this function, in order. If it fails, none of them is
-// there, and the next that succeeds says how many are missing.
-func (j *journal) append(lines []pinfold.LogLine) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	n := len(lines)
+// append writes so many lines of this function, in order. If it fails, none of
+// them is there, and the next that succeeds says how many are missing.
+func (j *journal) append(text []byte, lines int) error {
 	if j.lost > 0 {
-		lines = append([]pinfold.LogLine{gap(j.ref, j.lost, "the disk did not take them")}, lines...)
+		line := gap(j.ref, j.lost, "the disk did not take them")
+		missing, _ := appendLine(nil, new(clock), &line)
+		text = append(missing, text...)
 	}
-	for _, line := range lines {
-		if err := enc.Encode(line); err != nil { // a time outside of the years 0 to 9999
-			continue
-		}
-	}
-	if err := j.write(b.Bytes()); err != nil {
-		j.lost += n
+	if err := j.write(text); err != nil {
+		j.lost += lines
 		return fmt.Errorf("log of %s: %w", j.ref.Name, err)
 	}
 	j.lost = 0

@@ -51,6 +51,13 @@ func (s *Store) Follow(ctx context.Context, q Query) iter.Seq2[pinfold.LogLine, 
 	return func(yield func(pinfold.LogLine, error) bool) {
 		q.Until = time.Time{}
 		f := &follower{query: q, lines: make(chan pinfold.LogLine, s.config.FollowLines)}
+		// From here on lines are kept for followers. What waits may have begun
+		// before, so let it be written.
+		s.follow(1)
+		defer s.follow(-1)
+		if err := s.flush(ctx); err != nil {
+			return
+		}
 		// Under the lock that batches are written under: what is on disk now
 		// is history, what comes after it goes to the follower.
 		s.files.Lock()
@@ -70,6 +77,13 @@ func (s *Store) Follow(ctx context.Context, q Query) iter.Seq2[pinfold.LogLine, 
 			f.follow(ctx, s.done, yield)
 		}
 	}
+}
+
+// follow counts who follows.
+func (s *Store) follow(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.following += n
 }
 
 func unreadable(err error) error {

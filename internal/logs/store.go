@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,29 +29,28 @@ type Config struct {
 // Store keeps log lines. It implements [pinfold.LogSink].
 type Store struct {
 	config Config
-	wake   chan struct{} // has a value if there is something for the writer
+	clock  clock
+	lines  sync.Pool     // of *[]byte, where lines are put together
+	wake   chan struct{} // has a value if the writer shall look what there is
 	done   chan struct{} // closed when the writer has written everything
 
-	mu      sync.Mutex // of what is not written yet
-	waiting []pinfold.LogLine
-	bytes   int
-	shares  map[pinfold.FunctionRef]share // of what waits
-	lost    map[pinfold.FunctionRef]int
-	flushes []chan struct{}
-	closing bool
+	mu        sync.Mutex // of what is not written yet
+	queues    map[pinfold.FunctionRef]*queue
+	waiting   []*batch          // those of queues
+	followed  []pinfold.LogLine // what waits, for followers; only if there are some
+	total     share             // of all that wait
+	idle      bool              // the writer sleeps until it is woken
+	following int               // how many followers there are
+	spare     []*batch          // to be used again
+	flushes   []chan struct{}
+	closing   bool
 
 	files     sync.Mutex // of what is; held while a batch is written
 	journals  map[pinfold.FunctionRef]*journal
 	followers map[*follower]struct{}
-	failing   bool // the last write went wrong
+	sorted    []byte // room for a batch
+	failing   bool   // the last write went wrong
 }
-
-// maxWaiting bounds the text that may wait to be written, in bytes.
-const maxWaiting = 32 << 20
-
-// share is what waits of one function. It may be as much as there is room left:
-// one that floods gets half of all, and others find room as if there were none.
-type share struct{ lines, bytes int }
 
 // Open returns the store in a folder. Close it.
 func Open(c Config) (*Store, error) {
@@ -74,11 +72,11 @@ func Open(c Config) (*Store, error) {
 		config:    c,
 		wake:      make(chan struct{}, 1),
 		done:      make(chan struct{}),
-		shares:    map[pinfold.FunctionRef]share{},
-		lost:      map[pinfold.FunctionRef]int{},
+		queues:    map[pinfold.FunctionRef]*queue{},
 		journals:  map[pinfold.FunctionRef]*journal{},
 		followers: map[*follower]struct{}{},
 	}
+	s.lines.New = func() any { return new([]byte) }
 	for _, entry := range entries {
 		if ref, ok := folderFunction(entry.Name()); ok && entry.IsDir() {
 			s.journals[ref] = newJournal(c, ref)
@@ -100,20 +98,15 @@ func (s *Store) Write(line pinfold.LogLine) {
 	if len(line.Text) > MaxText {
 		line.Text = strings.ToValidUTF8(line.Text[:MaxText], "") + fmt.Sprintf(" [cut: the line has %d bytes]", len(line.Text))
 	}
-	ref := line.Function.With("")
-	s.mu.Lock()
-	mine := s.shares[ref]
-	switch {
-	case s.closing:
-	case mine.lines >= s.config.BufferLines-len(s.waiting) || mine.bytes > maxWaiting-s.bytes:
-		s.lost[ref]++
-	default:
-		s.waiting = append(s.waiting, line)
-		s.bytes += len(line.Text)
-		s.shares[ref] = share{mine.lines + 1, mine.bytes + len(line.Text)}
+	text := s.lines.Get().(*[]byte)
+	defer s.lines.Put(text)
+	var ok bool
+	if *text, ok = appendLine((*text)[:0], &s.clock, &line); !ok {
+		return // a time outside of the years 0 to 9999
 	}
-	s.mu.Unlock()
-	s.nudge()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wait(s.queue(line.Function.With("")), line.Time, *text, func() pinfold.LogLine { return line })
 }
 
 func (s *Store) nudge() {
@@ -149,72 +142,6 @@ func (s *Store) flush(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// write is the goroutine that owns the files.
-func (s *Store) write() {
-	defer close(s.done)
-	var batch []pinfold.LogLine
-	for range s.wake {
-		s.mu.Lock()
-		batch, s.waiting = s.waiting, batch[:0]
-		flushes, closing := s.flushes, s.closing
-		s.bytes, s.flushes = 0, nil
-		clear(s.shares)
-		var lost map[pinfold.FunctionRef]int
-		if len(s.lost) > 0 {
-			lost, s.lost = s.lost, map[pinfold.FunctionRef]int{}
-		}
-		s.mu.Unlock()
-
-		for ref, n := range lost {
-			batch = append(batch, gap(ref, n, "they came faster than they could be written"))
-		}
-		s.keep(batch)
-		clear(batch) // lets go of the texts
-		for _, written := range flushes {
-			close(written)
-		}
-		if closing {
-			return
-		}
-	}
-}
-
-// keep appends a batch to its journals and hands it to who follows.
-func (s *Store) keep(batch []pinfold.LogLine) {
-	if len(batch) == 0 {
-		return
-	}
-	// Instances write at the same time: put in order what came in disorder.
-	slices.SortStableFunc(batch, func(a, b pinfold.LogLine) int { return a.Time.Compare(b.Time) })
-	s.files.Lock()
-	defer s.files.Unlock()
-	byFunction := map[pinfold.FunctionRef][]pinfold.LogLine{}
-	for _, line := range batch {
-		ref := line.Function.With("")
-		byFunction[ref] = append(byFunction[ref], line)
-	}
-	var failed error
-	for ref, lines := range byFunction {
-		j := s.journals[ref]
-		if j == nil {
-			j = newJournal(s.config, ref)
-			s.journals[ref] = j
-		}
-		if err := j.append(lines); err != nil {
-			failed = err
-		}
-	}
-	if failed != nil && !s.failing {
-		s.config.Log.Error("logs cannot be kept; lines are lost until this is mended", "error", failed)
-	}
-	s.failing = failed != nil
-	for f := range s.followers {
-		for _, line := range batch {
-			f.offer(line)
-		}
 	}
 }
 

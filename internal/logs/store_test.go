@@ -292,10 +292,11 @@ func TestConcurrentWriters(t *testing.T) {
 	}
 	wg.Wait()
 	seen := map[string]bool{}
-	for _, text := range texts(t, s.Query(t.Context(), Query{})) {
+	all := texts(t, s.Query(t.Context(), Query{}))
+	for _, text := range all {
 		seen[text] = true
 	}
-	if len(seen) != 4000 {
-		t.Errorf("%d of 4000 lines are there", len(seen))
+	if len(seen) != 4000 || len(all) != 4000 {
+		t.Errorf("%d of 4000 lines are there, %d in all", len(seen), len(all))
 	}
 }
