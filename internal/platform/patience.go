@@ -24,20 +24,31 @@ func (p patient) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return patientConn{c}, nil
+	return &patientConn{Conn: c}, nil
 }
 
-type patientConn struct{ net.Conn }
+type patientConn struct {
+	net.Conn
+	until time.Time // the deadline that is set
+}
 
-func (c patientConn) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(patience + time.Duration(len(b)/minRate)*time.Second)); err != nil {
-		return 0, err
+// renewal is how much of its patience a write may lack: a deadline that was set
+// for an earlier one is as good, and to set another costs a timer.
+const renewal = 5 * time.Second
+
+func (c *patientConn) Write(b []byte) (int, error) {
+	now := time.Now()
+	if until := now.Add(patience + time.Duration(len(b)/minRate)*time.Second); until.Sub(c.until) > renewal || c.until.After(until) {
+		if err := c.SetWriteDeadline(until); err != nil {
+			return 0, err
+		}
+		c.until = until
 	}
 	return c.Conn.Write(b)
 }
 
 // CloseWrite is how net/http lets an answer arrive before it closes.
-func (c patientConn) CloseWrite() error {
+func (c *patientConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}

@@ -62,10 +62,10 @@ const maxHeaderBytes = 64 << 10
 
 // openDoors puts handlers behind the listeners.
 func (p *Platform) openDoors(ctx context.Context) error {
-	p.access = gateway.NewAccessLog(1024, p.writeAccess)
+	p.access = gateway.NewAccessLog(1024, gateway.SlogAccess(p.log))
 	p.closing(func() error { p.access.Close(); return nil })
 	p.gateway = gateway.New(gateway.Options{
-		Invoker: p.invoker, Authenticate: p.auth.For("lambda"), Access: p.access.Record, Log: p.log, Endpoints: p.facts.Endpoints,
+		Invoker: p.invoker, Authenticate: p.auth.For("lambda"), Access: p.recordAccess, Log: p.log, Endpoints: p.facts.Endpoints,
 		HeaderNames: headerNames, TrustForwarded: p.config.TrustForwarded, Inside: egress.Inside().String(),
 	})
 	p.apis.OnChange(func() { p.logged("routes", p.loadAPIs(p.stopping)) })
@@ -106,9 +106,11 @@ func (p *Platform) dressed(i int, l net.Listener) net.Listener {
 	return l
 }
 
-func (p *Platform) writeAccess(a gateway.Access) {
-	if p.log.Enabled(context.Background(), slog.LevelDebug) || a.Status >= 500 {
-		gateway.SlogAccess(p.log)(a)
+// recordAccess has a request written to the log, if that is asked for or it
+// failed: to wake up who writes it costs more than much of the request.
+func (p *Platform) recordAccess(a gateway.Access) {
+	if a.Status >= 500 || p.log.Enabled(context.Background(), slog.LevelDebug) {
+		p.access.Record(a)
 	}
 }
 

@@ -193,6 +193,12 @@ func (p *Pool) await(ctx context.Context, w *waiter, deadline time.Time) (*lease
 		w.timer.Reset(left)
 		expired = w.timer.C
 	}
+	// A context that ends no earlier than the wait need not be watched, which
+	// would cost another timer.
+	var done <-chan struct{}
+	if by, ok := ctx.Deadline(); !ok || deadline.IsZero() || by.Before(deadline) {
+		done = ctx.Done()
+	}
 	select {
 	case <-w.granted:
 		l, queued, err := w.lease, w.queued, w.err
@@ -200,7 +206,7 @@ func (p *Pool) await(ctx context.Context, w *waiter, deadline time.Time) (*lease
 		return l, queued, err
 	case <-expired:
 		return nil, 0, p.giveUp(w, nil)
-	case <-ctx.Done():
+	case <-done:
 		return nil, 0, p.giveUp(w, gaveUp(ctx))
 	}
 }

@@ -104,12 +104,21 @@ func (in *Instance) wakeAt(at time.Time) {
 
 // begin opens a call's part of the log.
 func (in *Instance) begin(c *call) {
+	if in.room == 1 {
+		in.out.drain() // what came before is not this call's
+	}
 	in.out.begin(c, in.room == 1)
 	in.log.start(c)
 }
 
 // wait waits for the end of a call, and gives the caller what comes before that.
 func (in *Instance) wait(ctx context.Context, c *call) (*pinfold.Result, error) {
+	// A context that ends after the function must have need not be watched, which
+	// would cost a timer.
+	var done <-chan struct{}
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) < 2*in.limit {
+		done = ctx.Done()
+	}
 	for {
 		select {
 		case o := <-c.result:
@@ -119,7 +128,7 @@ func (in *Instance) wait(ctx context.Context, c *call) (*pinfold.Result, error) 
 			return in.result(c, &o)
 		case <-c.wake:
 			in.hand(c)
-		case <-ctx.Done():
+		case <-done:
 			in.leave(c)
 			return nil, gaveUp(ctx)
 		}
@@ -168,7 +177,8 @@ func (in *Instance) answered(c *call, a answer) {
 	in.mu.Unlock()
 	in.conclude(c)
 	if next != nil {
-		in.begin(next)
+		in.out.begin(next, true)
+		in.log.start(next)
 	}
 }
 

@@ -198,7 +198,6 @@ func appendTail(tail []byte, text string) []byte {
 // if it is alone. What was logged while the instance was initialised belongs to
 // the tail of the first one.
 func (o *output) begin(c *call, alone bool) {
-	o.drain() // what came before is not this call's
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.flush()
