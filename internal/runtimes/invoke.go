@@ -260,7 +260,7 @@ func (in *Instance) ended(b *body) {
 // cutOff is what comes of a call whose process has ended without an answer.
 func (in *Instance) cutOff(b *body, c *call) *outcome {
 	switch {
-	case !c.sent.Load() || in.room == 1 && b.worker.unread(c):
+	case !c.sent.Load() || b.worker.unread(c):
 		return &outcome{err: gone(nil)}
 	case in.closing:
 		return &outcome{err: pinfold.Errorf(pinfold.Unavailable, "the platform ended the instance while the function ran")}
