@@ -60,7 +60,7 @@ var exhausting = []attack{
 	{name: "trickle", on: "goBrief", run: "trickle", wants: "to hold a connection for ever, with an answer byte by byte", wall: "the function's timeout", ends: timedOut, bare: "it is not the driver's wall"},
 	{name: "trickle of frames", on: "pythonBrief", run: "trickle", wants: "the same on the descriptor that it inherited", wall: "the function's timeout", ends: timedOut, bare: "it is not the driver's wall"},
 	{name: "deaf", on: "nodeBrief", run: "deaf", wants: "to go on for ever: it ignores SIGTERM", wall: "the function's timeout, and SIGKILL for the whole sandbox", ends: timedOut, bare: "it is not the driver's wall"},
-	{name: "slow reading", on: "nodeBrief", run: "stopReading", do: stopReading, wants: "to hold up the platform by not reading the 5 MB that it is sent", wall: "the function's timeout: nobody else waits for the socket",
+	{name: "slow reading", on: "nodeBrief", run: "stopReading", do: stopReading, wants: "to hold up the platform by not reading the 5 MB that it is sent", wall: "the function's timeout: nobody else waits for the pipe",
 		stops: "timeout", bare: "it is not the driver's wall"},
 	{name: "daemons", on: "node", run: "daemons", wants: "to live on after its instance", wall: "the end of init ends the pid namespace", more: func(_ context.Context, h *house) (order, error) {
 		h.token = rand.Text()
@@ -69,7 +69,7 @@ var exhausting = []attack{
 }
 
 // stopReading has a function answer, read nothing from then on, and then sends it
-// more than fits into a socket.
+// more than fits into a pipe.
 func stopReading(ctx context.Context, h *house) map[string]string {
 	answer := map[string]string{}
 	status, body, err := h.call(ctx, "nodeBrief", h.order("stopReading", nil))

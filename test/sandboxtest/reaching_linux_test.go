@@ -70,7 +70,7 @@ var reaching = []attack{
 			id, err := h.requestIDOf(ctx, "neighbour", began)
 			return order{"requestId": id}, err
 		}},
-	{name: "frames", on: "python", run: "frames", wants: "to answer other invocations by guessed numbers on the descriptor that it inherited", wall: "the socket is one instance's; numbers count for it alone",
+	{name: "frames", on: "python", run: "frames", wants: "to answer other invocations by guessed numbers on the descriptor that it inherited", wall: "the pipe is one instance's; numbers count for it alone",
 		stops: "sent", bare: "it is not the driver's wall"},
 	{name: "the platform's API", on: "go", run: "control", wants: "to read other functions' settings and logs with its own credentials", wall: "what a function's credentials may", stops: "AccessDenied",
 		bare: "it is not the driver's wall"},

@@ -190,17 +190,17 @@ def frames(e):
     """Answers invocations that are not its own: whatever ids there may be."""
     body = b'"spoofed"'
     forged = b"".join(struct.pack(">IIB", len(body), i, 6) + body for i in [0, 0xFFFFFFFF] + list(range(1000, 3000)))
-    os.write(3, forged)
+    os.write(4, forged)
     return {"spoofed": "sent"}
 
 
 def endless_frame(e):
     """Sends the platform an answer that does not end."""
-    os.write(3, struct.pack(">IIB", 0xFFFFFFFF, 1, 6))
+    os.write(4, struct.pack(">IIB", 0xFFFFFFFF, 1, 6))
     piece = b"x" * (1 << 20)
     try:
         for _ in range(e["size"]):
-            os.write(3, piece)
+            os.write(4, piece)
     except OSError:
         pass
     os._exit(0)
@@ -210,7 +210,7 @@ def trickle(e):
     """Answers byte by byte, for longer than it may."""
     frame = struct.pack(">IIB", 5000000, 1, 6) + b"x" * 5000
     for i in range(len(frame)):
-        os.write(3, frame[i:i + 1])
+        os.write(4, frame[i:i + 1])
         time.sleep(0.01)
 
 
