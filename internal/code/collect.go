@@ -119,12 +119,16 @@ func (p *Packages) fresh(hash string) bool {
 	return k != nil && p.o.Now().Sub(k.touched) < p.o.Grace
 }
 
-// drop removes a folder: at once from its place, then from the disk.
-func (p *Packages) drop(name string) error {
-	trash := filepath.Join(p.dir, unfinishedPrefix+rand.Text())
-	err := os.Rename(filepath.Join(p.dir, name), trash)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+// drop removes a folder, after what was compiled of it: at once from its place,
+// then from the disk.
+func (p *Packages) drop(name string) (err error) {
+	for _, name := range []string{compiledPrefix + name, name} {
+		trash := filepath.Join(p.dir, unfinishedPrefix+rand.Text())
+		moved := os.Rename(filepath.Join(p.dir, name), trash)
+		if errors.Is(moved, fs.ErrNotExist) {
+			continue
+		}
+		err = errors.Join(err, moved, removeAll(trash))
 	}
-	return errors.Join(err, removeAll(trash))
+	return err
 }

@@ -15,5 +15,6 @@
 // sharing the files that they have in common (share.go), and bound to one boot
 // of the machine. They are not synced to disk one by one, which would take
 // seconds for a large package; instead, after a reboot, which may have been a
-// power cut, packages are unpacked again when they are needed.
+// power cut, packages are unpacked again when they are needed. Beside them is
+// what instances have compiled of them for those that come later (compiled.go).
 package code
