@@ -99,11 +99,12 @@ func TestCompiledIsReadOnly(t *testing.T) {
 // What a function sends is not what it should be, or too much, or breaks off.
 func TestCompiledRefuses(t *testing.T) {
 	brokenOff := errors.New("the instance has ended")
-	many := func() func() (string, []byte, error) {
-		n := 0
-		return func() (string, []byte, error) { n++; return fmt.Sprint(n), []byte("x"), nil }
+	n := 0
+	next := func() (string, []byte, error) { n++; return fmt.Sprint(n), []byte("x"), nil }
+	large := func() (string, []byte, error) {
+		name, _, _ := next()
+		return name, make([]byte, maxCompiled/3), nil
 	}
-	large := func() (string, []byte, error) { return "same", make([]byte, maxCompiled/3), nil }
 	f := newPackages(t)
 	v := f.compiledVersion("mine", f.add(item{name: "a", content: "a"}))
 	for name, test := range map[string]struct {
@@ -119,7 +120,7 @@ func TestCompiledRefuses(t *testing.T) {
 		"long":          {next: these(io.EOF, item{name: strings.Repeat("x", 256), content: "x"}), code: pinfold.Invalid},
 		"deep":          {next: these(io.EOF, item{name: "a/b/c/d/e", content: "x"}), code: pinfold.Invalid},
 		"file as dir":   {next: these(io.EOF, item{name: "a", content: "x"}, item{name: "a/b", content: "x"}), code: pinfold.Internal},
-		"many":          {next: many(), code: pinfold.Invalid},
+		"many":          {next: next, code: pinfold.Invalid},
 		"large":         {next: large, code: pinfold.Invalid},
 		"broken off":    {next: these(brokenOff, item{name: "code", content: "x"}), is: brokenOff},
 		"nothing":       {next: these(io.EOF)},
@@ -171,10 +172,8 @@ func TestCompiledGoesWithItsPackage(t *testing.T) {
 	f.Close()
 	f.reopen()
 	f.wantCompiled(v, python, "compiled")
-	f.Close() // waits for the tidying
+	f.swept.Wait()
 	f.wantClean()
-
-	f.reopen()
 	for _, inUse := range [][]pinfold.Package{{pkg}, nil} {
 		f.now.Add(int64(2 * time.Hour / time.Second))
 		if _, err := f.Collect(t.Context(), inUse); err != nil {
