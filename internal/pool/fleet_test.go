@@ -215,9 +215,14 @@ func (c *fakeCell) Assign(ctx context.Context, v *pinfold.Version) (Worker, erro
 	return worker, err
 }
 
-func (w *fakeWorker) ID() string            { return w.id }
-func (w *fakeWorker) Concurrency() int      { return max(1, w.fleet.places) }
-func (w *fakeWorker) Ahead() bool           { return w.fleet.ahead }
+func (w *fakeWorker) ID() string       { return w.id }
+func (w *fakeWorker) Concurrency() int { return max(1, w.fleet.places) }
+func (w *fakeWorker) Ahead() int {
+	if w.fleet.ahead {
+		return fakeAhead
+	}
+	return 0
+}
 func (w *fakeWorker) Done() <-chan struct{} { return w.done }
 func (w *fakeWorker) Reusable() bool        { return !w.spoiled.Load() }
 func (w *fakeWorker) MemoryMB() int         { return w.fleet.memory(w.version.Ref.Name) }
@@ -266,12 +271,15 @@ func (w *freezable) Thaw(context.Context) error {
 	return nil
 }
 
+// fakeAhead is how many invocations a worker takes ahead.
+const fakeAhead = 3
+
 // Invoke takes from the payload how long it runs, and what it does at its end:
 // "10ms", "crash", "timeout", "linger 1s" (it answers first, and works on).
 func (w *fakeWorker) Invoke(ctx context.Context, inv *pinfold.Invocation, over func()) (*pinfold.Result, error) {
 	most := w.Concurrency()
 	if w.fleet.ahead && most == 1 {
-		most = 2
+		most += fakeAhead
 	}
 	if n := int(w.running.Add(1)); n > most {
 		w.fleet.mistake("%d invocations at a time in %s", n, w.id)

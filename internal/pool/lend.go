@@ -1,5 +1,7 @@
 package pool
 
+import "time"
+
 // lend gives out an instance of s, if one can be had without waiting: the Ready
 // one that was used last, so that the others can go; one with a place; a Frozen
 // one; or a busy one that is about to be done. Nobody overtakes who waits.
@@ -17,10 +19,14 @@ func (p *Pool) lend(s *set, ahead bool) *lease {
 		return p.give(in)
 	}
 	if ahead && s.known.quick() {
+		var best *instance
 		for _, in := range s.active {
-			if p.takesAhead(in) {
-				return p.give(in)
+			if (best == nil || in.running < best.running) && p.takesAhead(in) {
+				best = in
 			}
+		}
+		if best != nil {
+			return p.give(best)
 		}
 	}
 	return nil
@@ -52,11 +58,15 @@ func (p *Pool) leastBusy(s *set) (best *instance) {
 }
 
 // takesAhead reports whether an instance can be given one invocation more than
-// it runs. What is sent ahead cannot be called back: it is not worth its risk
-// where a function may be slow, or the one that runs already is.
+// it has. What is sent ahead cannot be called back: it is not worth its risk where
+// a function may be slow, where the one that runs already is, or where it would be
+// long until its turn.
 func (p *Pool) takesAhead(in *instance) bool {
-	return in.state == Busy && in.places == 1 && in.running == 1 && !in.alone &&
-		in.set.known.quick() && p.now()-in.since < shortService && in.worker.Ahead()
+	if in.state != Busy || in.places != 1 || in.alone || !in.set.known.quick() || p.now()-in.since >= shortService {
+		return false
+	}
+	wait := time.Duration(in.running) * time.Duration(in.set.known.service)
+	return wait < quickService && in.running < 1+in.worker.Ahead()
 }
 
 // give lends a place of an instance.

@@ -58,10 +58,10 @@ type Worker interface {
 	// Concurrency is how many invocations the worker takes at a time, 1 or more.
 	// It does not change.
 	Concurrency() int
-	// Ahead reports whether the worker would take one invocation more than it
-	// runs, to begin with when that one is over. It is asked of workers that
+	// Ahead is how many invocations the worker would take beyond Concurrency, to
+	// begin with each when the one before is over. It is asked of workers that
 	// take one at a time, while they are busy.
-	Ahead() bool
+	Ahead() int
 	// Done is closed when the process has ended, whatever the reason.
 	Done() <-chan struct{}
 	// Reusable reports, when an invocation is over, whether the worker can take

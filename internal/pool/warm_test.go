@@ -17,7 +17,7 @@ type ready struct {
 
 func (r ready) ID() string            { return "ready" }
 func (r ready) Concurrency() int      { return 1 }
-func (r ready) Ahead() bool           { return false }
+func (r ready) Ahead() int            { return 0 }
 func (r ready) Done() <-chan struct{} { return nil }
 func (r ready) Reusable() bool        { return true }
 func (r ready) MemoryMB() int         { return 64 }

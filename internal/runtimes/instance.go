@@ -34,7 +34,7 @@ type Instance struct {
 	mu      sync.Mutex
 	next    uint32
 	running map[uint32]*call // whose handler runs, or that are not over yet for another reason
-	ahead   *call            // sent already; begins when the one that runs is over
+	ahead   []*call          // sent already; each begins when the one before is over
 	settle  *call            // answered; its runtime works on
 	used    bool
 	again   bool      // the function could not be loaded: to be tried once more
@@ -60,6 +60,11 @@ type callName struct {
 	ref pinfold.FunctionRef
 	arn string
 }
+
+// maxAhead is how many invocations may be sent ahead. Their process works them off
+// without waiting for us in between, which is what short ones spend most of their
+// time on.
+const maxAhead = 7
 
 // defaultTimeout is that of a function whose configuration names none.
 const defaultTimeout = 3 * time.Second
@@ -90,16 +95,19 @@ func (in *Instance) Done() <-chan struct{} { return in.done }
 // Concurrency returns how many invocations the instance takes at a time.
 func (in *Instance) Concurrency() int { return in.room }
 
-// Ahead reports whether the instance takes one more invocation than that, to
-// begin with it as soon as it has answered. Its process must tell whose output is
-// whose.
-func (in *Instance) Ahead() bool {
+// Ahead returns how many invocations the instance takes beyond those that it runs,
+// to begin with each as soon as it has answered the one before. Its process must
+// tell whose output is whose.
+func (in *Instance) Ahead() int {
 	if in.room > 1 || in.runtime.family == Custom {
-		return false
+		return 0
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return !in.out.raw.Load() && in.ahead == nil && in.used && !in.again && !in.broken
+	if in.out.raw.Load() || !in.used || in.again || in.broken {
+		return 0
+	}
+	return maxAhead
 }
 
 // Reusable reports whether the instance can take another invocation. One that

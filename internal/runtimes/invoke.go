@@ -3,6 +3,7 @@ package runtimes
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -12,7 +13,7 @@ import (
 // An invocation goes through an instance by these events, whoever brings them:
 //
 //	Invoke    enters it: it runs at once, or is sent ahead of its turn
-//	answered  it has an answer; the one that was sent ahead begins
+//	answered  it has an answer; the first that was sent ahead begins
 //	asked     the runtime has done with it, where an answer is not enough
 //	tickOff   its time is over
 //	ended     the process has ended under it
@@ -52,7 +53,7 @@ func (in *Instance) enter(c *call) (running, again bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
-	case in.broken || in.ahead != nil:
+	case in.broken || len(in.ahead) == maxAhead:
 		return false, false
 	case in.again: // nothing else beside it until the function is loaded
 		if len(in.running) > 0 {
@@ -62,7 +63,7 @@ func (in *Instance) enter(c *call) (running, again bool) {
 	case in.settle == nil && len(in.running) < in.room:
 		running = true
 	case in.room == 1 && in.worker.settles():
-		in.ahead = c
+		in.ahead = append(in.ahead, c)
 	default:
 		return false, false
 	}
@@ -169,9 +170,10 @@ func (in *Instance) answered(c *call, a answer) {
 	}
 	c.final = o
 	delete(in.running, c.id)
-	next := in.ahead
-	if next != nil {
-		in.ahead = nil
+	var next *call
+	if len(in.ahead) > 0 {
+		next = in.ahead[0]
+		in.ahead = slices.Delete(in.ahead, 0, 1)
 		in.start(next)
 	}
 	in.mu.Unlock()
@@ -250,9 +252,9 @@ func (in *Instance) ended(b *body) {
 	for _, c := range cut {
 		in.conclude(c)
 	}
-	if ahead != nil {
-		ahead.result <- outcome{err: gone(nil)}
-		ahead.over()
+	for _, c := range ahead {
+		c.result <- outcome{err: gone(nil)}
+		c.over()
 	}
 	in.endDone()
 }

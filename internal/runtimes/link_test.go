@@ -3,6 +3,7 @@ package runtimes
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -161,32 +162,38 @@ func TestSeveralUnderWay(t *testing.T) {
 // before has been answered.
 func TestSentAhead(t *testing.T) {
 	p := newPuppet(t)
-	one := p.invoke(&pinfold.Invocation{ID: "one", Payload: []byte("1")})
-	first := p.hears(frameInvoke)
-	if !p.Ahead() {
-		t.Fatal("none can be sent ahead")
+	var under []*pending
+	var frames []frame
+	var want []string
+	for i := range 1 + maxAhead {
+		if i > 0 && p.Ahead() != maxAhead {
+			t.Fatalf("with %d, no more can be sent ahead", i)
+		}
+		id := fmt.Sprint("id", i)
+		under = append(under, p.invoke(&pinfold.Invocation{ID: id, Payload: []byte(id)}))
+		frames = append(frames, p.hears(frameInvoke))
+		for _, line := range []string{"START", "of", "END", "REPORT"} {
+			want = append(want, line+" "+id)
+		}
 	}
-	two := p.invoke(&pinfold.Invocation{ID: "two", Payload: []byte("2")})
-	second := p.hears(frameInvoke)
-	if p.Ahead() {
-		t.Error("two can be sent ahead")
+	if more := p.invoke(&pinfold.Invocation{ID: "more"}); !strings.Contains(more.answer(), "gone") || pinfold.ReasonOf(more.err) != "InstanceGone" {
+		t.Errorf("one too many: %v", more.err)
 	}
-	if three := p.invoke(&pinfold.Invocation{ID: "three"}); !strings.Contains(three.answer(), "gone") || pinfold.ReasonOf(three.err) != "InstanceGone" {
-		t.Errorf("a third one: %v", three.err)
+	for _, f := range frames {
+		p.says(frameLog, f.id, "of it")
+		p.says(frameResponse, f.id, event(f))
 	}
-	p.says(frameLog, first.id, "of one")
-	p.says(frameResponse, first.id, `"1"`)
-	p.says(frameLog, second.id, "of two")
-	p.says(frameResponse, second.id, `"2"`)
-	if one.answer() != `"1"` || two.answer() != `"2"` {
-		t.Errorf("answers: %s, %s", one.answer(), two.answer())
+	for i, u := range under {
+		if got := u.answer(); got != fmt.Sprint("id", i) {
+			t.Errorf("answer %d: %s", i, got)
+		}
 	}
 	var got []string
 	for _, line := range p.logs.all() {
 		got = append(got, strings.Fields(line.Text)[0]+" "+line.RequestID)
 	}
-	if want := "START one,of one,END one,REPORT one,START two,of two,END two,REPORT two"; strings.Join(got, ",") != want {
-		t.Errorf("log: %s\nwant: %s", strings.Join(got, ","), want)
+	if strings.Join(got, ",") != strings.Join(want, ",") {
+		t.Errorf("log: %s\nwant: %s", strings.Join(got, ","), strings.Join(want, ","))
 	}
 }
 

@@ -43,10 +43,10 @@ const nobody = new Call(0, '\n\n\n\n', '');
 nobody.over = true;
 nobody.requestId = undefined;
 
-// Of one invocation at a time: the one under way, or the last one, and the one that
-// was sent ahead.
+// Of one invocation at a time: the one under way, or the last one, and those that
+// were sent ahead.
 let current = nobody;
-let ahead = null;
+const ahead = [];
 
 const link = wire.listen((type, id, bytes, from, to) => {
   switch (type) {
@@ -55,7 +55,7 @@ const link = wire.listen((type, id, bytes, from, to) => {
       const call = new Call(id, bytes.utf8Slice(from + 4, body), bytes.utf8Slice(body, to));
       if (several) several.run(call, invoke);
       else if (current.over) begin(call);
-      else ahead = call;
+      else ahead.push(call);
       break;
     }
     case wire.CREDIT:
@@ -219,20 +219,18 @@ function answer(call, type, payload) {
     return wire.flushSoon(); // others may be ready too
   }
   flush();
-  if (ahead === null) link.ref();
+  if (ahead.length === 0) link.ref();
   else process.nextTick(beginAhead); // not inside of what the handler still does
 }
 
 function beginAhead() {
-  const call = ahead;
-  ahead = null;
-  begin(call);
+  begin(ahead.shift());
 }
 
 // keepCode has the function's code kept as it is after its first invocation, with
 // what that has called.
 function keepCode() {
-  const isIdle = several ? () => several.none() : () => current.over && ahead === null;
+  const isIdle = several ? () => several.none() : () => current.over && ahead.length === 0;
   keep(isIdle, (name, code) => send(wire.CACHE, 0, name ? Buffer.concat([Buffer.from(`${name}\n`), code]) : ''));
   keep = null;
 }
