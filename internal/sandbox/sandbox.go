@@ -64,10 +64,14 @@ type Spec struct {
 // RuntimeDir is where Spec.Runtime appears, as on Lambda.
 const RuntimeDir = "/var/runtime"
 
+// CacheDir is where Assignment.Cache appears.
+const CacheDir = "/var/cache/pinfold"
+
 // Assignment makes a sandbox a function's.
 type Assignment struct {
 	Code   string // host folder with the unpacked code package; read-only
 	Layers string // host folder with the merged layers, or "" for none; read-only
+	Cache  string // host folder with compiled code of earlier instances, or "" for none; read-only
 	Limits Limits
 	// Network is what may be reached outside. Before Assign nothing is.
 	Network pinfold.Network
@@ -85,7 +89,9 @@ type Limits struct {
 type Paths struct {
 	Task string // the code: /var/task where the driver has a file system of its own
 	Opt  string // the layers: /opt likewise; "" if there are none
-	Tmp  string // private, writable, gone with the sandbox
+	// Cache is the compiled code: CacheDir likewise; "" if there is none.
+	Cache string
+	Tmp   string // private, writable, gone with the sandbox
 }
 
 // Command is the process to run inside.

@@ -37,6 +37,9 @@ func (b *box) Assign(_ context.Context, a sandbox.Assignment) (sandbox.Paths, er
 	if a.Layers != "" {
 		paths.Opt = "/opt"
 	}
+	if a.Cache != "" {
+		paths.Cache = sandbox.CacheDir
+	}
 	return paths, nil
 }
 
@@ -51,7 +54,7 @@ func (b *box) assign(a sandbox.Assignment, limits cgroup.Limits) error {
 			return err
 		}
 	}
-	place := message.Place{PID: b.pid, Code: a.Code, Layers: a.Layers}
+	place := message.Place{PID: b.pid, Code: a.Code, Layers: a.Layers, Cache: a.Cache}
 	if a.Limits.EphemeralMB != usualTmpMB {
 		place.EphemeralMB = a.Limits.EphemeralMB
 	}

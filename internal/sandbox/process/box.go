@@ -43,7 +43,7 @@ func (s *box) Assign(_ context.Context, a sandbox.Assignment) (sandbox.Paths, er
 		return sandbox.Paths{}, pinfold.Errorf(pinfold.Internal, "sandbox %s cannot be assigned: it has been already, or is closed", s.id)
 	}
 	s.assigned = true
-	return sandbox.Paths{Task: a.Code, Opt: a.Layers, Tmp: s.tmp()}, nil
+	return sandbox.Paths{Task: a.Code, Opt: a.Layers, Cache: a.Cache, Tmp: s.tmp()}, nil
 }
 
 func (s *box) Start(_ context.Context, cmd sandbox.Command) error {

@@ -55,6 +55,50 @@ func startThenAssign(t *testing.T, driver sandbox.Driver) {
 	}
 }
 
+// cache makes sure that compiled code of earlier instances appears in a process
+// that runs already, for it to read.
+func cache(t *testing.T, driver sandbox.Driver) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "code"), []byte("compiled\n"), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	box := create(t, driver)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	out := sh(t, box, `read dir <&3; cat "$dir/code"; (echo x > "$dir/new") 2>/dev/null; echo $?`, r)
+	r.Close()
+	paths, err := box.Assign(t.Context(), sandbox.Assignment{Code: t.TempDir(), Cache: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, paths.Cache+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got := line(t, out); got != "compiled" {
+		t.Errorf("in %q it reads %q", paths.Cache, got)
+	}
+	if got := line(t, out); got == "0" && driver.Capabilities().Filesystem {
+		t.Error("it can write there")
+	}
+}
+
+func noCache(t *testing.T, driver sandbox.Driver) {
+	box := create(t, driver)
+	if paths := assign(t, box); paths.Cache != "" {
+		t.Errorf("there is no cache, but Cache is %q", paths.Cache)
+	}
+	if !driver.Capabilities().Filesystem {
+		return
+	}
+	out := sh(t, box, `ls `+sandbox.CacheDir+`; grep -c `+sandbox.CacheDir+` /proc/self/mounts`)
+	if got := line(t, out); got != "0" {
+		t.Errorf("without a cache, %s has %q, or something is mounted there", sandbox.CacheDir, got)
+	}
+}
+
 func exitStatus(t *testing.T, driver sandbox.Driver) {
 	for script, want := range map[string]sandbox.Exit{
 		"exit 0":     {},

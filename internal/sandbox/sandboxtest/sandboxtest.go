@@ -55,6 +55,8 @@ func Run(t *testing.T, newDriver func(t *testing.T) sandbox.Driver) {
 	tests := map[string]func(*testing.T, sandbox.Driver){
 		"AssignThenStart":   assignThenStart,
 		"StartThenAssign":   startThenAssign,
+		"Cache":             cache,
+		"NoCache":           noCache,
 		"ExitStatus":        exitStatus,
 		"Environment":       environment,
 		"Files":             files,

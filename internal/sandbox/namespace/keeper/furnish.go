@@ -92,6 +92,7 @@ func (k *keeper) place(p *message.Place) error {
 	return errors.Join(
 		k.show(p.PID, p.Code, "/var/task"),
 		k.show(p.PID, p.Layers, "/opt"),
+		k.show(p.PID, p.Cache, "/var/cache/pinfold"),
 		k.mountTmp(p.PID, p.EphemeralMB))
 }
 

@@ -78,6 +78,7 @@ type Place struct {
 	PID         int
 	Code        string
 	Layers      string // or ""
+	Cache       string // or ""
 	EphemeralMB int    // or 0: the temporary folder stays as it is
 }
 

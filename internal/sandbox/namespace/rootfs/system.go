@@ -49,7 +49,7 @@ var settings = []string{
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
 // points are folders that are empty, or that something is mounted over later.
-var points = []string{Empty, "/dev/shm", "/opt", "/run", "/tmp", "/var/runtime", "/var/task"}
+var points = []string{Empty, "/dev/shm", "/opt", "/run", "/tmp", "/var/cache/pinfold", "/var/runtime", "/var/task"}
 
 // links are the same in each sandbox.
 var links = map[string]string{
