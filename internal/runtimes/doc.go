@@ -66,11 +66,11 @@
 // ties an answer to its invocation. No payload of an event or answer is decoded
 // here.
 //
-// With a concurrency of 1 the platform may send one INVOKE ahead, while another is
-// under way. The bootstrap begins with it when it has sent the answer before, and
-// that is when the platform has its time begin. If the process ends before that,
-// what was sent ahead has not run, and another instance may run it. With more
-// than 1, invocations run at the same time.
+// With a concurrency of 1 the platform may send INVOKEs ahead, while another is
+// under way. The bootstrap begins with each, in their order, when it has sent the
+// answer before, and that is when the platform has its time begin. If the process
+// ends before that, what was sent ahead has not run, and another instance may run
+// it. With more than 1, invocations run at the same time.
 //
 // At most 1 MB of an invocation's chunks may be without CREDIT: a function that
 // writes faster than its caller reads waits. A stream is over after 200 MB at the
