@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	maxWaiting = 32 << 20  // how much may wait to be written, in bytes
-	urgent     = 256 << 10 // how much does not wait for the writer's rest to end
-	maxSpare   = 2 << 20   // how much memory of batches is kept to be used again
+	maxWaiting = 32 << 20 // how much may wait to be written, in bytes
+	maxSpare   = 2 << 20  // how much memory of batches is kept to be used again
 )
 
 // share is how much waits. That of a function may be as much as there is room
@@ -71,10 +70,19 @@ func (s *Store) wait(q *queue, at time.Time, text []byte, line func() pinfold.Lo
 			s.followed = append(s.followed, line())
 		}
 	}
-	if s.idle || s.total.bytes >= urgent || s.total.lines >= min(s.config.BufferLines, s.config.FollowLines)/4 {
+	if s.idle || s.urgent() {
 		s.idle = false
 		s.nudge()
 	}
+}
+
+// urgent reports whether so much waits that the writer shall not rest any more.
+func (s *Store) urgent() bool {
+	lines := s.config.BufferLines
+	if s.following > 0 {
+		lines = min(lines, s.config.FollowLines)
+	}
+	return s.total.lines >= lines/4 || s.total.bytes >= maxWaiting/32
 }
 
 func (s *Store) newBatch(q *queue) *batch {

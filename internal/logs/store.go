@@ -21,7 +21,7 @@ type Config struct {
 	Dir          string // the folder that holds the logs; made if missing
 	SegmentBytes int64  // size from which on a segment is finished. Default 8 MB
 	KeepBytes    int64  // about how much is kept per function. Default 64 MB
-	BufferLines  int    // how many lines may wait to be written. Default 16,384
+	BufferLines  int    // how many lines may wait to be written. Default 65,536
 	FollowLines  int    // how many lines a follower may be behind. Default 4,096
 	Log          *slog.Logger
 }
@@ -56,7 +56,7 @@ type Store struct {
 func Open(c Config) (*Store, error) {
 	c.SegmentBytes = cmp.Or(c.SegmentBytes, 8<<20)
 	c.KeepBytes = cmp.Or(c.KeepBytes, 64<<20)
-	c.BufferLines = cmp.Or(c.BufferLines, 16384)
+	c.BufferLines = cmp.Or(c.BufferLines, 1<<16)
 	c.FollowLines = cmp.Or(c.FollowLines, 4096)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
