@@ -58,6 +58,10 @@
 // (how many invocations at a time), cache (a folder with what an earlier instance
 // has sent by CACHE, or "") and wantCache.
 //
+// Compiled code comes from Python in one frame, which is kept as it is in a file
+// called code; from Node.js in a frame for each file, its name, \n and its content,
+// and an empty frame at last.
+//
 // The head of INVOKE is four lines, each ending in \n, and the rest: request id,
 // time limit in milliseconds, ARN, trace header; the client context (JSON) or
 // nothing. The time counts from when the handler begins.
