@@ -40,7 +40,13 @@ func handle(_ context.Context, event json.RawMessage) (io.Reader, error) {
 		}()
 	case "size":
 		size, err := strconv.ParseInt(with, 10, 64)
-		return io.LimitReader(zeros{}, size), err
+		if err != nil {
+			return nil, err
+		}
+		go func() {
+			_, err := io.CopyN(w, zeros{}, size)
+			w.CloseWithError(err)
+		}()
 	default:
 		return strings.NewReader("ok"), nil
 	}
