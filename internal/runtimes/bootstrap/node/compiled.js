@@ -8,7 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 
 const LEAST = 256 << 10, MOST = 32 << 20; // bytes of code that are worth their keep
-const IDLE = 100; // milliseconds
+const IDLE = 40; // milliseconds; the platform freezes an idle instance, as a rule after 100
 
 // use has Node.js take what it finds in folder. Without one it returns keep, which
 // calls take(name, code) for each file to be there in later instances, and at last
