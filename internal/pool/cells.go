@@ -196,7 +196,7 @@ func (p *Pool) assign(ctx context.Context, c *cell, v *pinfold.Version) (worker 
 	if err == nil {
 		return worker, false
 	}
-	if dead = isClosed(c.cell.Done()); !dead {
+	if dead = pinfold.ReasonOf(err) == InstanceGone; !dead {
 		p.log().Warn("making an instance of a runtime that was booted ahead", "function", v.Ref.ARN(), "error", err)
 	}
 	p.closeCell(c)

@@ -200,7 +200,10 @@ func TestCellsThatDieOrDoNotBoot(t *testing.T) {
 		})
 	})
 	t.Run("are not to blame", func(t *testing.T) {
-		f := &fleet{boot: 100 * time.Millisecond, run: time.Millisecond, kind: ofNode, failIn: func(*fakeCell) error { return boom }}
+		f := &fleet{boot: 100 * time.Millisecond, run: time.Millisecond, kind: ofNode, failIn: func(c *fakeCell) error {
+			c.crash() // it ends with what was tried
+			return boom
+		}}
 		inTime(t, f, Config{MinCells: 3}, func(t *testing.T, p *Pool) {
 			p.Want("node")
 			time.Sleep(time.Second)

@@ -188,14 +188,15 @@ func (p *Pool) launch(in *instance) (Worker, origin, error) {
 	if in.provisioned {
 		ctx = context.WithValue(ctx, purpose{}, forProvision)
 	}
-	for c := in.cell; c != nil; c = p.nextCell(in) {
+	for c, attempt := in.cell, 1; c != nil; attempt++ {
 		worker, dead := p.assign(ctx, c, in.set.version)
 		if worker != nil {
 			return worker, fromCell, nil
 		}
-		if !dead {
+		if !dead || attempt == maxAttempts {
 			break // the launch will tell what is wrong
 		}
+		c = p.nextCell(in)
 	}
 	worker, err := p.launcher.Launch(ctx, in.set.version)
 	return worker, fromNothing, err

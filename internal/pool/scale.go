@@ -179,7 +179,9 @@ type queueWatch struct {
 
 // lack is how many launches more the queue of s is worth.
 func (p *Pool) lack(s *set) int {
-	waiters, starting := s.waiters.len, s.count[Starting]
+	places := max(1, s.version.Config.MaxConcurrency)
+	waiters, starting := s.waiters.len, s.count[Starting]*places
+	worth := func(n int) int { return (n + places - 1) / places }
 	switch {
 	case waiters <= starting:
 		return 0
@@ -188,7 +190,7 @@ func (p *Pool) lack(s *set) int {
 	case s.known.service == 0 && s.justBegun(p.now()):
 		return 0 // it will be known in a moment
 	case s.known.service == 0:
-		return waiters - starting
+		return worth(waiters - starting)
 	}
 	service, launch := time.Duration(s.known.service), p.launchTime(s)
 	short := service < shortService
@@ -211,7 +213,7 @@ func (p *Pool) lack(s *set) int {
 	case served >= waiters:
 		return 0
 	case served == 0 || !short:
-		return waiters - served
+		return worth(waiters - served)
 	case !s.queue.rested(now) || !p.config.Spare():
 		return 0
 	}
