@@ -182,10 +182,10 @@ func (h *house) open(t testing.TB, name string, mode ...types.InvokeMode) string
 
 // answer is what came of an invocation.
 type answer struct {
-	payload           string
-	kind, message     string // of a function error
-	logged, requestID string
-	err               error // the platform's
+	payload       string
+	kind, message string // of a function error
+	logged        string
+	err           error // the platform's
 }
 
 // is checks that an invocation went well and says what it should.
