@@ -2,10 +2,13 @@ package platform
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/code"
 	"pinfold.dev/pinfold/internal/function"
 	"pinfold.dev/pinfold/internal/pool"
 	"pinfold.dev/pinfold/internal/provision"
@@ -54,6 +57,18 @@ func (c cell) Assign(ctx context.Context, v *pinfold.Version) (pool.Worker, erro
 }
 
 func how(ctx context.Context) runtimes.How { return runtimes.How{Provisioned: pool.Provisioned(ctx)} }
+
+// codeCache keeps beside code packages what is compiled of them.
+type codeCache struct {
+	*code.Packages
+	log *slog.Logger
+}
+
+func (c codeCache) KeepCompiled(v *pinfold.Version, runtime string, next func() (string, []byte, error)) {
+	if err := c.Packages.KeepCompiled(v, runtime, next); err != nil && !errors.Is(err, context.Canceled) {
+		c.log.Warn("instances of a function compile its code each time they start", "function", v.Ref.ARN(), "why", err)
+	}
+}
 
 // changed brings a change of a function to its instances.
 func (p *Platform) changed(ref pinfold.FunctionRef) {

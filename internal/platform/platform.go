@@ -221,7 +221,8 @@ func (p *Platform) openInstances(ctx context.Context) error {
 	}
 	launch, err := runtimes.NewLauncher(runtimes.Options{
 		Driver: driver, Code: p.packages, Logs: p.logs, RunDir: bootstraps, Endpoint: p.endpointFor(driver),
-		Env: func(v *pinfold.Version) map[string]string { return p.identity.CredentialsFor(v).Env() },
+		Env:   func(v *pinfold.Version) map[string]string { return p.identity.CredentialsFor(v).Env() },
+		Cache: codeCache{p.packages, p.log},
 	})
 	if err != nil {
 		return err

@@ -129,6 +129,7 @@ func (c *Cell) give(ctx context.Context, in *Instance) (*failure, error) {
 	}
 	in.phases.Fetch = time.Since(began)
 	began = time.Now()
+	assignment.Cache = c.launcher.caches.of(in.version, runtimeName(in.runtime.family, c.version))
 	paths, err := c.box.Assign(ctx, assignment)
 	if err != nil {
 		return nil, gone(err)

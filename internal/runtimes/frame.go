@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"pinfold.dev/pinfold"
 )
@@ -54,9 +55,14 @@ type frame struct {
 }
 
 // frameReader reads frames from a stream.
-type frameReader struct{ r *bufio.Reader }
+type frameReader struct {
+	r     *bufio.Reader
+	cache atomic.Int64 // how many bytes of CACHE frames are wanted; others are dropped
+}
 
-func newFrameReader(r io.Reader) *frameReader { return &frameReader{bufio.NewReaderSize(r, 64<<10)} }
+func newFrameReader(r io.Reader) *frameReader {
+	return &frameReader{r: bufio.NewReaderSize(r, 64<<10)}
+}
 
 // next returns the next frame; io.EOF if the stream ends between two frames, and
 // another error if it ends inside one or holds something else.
@@ -77,7 +83,7 @@ func (f *frameReader) next() (frame, error) {
 		return frame{}, fmt.Errorf("unknown frame type %d", fr.kind)
 	}
 	_, _ = f.r.Discard(frameHeader) // it is in the buffer
-	if fr.size > fr.kind.most() {
+	if fr.size > fr.kind.most() || fr.kind == frameCache && f.cache.Add(-fr.size) < 0 {
 		_, err = io.CopyN(io.Discard, f.r, fr.size)
 	} else {
 		fr.payload, err = readExactly(f.r, int(fr.size))

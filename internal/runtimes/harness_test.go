@@ -80,15 +80,18 @@ func namespaces(t testing.TB) walls {
 	return walls{driver, dir}
 }
 
-func newLab(t testing.TB, w walls) *lab {
+func newLab(t testing.TB, w walls, change ...func(*Options)) *lab {
 	t.Helper()
 	l := &lab{TB: t, logs: &logbook{}, packages: map[string]string{}}
-	var err error
-	l.launcher, err = NewLauncher(Options{
+	o := Options{
 		Driver: w, Code: l, Logs: l.logs, RunDir: t.TempDir(), Endpoint: "http://127.0.0.1:4566",
 		Env: func(*pinfold.Version) map[string]string { return map[string]string{"AWS_ACCESS_KEY_ID": "ASIATEST"} },
-	})
-	if err != nil {
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	var err error
+	if l.launcher, err = NewLauncher(o); err != nil {
 		t.Fatal(err)
 	}
 	return l

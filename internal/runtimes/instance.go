@@ -174,13 +174,6 @@ func (in *Instance) find(id uint32) *call {
 	return in.running[id]
 }
 
-// keepCache takes in the compiled code of the function.
-func (in *Instance) keepCache(content []byte) {
-	if keep := in.launcher.options.KeepCache; keep != nil && len(content) > 0 {
-		keep(in.version.Code, string(in.runtime.family)+"-"+in.body.version, content)
-	}
-}
-
 // Close kills the instance's processes, waits until they and what was under way
 // are over, and leaves nothing behind.
 func (in *Instance) Close() error {

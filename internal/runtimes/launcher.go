@@ -42,11 +42,8 @@ type Options struct {
 	// Endpoint is the AWS_ENDPOINT_URL of functions that set none: the address of
 	// the platform's API as instances see it. "" sets none.
 	Endpoint string
-	// KeepCache takes the compiled code of a package, which is only good for the
-	// named version of a language runtime; nil: nothing is kept. Cache returns the
-	// folder with what was kept, or "".
-	KeepCache func(code pinfold.Package, runtime string, content []byte)
-	Cache     func(code pinfold.Package, runtime string) string
+	// Cache keeps what language runtimes compile; nil: nothing is kept.
+	Cache CodeCache
 }
 
 // Launcher makes instances.
@@ -54,6 +51,7 @@ type Launcher struct {
 	options    Options
 	bootstraps string // as instances see it
 	compiled   compiled
+	caches     caches
 	onHost     string // the same folder, as the platform does
 	find       finder
 	initLimit  time.Duration
@@ -67,6 +65,7 @@ func NewLauncher(o Options) (*Launcher, error) {
 		return nil, err
 	}
 	l := &Launcher{options: o, bootstraps: dir, onHost: dir, initLimit: initLimit, compiled: compiled{dir: filepath.Join(dir, "python", "pinfold_bootstrap")}}
+	l.caches.kept = o.Cache
 	if err := l.compiled.forget(); err != nil {
 		return nil, err
 	}
@@ -202,6 +201,10 @@ func (in *Instance) embody(ctx context.Context, limit time.Duration) (*failure, 
 	if err != nil {
 		return nil, err
 	}
+	expected := l.caches.expect(interpreter) // it says what it is once it has its code
+	if expected != "" {
+		assignment.Cache = l.caches.of(in.version, runtimeName(in.runtime.family, expected))
+	}
 	if b.box, err = l.options.Driver.Create(ctx, spec); err != nil {
 		return nil, err
 	}
@@ -224,6 +227,10 @@ func (in *Instance) embody(ctx context.Context, limit time.Duration) (*failure, 
 		return nil, err
 	}
 	in.phases.Boot = time.Since(began)
+	if b.version != expected {
+		paths.Cache = "" // of another version
+		l.caches.saw(interpreter, b.version)
+	}
 	return in.load(ctx, paths, env, limit)
 }
 
@@ -248,8 +255,13 @@ func (in *Instance) adopted() {
 func (in *Instance) load(ctx context.Context, paths sandbox.Paths, env map[string]string, limit time.Duration) (*failure, error) {
 	in.initBegan = time.Now()
 	in.log.initStart(in.initBegan, string(in.runtime.family)+":"+in.body.version)
-	frame := initFrame{Task: paths.Task, Opt: paths.Opt, Handler: in.version.Config.Handler, Env: env, Concurrency: in.room}
-	if err := in.worker.(*link).initialise(in, frame); err != nil {
+	frame := initFrame{Task: paths.Task, Opt: paths.Opt, Handler: in.version.Config.Handler, Env: env, Concurrency: in.room, Cache: paths.Cache}
+	link := in.worker.(*link)
+	if frame.Cache == "" {
+		link.cache = in.launcher.caches.ask(in.version, in.runtime.family, in.body.version)
+		frame.WantCache = link.cache != nil
+	}
+	if err := link.initialise(in, frame); err != nil {
 		return nil, gone(err)
 	}
 	return in.awaitInit(ctx, limit)

@@ -17,11 +17,13 @@ import (
 // link is a worker that speaks the framed protocol, over two pipes.
 type link struct {
 	in    *os.File // from the instance
+	from  *frameReader
 	out   *os.File // to it
 	hello chan string
 	ready chan initResult
 	gone  chan struct{}
 	to    atomic.Pointer[Instance] // whose calls are answered; nil while it is a cell's
+	cache *keeping                 // of compiled code, if it was asked for; not changed once to is set
 
 	mu      sync.Mutex
 	writing bool     // somebody writes to out, and takes along what there is by then
@@ -49,7 +51,7 @@ func newLink() (*link, []*os.File, error) {
 			return nil, nil, pinfold.Errorf(pinfold.Internal, "making a link to an instance: %w", errors.Join(err, theirIn.Close(), theirOut.Close(), in.Close(), out.Close()))
 		}
 	}
-	l := &link{in: in, out: out, hello: make(chan string, 1), ready: make(chan initResult, 1), gone: make(chan struct{})}
+	l := &link{in: in, from: newFrameReader(in), out: out, hello: make(chan string, 1), ready: make(chan initResult, 1), gone: make(chan struct{})}
 	go l.read() // until gone
 	return l, []*os.File{theirIn, theirOut}, nil
 }
@@ -69,6 +71,7 @@ func (l *link) finish() {
 func (l *link) close() error {
 	err := errors.Join(ignoreClosed(l.out.Close()), ignoreClosed(l.in.Close()))
 	<-l.gone
+	l.cache.close()
 	return err
 }
 
@@ -83,10 +86,9 @@ func ignoreClosed(err error) error {
 func (l *link) read() {
 	defer close(l.gone)
 	defer l.in.Close()
-	frames := newFrameReader(l.in)
 	version := ""
 	for {
-		f, err := frames.next()
+		f, err := l.from.next()
 		if err != nil {
 			return
 		}
@@ -122,8 +124,7 @@ func offer[T any](to chan<- T, value T) {
 // is over is dropped: it may be late.
 func (l *link) pass(in *Instance, f frame) bool {
 	if f.kind == frameCache {
-		in.keepCache(f.payload)
-		return true
+		return l.cache.take(f)
 	}
 	c := in.find(f.id)
 	if f.kind == frameLog {
@@ -168,6 +169,9 @@ func (l *link) initialise(to *Instance, in initFrame) error {
 		return err
 	}
 	l.to.Store(to)
+	if in.WantCache {
+		l.from.cache.Store(maxCache)
+	}
 	return l.send(frameInit, 0, payload, nil)
 }
 
