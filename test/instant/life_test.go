@@ -205,7 +205,7 @@ def handler(event, context):
 			t.Parallel()
 			deaf := h.later(t.Context(), name, `{"deaf":true,"place":"`+name+`"}`)
 			h.came(t, name, 1)
-			large := h.later(t.Context(), name, `{"much":"`+strings.Repeat("x", 6<<20)+`"}`)
+			large := h.later(t.Context(), name, `{"much":"`+strings.Repeat("x", 5<<20)+`"}`)
 			(<-deaf).fails(t, "Sandbox.Timedout", "Task timed out after 2.00 seconds")
 			if a := <-large; a.err != nil || a.payload != `"ok"` && a.kind != "Runtime.ExitError" && a.kind != "Sandbox.Timedout" {
 				t.Errorf("what was not read is answered with %+v, %v", a, a.err)
