@@ -204,8 +204,13 @@ func (a *api) serveStream(w http.ResponseWriter, r *http.Request, c *call) {
 			refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed size of a stream (%d bytes).", pinfold.MaxStream))
 			return
 		}
-		if n > 0 && (a.in.awaitRoom(r.Context(), c) != nil || !a.in.chunk(c, slices.Clone(buf[:n]), int64(n))) {
-			return // the client has gone
+		if n > 0 {
+			if a.in.awaitRoom(r.Context(), c) != nil {
+				return // the client has gone
+			}
+			if _, ok := a.in.chunk(c, slices.Clone(buf[:n]), int64(n)); !ok {
+				return
+			}
 		}
 		switch {
 		case errors.Is(err, io.EOF):

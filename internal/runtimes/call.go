@@ -1,6 +1,7 @@
 package runtimes
 
 import (
+	"math"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,8 @@ type call struct {
 
 	entered bool        // it has a place in the instance
 	sent    atomic.Bool // it has been handed over
-	at      int64       // where its frame begins in all that was sent to the process
+	at      int64       // where its frame begins in all that is sent to the process
+	owed    int         // bytes of its stream that the process has not been told were passed on; the link's
 	fetched atomic.Bool // a runtime that asks for its work has got it
 	began   time.Time   // when its time began; zero while it waits behind another
 	by      time.Time   // when it must be over
@@ -35,7 +37,7 @@ type call struct {
 }
 
 func newCall(inv *pinfold.Invocation, over func()) *call {
-	c := &call{inv: inv, over: over, result: make(chan outcome, 1)}
+	c := &call{inv: inv, over: over, at: math.MaxInt64, result: make(chan outcome, 1)}
 	if inv.Stream != nil {
 		c.wake = make(chan struct{}, 1)
 	}

@@ -39,6 +39,8 @@ func (k frameType) most() int64 {
 		return maxLine
 	case frameCache:
 		return maxCache
+	case frameHello, frameReady, frameStream, frameChunk, frameEnd:
+		return large
 	}
 	return pinfold.MaxPayload
 }

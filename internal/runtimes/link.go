@@ -22,17 +22,22 @@ type link struct {
 	hello chan string
 	ready chan initResult
 	gone  chan struct{}
+	stray int                      // frames that were nobody's
 	to    atomic.Pointer[Instance] // whose calls are answered; nil while it is a cell's
 	cache *keeping                 // of compiled code, if it was asked for; not changed once to is set
 
 	mu      sync.Mutex
+	rest    *sync.Cond
 	writing bool     // somebody writes to out, and takes along what there is by then
 	full    [][]byte // what is to be written next
 	batch   []byte   // what is to be written after that
 	queued  int64    // bytes that there have been to write
-	written int64    // and that have been
+	begun   int64    // and that the process may have read, or some of them
+	written int64    // and that it may have read all of
 	spare   []byte   // what was written last, for its memory
 	broken  error    // of writing
+
+	crediting sync.WaitGroup // goroutines of read
 }
 
 // newLink returns a link and the ends of it that an instance inherits, as
@@ -52,6 +57,7 @@ func newLink() (*link, []*os.File, error) {
 		}
 	}
 	l := &link{in: in, from: newFrameReader(in), out: out, hello: make(chan string, 1), ready: make(chan initResult, 1), gone: make(chan struct{})}
+	l.rest = sync.NewCond(&l.mu)
 	go l.read() // until gone
 	return l, []*os.File{theirIn, theirOut}, nil
 }
@@ -65,12 +71,19 @@ func (l *link) finish() {
 	case <-l.gone:
 	case <-time.After(time.Second): // somebody has taken the pipe out of its sandbox
 	}
+	_ = l.out.SetWriteDeadline(time.Now()) // nor does anybody go on writing
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.writing {
+		l.rest.Wait()
+	}
 }
 
 // close ends the reading goroutine and waits for it.
 func (l *link) close() error {
 	err := errors.Join(ignoreClosed(l.out.Close()), ignoreClosed(l.in.Close()))
 	<-l.gone
+	l.crediting.Wait()
 	l.cache.close()
 	return err
 }
@@ -86,7 +99,7 @@ func ignoreClosed(err error) error {
 func (l *link) read() {
 	defer close(l.gone)
 	defer l.in.Close()
-	version := ""
+	version, greeted, settled := "", false, false
 	for {
 		f, err := l.from.next()
 		if err != nil {
@@ -94,14 +107,22 @@ func (l *link) read() {
 		}
 		switch f.kind {
 		case frameHello:
-			version = oneWord(string(f.payload))
-			offer(l.hello, version)
+			if greeted {
+				return
+			}
+			greeted, version = true, oneWord(string(f.payload))
+			l.hello <- version
 			continue
-		case frameReady:
-			offer(l.ready, initResult{version: version})
-			continue
-		case frameInitError:
-			offer(l.ready, initResult{version: version, failure: fromEnvelope(f.payload, "Runtime.Unknown")})
+		case frameReady, frameInitError:
+			if settled {
+				return
+			}
+			settled = true
+			result := initResult{version: version}
+			if f.kind == frameInitError {
+				result.failure = fromEnvelope(f.payload, "Runtime.Unknown")
+			}
+			l.ready <- result
 			continue
 		}
 		in := l.to.Load()
@@ -110,6 +131,10 @@ func (l *link) read() {
 		}
 	}
 }
+
+// maxStray is how many frames may be for invocations that are over: what is late
+// is dropped, but who goes on and on costs the platform more than himself.
+const maxStray = 1000
 
 // offer sends what is expected once; a runtime that says it again is not heard.
 func offer[T any](to chan<- T, value T) {
@@ -132,15 +157,27 @@ func (l *link) pass(in *Instance, f frame) bool {
 		return true
 	}
 	if c == nil {
-		return f.kind >= frameResponse && f.kind <= frameEnd
+		l.stray++
+		return f.kind >= frameResponse && f.kind <= frameEnd && l.stray <= maxStray
+	}
+	if !l.asked(c) {
+		return false
 	}
 	switch f.kind {
 	case frameResponse, frameError, frameFatal:
 		in.answered(c, answerOf(f))
 	case frameStream:
-		in.streams(c, string(f.payload[:min(len(f.payload), maxWord)]))
+		in.streams(c, oneWord(string(f.payload)))
 	case frameChunk:
-		return in.chunk(c, f.payload, f.size)
+		if f.size == 0 {
+			l.stray++
+			return l.stray <= maxStray
+		}
+		passed, ok := in.chunk(c, f.payload, f.size)
+		if l.owe(c, passed) {
+			l.crediting.Go(func() { _ = l.flush() }) // not here: a process may write before it reads
+		}
+		return ok
 	case frameEnd:
 		in.answered(c, answer{streamed: true})
 	default:
@@ -190,31 +227,51 @@ func (l *link) enqueue(c *call) {
 	var room [512]byte
 	head := c.appendHead(append(room[:0], 0, 0, 0, 0))
 	binary.BigEndian.PutUint32(head, uint32(len(head)-4))
-	c.at = l.append(frameInvoke, c.id, head, c.inv.Payload)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.at = l.put(frameInvoke, c.id, head, c.inv.Payload)
 }
 
 func (l *link) deliver(*call) error { return l.flush() }
 
 // credit says that n more bytes of a stream may come.
 func (l *link) credit(c *call, n int) error {
-	return l.send(frameCredit, c.id, binary.BigEndian.AppendUint32(nil, uint32(n)), nil)
+	if !l.owe(c, n) {
+		return nil
+	}
+	return l.flush()
+}
+
+// owe counts what may come. It reports whether that is enough for a frame, which
+// goes out with the next flush: a stream of single bytes must not bring about
+// ten times as much for a process that does not read.
+func (l *link) owe(c *call, n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.owed += n
+	if c.owed < large {
+		return false
+	}
+	l.put(frameCredit, c.id, binary.BigEndian.AppendUint32(nil, uint32(c.owed)), nil)
+	c.owed = 0
+	return true
 }
 
 // large is from how many bytes on a payload is not worth being copied to go out
-// in one system call with what is before it.
+// in one system call with what is before it. It is also the most that a chunk has.
 const large = 64 << 10
 
 // send writes a frame of two parts.
 func (l *link) send(kind frameType, id uint32, a, b []byte) error {
-	l.append(kind, id, a, b)
+	l.mu.Lock()
+	l.put(kind, id, a, b)
+	l.mu.Unlock()
 	return l.flush()
 }
 
-// append has a frame go out with the next flush. It returns where in all that is
-// sent the frame begins.
-func (l *link) append(kind frameType, id uint32, a, b []byte) (at int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// put has a frame go out with the next flush. It returns where in all that is
+// sent the frame begins. The caller holds l.mu.
+func (l *link) put(kind frameType, id uint32, a, b []byte) (at int64) {
 	at = l.queued
 	l.queued += int64(frameHeader + len(a) + len(b))
 	l.batch = append(appendFrameHeader(l.batch, kind, id, len(a)+len(b)), a...)
@@ -249,6 +306,7 @@ func (l *link) flush() error {
 		}
 	}
 	l.writing = false
+	l.rest.Broadcast()
 	return l.broken
 }
 
@@ -257,6 +315,7 @@ func (l *link) write(part []byte) {
 	if len(part) == 0 || l.broken != nil {
 		return
 	}
+	l.begun += int64(len(part))
 	l.mu.Unlock()
 	n, err := l.out.Write(part)
 	l.mu.Lock()
@@ -264,6 +323,14 @@ func (l *link) write(part []byte) {
 	if err != nil {
 		l.broken = err // a frame that went half is the end of the conversation
 	}
+}
+
+// asked reports whether the process can have read anything of a call's frame. One
+// that answers what it has not read would have frames pile up that it never reads.
+func (l *link) asked(c *call) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return c.at < l.begun
 }
 
 // unread reports whether the process has not read anything of a call's frame.

@@ -42,20 +42,20 @@ func (c *call) rouse() {
 	}
 }
 
-// chunk takes in a part of a stream. It reports false if there are more than may
-// be, in all or on their way.
-func (in *Instance) chunk(c *call, part []byte, size int64) bool {
+// chunk takes in a part of a stream, and returns how many bytes of it nobody waits
+// for any more. It is not ok if there are more than may be, in all or on their way.
+func (in *Instance) chunk(c *call, part []byte, size int64) (passed int, ok bool) {
 	in.mu.Lock()
 	f := c.flow
 	in.mu.Unlock()
 	if f == nil {
-		return false
+		return 0, false
 	}
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.total += size
 	if f.total > pinfold.MaxStream+window || int64(len(part)) != size {
-		f.mu.Unlock()
-		return false
+		return 0, false
 	}
 	switch {
 	case c.wake == nil: // a caller who wants it whole, but not larger than that may be
@@ -66,15 +66,16 @@ func (in *Instance) chunk(c *call, part []byte, size int64) bool {
 		}
 	case f.nobody:
 	default:
-		f.parts = append(f.parts, part)
+		if last := len(f.parts) - 1; last >= 0 && len(f.parts[last])+len(part) <= large {
+			f.parts[last] = append(f.parts[last], part...) // or single bytes would take ten times their room
+		} else {
+			f.parts = append(f.parts, part)
+		}
 		f.waiting += len(part)
-		tooMuch := f.waiting > window+large
-		f.mu.Unlock()
 		c.rouse()
-		return !tooMuch
+		return 0, f.waiting <= window+large
 	}
-	f.mu.Unlock()
-	return in.worker.credit(c, int(size)) == nil
+	return len(part), true
 }
 
 // awaitRoom waits until the caller has taken so much of a stream that more may
@@ -127,7 +128,7 @@ func (in *Instance) hand(c *call) {
 			}
 			if _, err := c.inv.Stream.Write(part); err != nil {
 				nobody = true
-				f.abandon()
+				n += f.abandon()
 			}
 		}
 		_ = in.worker.credit(c, n) // of one that is gone nothing more comes
@@ -152,7 +153,9 @@ func (in *Instance) leave(c *call) {
 	}
 	f := c.flow
 	in.mu.Unlock()
-	_ = in.worker.credit(c, f.abandon())
+	if n := f.abandon(); n > 0 {
+		_ = in.worker.credit(c, n)
+	}
 	offer(f.room, struct{}{})
 }
 
