@@ -46,7 +46,7 @@ func newClient(t *testing.T) *client {
 	}
 	_ = theirs.Close()
 	in.out = out
-	in.adopted()
+	in.take(in.body)
 	t.Cleanup(func() {
 		if err := out.close(); err != nil {
 			t.Error(err)
@@ -87,7 +87,7 @@ func (c *client) deliver(inv *pinfold.Invocation) <-chan outcome {
 	c.Helper()
 	over := newCall(inv, func() {})
 	over.arn, over.limit = "arn:f", time.Hour
-	if running, _ := c.in.enter(over); !running {
+	if c.in.enter(over) != runs {
 		c.Fatal("there is no place for the invocation")
 	}
 	if err := c.api.deliver(over); err != nil {

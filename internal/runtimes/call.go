@@ -18,8 +18,6 @@ type call struct {
 	arn   string        // by which the function was called
 	limit time.Duration // of its time
 
-	entered bool        // it has a place in the instance
-	sent    atomic.Bool // it has been handed over
 	at      int64       // where its frame begins in all that is sent to the process
 	owed    int         // bytes of its stream that the process has not been told were passed on; the link's
 	fetched atomic.Bool // a runtime that asks for its work has got it

@@ -117,7 +117,6 @@ func (c *Cell) Assign(ctx context.Context, v *pinfold.Version, how How) (*Instan
 	}
 	in := c.launcher.newInstance(c.id, v, runtime, how)
 	in.take(c.body)
-	in.adopted()
 	return c.launcher.first(ctx, in, func() (*failure, error) { return c.give(ctx, in) })
 }
 

@@ -31,10 +31,12 @@ type Instance struct {
 	initBegan time.Time
 	initTook  time.Duration // 0 until the function is loaded, or has failed to be
 
+	entering sync.Mutex // held while a call enters: the process gets them in that order
+
 	mu      sync.Mutex
 	next    uint32
 	running map[uint32]*call // whose handler runs, or that are not over yet for another reason
-	ahead   []*call          // sent already; each begins when the one before is over
+	ahead   []*call          // each begins when the one before is over, or the function is loaded
 	settle  *call            // answered; its runtime works on
 	used    bool
 	again   bool      // the function could not be loaded: to be tried once more
@@ -183,6 +185,7 @@ func (in *Instance) Close() error {
 		if in.timer != nil {
 			in.timer.Stop()
 		}
+		in.kill()
 		in.mu.Unlock()
 		in.end()
 		in.reviving.Wait()

@@ -12,7 +12,8 @@ import (
 
 // An invocation goes through an instance by these events, whoever brings them:
 //
-//	Invoke    enters it: it runs at once, or is sent ahead of its turn
+//	Invoke    enters it: it runs at once, or is sent ahead of its turn, or has the
+//	          function loaded first
 //	answered  it has an answer; the first that was sent ahead begins
 //	asked     the runtime has done with it, where an answer is not enough
 //	tickOff   its time is over
@@ -28,56 +29,79 @@ import (
 func (in *Instance) Invoke(ctx context.Context, inv *pinfold.Invocation, over func()) (*pinfold.Result, error) {
 	c := newCall(inv, over)
 	c.arn, c.limit = in.functionARN(inv), in.limit
-	running, again := in.enter(c)
-	switch {
-	case again:
-		if !in.revive(c) {
-			return in.wait(ctx, c)
-		}
-	case running:
-		in.begin(c)
-	case !c.entered:
+	switch in.enter(c) {
+	case refused:
 		over()
 		return nil, gone(nil)
-	}
-	if err := in.worker.deliver(c); err != nil {
-		in.kill() // it does not listen any more
-	} else {
-		c.sent.Store(true)
+	case revives:
+		go in.revive(c) // Close waits for it
+	case runs, follows:
+		in.deliver(c)
 	}
 	return in.wait(ctx, c)
 }
 
-// enter gives a call its place, if there is one.
-func (in *Instance) enter(c *call) (running, again bool) {
+// deliver sends a call that has been enqueued.
+func (in *Instance) deliver(c *call) {
+	if err := in.worker.deliver(c); err != nil {
+		in.kill() // it does not listen any more
+	}
+}
+
+// entry is how a call begins in an instance.
+type entry int
+
+const (
+	refused entry = iota
+	runs          // at once
+	follows       // those that were sent before it
+	revives       // the function must be loaded for it
+	waits         // for that, too
+)
+
+// enter gives a call its place, if there is one. The process can have no call
+// before its part of the log is open.
+func (in *Instance) enter(c *call) entry {
+	in.entering.Lock()
+	defer in.entering.Unlock()
+	how := in.admit(c)
+	if how == runs {
+		in.begin(c)
+	}
+	if how == runs || how == follows {
+		in.worker.enqueue(c)
+	}
+	return how
+}
+
+func (in *Instance) admit(c *call) (how entry) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
-	case in.broken || len(in.ahead) == maxAhead:
-		return false, false
-	case in.again: // nothing else beside it until the function is loaded
-		if len(in.running) > 0 {
-			return false, false
-		}
-		running, again = true, true
+	case in.broken:
+		return refused
+	case in.again && len(in.running) == 0:
+		how = revives
+		in.reviving.Add(1)
+	case in.again && len(in.running)+len(in.ahead) < in.room:
+		how = waits
+	case in.again:
+		return refused
 	case in.settle == nil && len(in.running) < in.room:
-		running = true
-	case in.room == 1 && in.worker.settles():
-		in.ahead = append(in.ahead, c)
+		how = runs
+	case in.room == 1 && in.worker.settles() && len(in.ahead) < maxAhead:
+		how = follows
 	default:
-		return false, false
+		return refused
 	}
 	in.next++
-	c.id, c.entered = in.next, true
-	if running {
+	c.id = in.next
+	if how == runs || how == revives {
 		in.start(c)
-	}
-	if again {
-		in.reviving.Add(1)
 	} else {
-		in.worker.enqueue(c)
+		in.ahead = append(in.ahead, c)
 	}
-	return running, again
+	return how
 }
 
 // start has the time of a call begin. The caller holds in.mu.
@@ -223,7 +247,9 @@ func (in *Instance) tickOff() {
 		}
 		if c.final == nil {
 			c.final = timedOut(c)
-			late = append(late, c)
+			if !in.again { // revive tells
+				late = append(late, c)
+			}
 		}
 		in.broken = true
 		in.kill()
@@ -252,17 +278,22 @@ func (in *Instance) ended(b *body) {
 	for _, c := range cut {
 		in.conclude(c)
 	}
-	for _, c := range ahead {
+	turnAway(ahead)
+	in.endDone()
+}
+
+// turnAway ends calls that have not begun.
+func turnAway(calls []*call) {
+	for _, c := range calls {
 		c.result <- outcome{err: gone(nil)}
 		c.over()
 	}
-	in.endDone()
 }
 
 // cutOff is what comes of a call whose process has ended without an answer.
 func (in *Instance) cutOff(b *body, c *call) *outcome {
 	switch {
-	case !c.sent.Load() || b.worker.unread(c):
+	case b.worker.unread(c):
 		return &outcome{err: gone(nil)}
 	case in.closing:
 		return &outcome{err: pinfold.Errorf(pinfold.Unavailable, "the platform ended the instance while the function ran")}

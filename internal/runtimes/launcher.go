@@ -141,7 +141,7 @@ func (in *Instance) watched() {
 // with a new process. Source: "Init phase" in "Lambda execution environment",
 // Lambda developer guide: "Lambda retries the Init phase at the time of the first
 // function invocation with the configured function timeout."
-func (in *Instance) revive(c *call) bool {
+func (in *Instance) revive(c *call) {
 	defer in.reviving.Done()
 	ctx, cancel := context.WithDeadline(in.life, c.by)
 	defer cancel()
@@ -149,46 +149,83 @@ func (in *Instance) revive(c *call) bool {
 	in.reviver = c
 	failed, err := in.embody(ctx, in.limit)
 	in.initTook = 0 // it is part of the invocation
+	in.entering.Lock()
 	in.mu.Lock()
-	switch {
-	case in.closing:
-		err = pinfold.Errorf(pinfold.Unavailable, "the platform ended the instance while the function was being loaded")
-	case c.final != nil || ctx.Err() != nil || failed != nil && failed.timeout:
-		failed, err = nil, nil
-		if c.final == nil {
-			c.final = timedOut(c)
-		}
-	case err == nil && failed == nil:
+	c.final = in.unrevived(ctx, c, failed, err)
+	waiting := in.ahead
+	in.ahead = nil
+	if c.final == nil {
 		in.again = false
-		in.worker.enqueue(c)
+		for _, w := range waiting {
+			in.start(w)
+		}
 		in.mu.Unlock()
-		in.watched()
-		in.out.begin(c, in.room == 1)
-		return true
-	}
-	if err != nil {
-		c.final = &outcome{err: err}
-	} else if failed != nil {
-		c.final = &outcome{failure: failed, status: "error", fatal: true, unloaded: true, duration: time.Since(c.began)}
+		in.revived(append([]*call{c}, waiting...))
+		return
 	}
 	in.broken = true
 	delete(in.running, c.id)
 	in.mu.Unlock()
-	if failed != nil {
+	in.entering.Unlock()
+	if c.final.unloaded {
 		in.log.initFailed(c, time.Now(), time.Since(in.initBegan), failed.initStatus(), failed.initError())
 	}
 	_ = in.body.close() // again with the instance, which reports it
 	in.conclude(c)
+	turnAway(waiting)
 	in.endDone()
-	return false
+}
+
+// unrevived is what comes of the call for which the function was loaded, or nil
+// if it can run. The caller holds in.mu.
+func (in *Instance) unrevived(ctx context.Context, c *call, failed *failure, err error) *outcome {
+	switch {
+	case c.final != nil:
+		return c.final
+	case in.closing:
+		return &outcome{err: pinfold.Errorf(pinfold.Unavailable, "the platform ended the instance while the function was being loaded")}
+	case ctx.Err() != nil || failed != nil && failed.timeout:
+		return timedOut(c)
+	case err != nil:
+		return &outcome{err: err}
+	case failed != nil:
+		return &outcome{failure: failed, status: "error", fatal: true, unloaded: true, duration: time.Since(c.began)}
+	}
+	return nil
+}
+
+// revived has the calls run that the function was loaded for. The caller holds
+// in.entering, which is free then.
+func (in *Instance) revived(calls []*call) {
+	in.watched()
+	for i, c := range calls {
+		if i == 0 {
+			in.out.begin(c, in.room == 1) // its log is under way
+		} else {
+			in.begin(c)
+		}
+		in.worker.enqueue(c)
+	}
+	in.entering.Unlock()
+	for _, c := range calls {
+		in.deliver(c)
+	}
 }
 
 // embody makes a process for the instance and has it load the function, which
 // may take as long as the limit. A failure is the function's.
 func (in *Instance) embody(ctx context.Context, limit time.Duration) (*failure, error) {
-	l, b := in.launcher, newBody()
+	b := newBody()
 	b.in = in
-	in.take(b)
+	failed, err := in.fill(ctx, b, limit)
+	if in.body != b { // it did not get as far as to have a log
+		err = errors.Join(err, b.close())
+	}
+	return failed, err
+}
+
+func (in *Instance) fill(ctx context.Context, b *body, limit time.Duration) (*failure, error) {
+	l := in.launcher
 	began := time.Now()
 	assignment, err := l.fetch(ctx, in.version)
 	if err != nil {
@@ -216,7 +253,7 @@ func (in *Instance) embody(ctx context.Context, limit time.Duration) (*failure, 
 
 	env := l.environment(in, paths, interpreter)
 	if in.runtime.family == Custom {
-		return in.loadCustom(ctx, assignment, paths, env, limit)
+		return in.loadCustom(ctx, b, assignment, paths, env, limit)
 	}
 	began = time.Now()
 	if err := l.boot(ctx, b, interpreter, in.runtime.family, environ(env), paths.Task); err != nil {
@@ -234,15 +271,12 @@ func (in *Instance) embody(ctx context.Context, limit time.Duration) (*failure, 
 	return in.load(ctx, paths, env, limit)
 }
 
-// take makes a body the instance's.
+// take makes a body that has all its parts the instance's, and its output the
+// instance's log.
 func (in *Instance) take(b *body) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.body = b
-}
-
-// adopted makes the output of the body the instance's log.
-func (in *Instance) adopted() {
 	if in.reviver != nil {
 		in.out.load(in.reviver)
 	}
@@ -401,9 +435,8 @@ func (l *Launcher) boot(ctx context.Context, b *body, interpreter string, family
 }
 
 // loadCustom starts the function's own program and serves it the Runtime API.
-func (in *Instance) loadCustom(ctx context.Context, a sandbox.Assignment, paths sandbox.Paths, env map[string]string, limit time.Duration) (*failure, error) {
-	l, b := in.launcher, in.body
-	began := time.Now()
+func (in *Instance) loadCustom(ctx context.Context, b *body, a sandbox.Assignment, paths sandbox.Paths, env map[string]string, limit time.Duration) (*failure, error) {
+	l, began := in.launcher, time.Now()
 	listener, err := b.box.Listen(ctx)
 	if err != nil {
 		return nil, err
@@ -483,11 +516,11 @@ func (l *Launcher) openOutput(b *body) error {
 	return theirs.Close()
 }
 
-// open makes an output the body's, and the log of the instance that it is for.
+// open makes an output the body's, which is complete by that.
 func (b *body) open(out *output) {
 	b.out = out
 	if b.in != nil {
-		b.in.adopted()
+		b.in.take(b)
 	}
 }
 
