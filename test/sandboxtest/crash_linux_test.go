@@ -25,6 +25,18 @@ type server struct {
 	client  *client.Client
 }
 
+// program builds the real program.
+func program(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "pinfold")
+	build := exec.Command("go", "build", "-o", path, "pinfold.dev/pinfold/cmd/pinfold")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
+}
+
 func launch(t *testing.T, program, data, driver string) *server {
 	t.Helper()
 	s := &server{process: exec.Command(program, "up", "--json", "--data", data, "--api", "127.0.0.1:0", "--http", "127.0.0.1:0"), drained: make(chan struct{})}
@@ -92,12 +104,7 @@ func TestNothingSurvivesTheServer(t *testing.T) {
 			if !(can.Filesystem && can.Processes && can.Network) {
 				t.Skipf("the driver %s claims no walls", driver)
 			}
-			program := filepath.Join(t.TempDir(), "pinfold")
-			build := exec.Command("go", "build", "-o", program, "pinfold.dev/pinfold/cmd/pinfold")
-			build.Env = append(os.Environ(), "CGO_ENABLED=0")
-			if out, err := build.CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
+			program := program(t)
 			data, b, before := platformtest.DataFolder(t), lay(t), look(t)
 			s := launch(t, program, data, driver)
 			h := settle(t, s.facts, s.client, b)
