@@ -115,12 +115,13 @@ func TestLargestStream(t *testing.T) {
 			if !long() && (by == byAPI || strings.Contains(function, "-")) {
 				continue // each is a second of the processor's
 			}
-			n, err := io.Copy(io.Discard, h.ask(t, by, function, fmt.Sprint("size ", most)))
-			if n != most || err != nil {
-				t.Errorf("%s by %s: of 200 MB %d bytes have come: %v", function, by, n, err)
+			if function == "node" || long() {
+				n, err := io.Copy(io.Discard, h.ask(t, by, function, fmt.Sprint("size ", most)))
+				if n != most || err != nil {
+					t.Errorf("%s by %s: of 200 MB %d bytes have come: %v", function, by, n, err)
+				}
 			}
-			h.still(t, by, function)
-			n, err = io.Copy(io.Discard, h.ask(t, by, function, fmt.Sprint("size ", most+1)))
+			n, err := io.Copy(io.Discard, h.ask(t, by, function, fmt.Sprint("size ", most+1)))
 			if n > most || err == nil {
 				t.Errorf("%s by %s: of a byte more than 200 MB %d have come: %v", function, by, n, err)
 			}
