@@ -171,9 +171,12 @@ func gaveUp(ctx context.Context) error {
 // process says, so that what comes after it belongs to the next call.
 func (in *Instance) answered(c *call, a answer) {
 	in.mu.Lock()
-	if in.running[c.id] != c || c.final != nil || in.settle == c {
+	if in.running[c.id] != c || c.final != nil { // over already
+		if in.running[c.id] == c {
+			in.follow() // the process may get as far as that before it is killed
+		}
 		in.mu.Unlock()
-		return // over already
+		return
 	}
 	o := c.outcome(a)
 	if a.fatal { // the rest when the process has ended
@@ -194,18 +197,25 @@ func (in *Instance) answered(c *call, a answer) {
 	}
 	c.final = o
 	delete(in.running, c.id)
-	var next *call
-	if len(in.ahead) > 0 {
-		next = in.ahead[0]
-		in.ahead = slices.Delete(in.ahead, 0, 1)
-		in.start(next)
-	}
+	next := in.follow()
 	in.mu.Unlock()
 	in.conclude(c)
 	if next != nil {
 		in.out.begin(next, true)
 		in.log.start(next)
 	}
+}
+
+// follow has the first call begin that was sent ahead, if there is one. The caller
+// holds in.mu.
+func (in *Instance) follow() *call {
+	if len(in.ahead) == 0 {
+		return nil
+	}
+	next := in.ahead[0]
+	in.ahead = slices.Delete(in.ahead, 0, 1)
+	in.start(next)
+	return next
 }
 
 func later(a, b time.Time) time.Time {

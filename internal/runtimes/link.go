@@ -179,6 +179,9 @@ func (l *link) pass(in *Instance, f frame) bool {
 		}
 		return ok
 	case frameEnd:
+		if in.flowOf(c) == nil {
+			return false
+		}
 		in.answered(c, answer{streamed: true})
 	default:
 		return false

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/sandbox"
@@ -255,6 +256,42 @@ func TestEndOfAProcess(t *testing.T) {
 			t.Errorf("answer: %s", u.answer())
 		}
 	})
+}
+
+// TestAnswerAfterItsTime: a process whose time is over may answer yet, and have
+// begun with what was sent ahead.
+func TestAnswerAfterItsTime(t *testing.T) {
+	p := newPuppet(t)
+	p.limit = time.Millisecond
+	late, end := make(chan struct{}), p.box.end
+	p.box.end = func(e sandbox.Exit) { <-late; end(e) }
+	one := p.invoke(&pinfold.Invocation{ID: "one"})
+	f := p.hears(frameInvoke)
+	two := newCall(&pinfold.Invocation{ID: "two"}, func() {})
+	two.at, two.limit = 0, time.Hour
+	p.mu.Lock() // it may be too late for Invoke
+	p.ahead = append(p.ahead, two)
+	p.mu.Unlock()
+	<-one.done
+	p.says(frameResponse, f.id, "late")
+	close(late)
+	p.quit(sandbox.Exit{})
+	if !strings.Contains(one.answer(), "Task timed out") {
+		t.Errorf("answer: %s", one.answer())
+	}
+	if o := <-two.result; o.err != nil {
+		t.Errorf("another instance would run it, too: %v", o.err)
+	}
+}
+
+// TestEndOfNoStream: what it sends makes no sense.
+func TestEndOfNoStream(t *testing.T) {
+	p := newPuppet(t)
+	u := p.invoke(&pinfold.Invocation{ID: "one"})
+	p.says(frameEnd, p.hears(frameInvoke).id, "")
+	if !strings.Contains(u.answer(), "Runtime.ExitError") {
+		t.Errorf("answer: %s", u.answer())
+	}
 }
 
 // TestDeafInstance sends an invocation that is larger than a pipe to a process

@@ -3,6 +3,10 @@ package runtimes
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,4 +117,25 @@ func TestReviveClosed(t *testing.T) {
 	if _, err := invoke(in, t.Context(), &pinfold.Invocation{ID: "one"}); pinfold.CodeOf(err) != pinfold.Unavailable {
 		t.Errorf("err: %v", err)
 	}
+}
+
+// TestReviveForSeveral: who comes while the function is being loaded waits for it.
+func TestReviveForSeveral(t *testing.T) {
+	l := newLab(t, none(t))
+	v := l.version("nodejs20.x", "index.handler", map[string]string{"index.js": "throw new Error()"}, func(c *pinfold.Config) { c.MaxConcurrency = 12 })
+	in := l.launch(v)
+	if err := os.WriteFile(filepath.Join(l.packages[v.Code.SHA256], "index.js"), []byte("exports.handler = async (e) => e"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 12 {
+		all.Go(func() {
+			id := strconv.Itoa(i)
+			res, err := invoke(in, t.Context(), &pinfold.Invocation{ID: id, Payload: []byte(id)})
+			if err != nil || string(res.Payload) != id {
+				t.Errorf("%s: %+v, %v", id, res, err)
+			}
+		})
+	}
+	all.Wait()
 }

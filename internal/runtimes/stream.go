@@ -35,6 +35,13 @@ func (in *Instance) streams(c *call, contentType string) {
 	c.rouse()
 }
 
+// flowOf returns the stream that the answer of c is, or nil.
+func (in *Instance) flowOf(c *call) *flow {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return c.flow
+}
+
 // rouse has the caller look at what has come.
 func (c *call) rouse() {
 	if c.wake != nil {
@@ -45,9 +52,7 @@ func (c *call) rouse() {
 // chunk takes in a part of a stream, and returns how many bytes of it nobody waits
 // for any more. It is not ok if there are more than may be, in all or on their way.
 func (in *Instance) chunk(c *call, part []byte, size int64) (passed int, ok bool) {
-	in.mu.Lock()
-	f := c.flow
-	in.mu.Unlock()
+	f := in.flowOf(c)
 	if f == nil {
 		return 0, false
 	}
@@ -81,9 +86,7 @@ func (in *Instance) chunk(c *call, part []byte, size int64) (passed int, ok bool
 // awaitRoom waits until the caller has taken so much of a stream that more may
 // come.
 func (in *Instance) awaitRoom(ctx context.Context, c *call) error {
-	in.mu.Lock()
-	f := c.flow
-	in.mu.Unlock()
+	f := in.flowOf(c)
 	if f == nil {
 		return errors.New("the invocation is over")
 	}
@@ -104,9 +107,7 @@ func (in *Instance) awaitRoom(ctx context.Context, c *call) error {
 
 // hand gives the caller what has come of a stream.
 func (in *Instance) hand(c *call) {
-	in.mu.Lock()
-	f := c.flow
-	in.mu.Unlock()
+	f := in.flowOf(c)
 	if f == nil {
 		return
 	}
