@@ -289,27 +289,27 @@ func TestBadStreams(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	streaming(t, h)
-	for _, c := range []struct{ functions, event, why string }{
-		{"node node-several python python-several", "exit", "Runtime.ExitError"},
-		{"node node-several", "after", "write after end"},
-		{"node", "silent", "Response stream is not finished"},
-		{"python python-several", "unfit", "not JSON serializable"},
-		{"shell", "cut", "Runtime.TruncatedResponse"},
+	for function, cases := range map[string][]struct{ event, why string }{
+		"node":           {{"exit", "Runtime.ExitError"}, {"after", "write after end"}, {"silent", "Response stream is not finished"}},
+		"node-several":   {{"exit", "Runtime.ExitError"}, {"after", "write after end"}},
+		"python":         {{"exit", "Runtime.ExitError"}, {"unfit", "not JSON serializable"}},
+		"python-several": {{"exit", "Runtime.ExitError"}, {"unfit", "not JSON serializable"}},
+		"shell":          {{"cut", "Runtime.TruncatedResponse"}},
 	} {
-		for function := range strings.FieldsSeq(c.functions) {
-			t.Run(function+"/"+c.event, func(t *testing.T) {
-				t.Parallel()
+		t.Run(function, func(t *testing.T) {
+			t.Parallel()
+			for _, c := range cases { // one after the other: some end their instance
 				body, err := io.ReadAll(h.ask(t, byAPI, function, c.event))
 				if len(body) == 0 || err == nil || !strings.Contains(err.Error(), c.why) {
-					t.Errorf("%q, %v; want a part of it, and then %s", body, err, c.why)
+					t.Errorf("%s: %q, %v; want a part of it, and then %s", c.event, body, err, c.why)
 				}
 				h.still(t, byAPI, function)
 				if body, err := io.ReadAll(h.ask(t, byURL, function, c.event)); err == nil {
-					t.Errorf("at its URL: %q, %v", body, err)
+					t.Errorf("%s at its URL: %q, %v", c.event, body, err)
 				}
 				h.still(t, byURL, function)
-			})
-		}
+			}
+		})
 	}
 }
 
