@@ -205,8 +205,9 @@ func (a *api) serveStream(w http.ResponseWriter, r *http.Request, c *call) {
 			return
 		}
 		if n > 0 {
-			if a.in.awaitRoom(r.Context(), c) != nil {
-				return // the client has gone
+			if gone := a.in.awaitRoom(r.Context(), c); gone != nil {
+				a.truncated(w, c, gone)
+				return
 			}
 			if _, ok := a.in.chunk(c, slices.Clone(buf[:n]), int64(n)); !ok {
 				return

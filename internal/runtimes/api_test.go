@@ -3,6 +3,7 @@ package runtimes
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -271,4 +272,23 @@ type slowBody func()
 func (b slowBody) Read([]byte) (int, error) {
 	b()
 	return 0, io.EOF
+}
+
+// TestStreamBreaksOffAtItsEnd: a runtime may go away while the caller has not read
+// enough of its answer for the rest to be taken in. It cannot answer again.
+func TestStreamBreaksOffAtItsEnd(t *testing.T) {
+	c := newClient(t)
+	answers := c.deliver(&pinfold.Invocation{ID: "id-1", Stream: &sink{}})
+	c.do("GET", runtimePath+"invocation/next", "")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = window + 1
+	fmt.Fprintf(conn, "POST %sinvocation/id-1/response HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nContent-Length: %d\r\n\r\n%s",
+		runtimePath, size, strings.Repeat("x", size))
+	_ = conn.Close()
+	if o := <-answers; o.failure == nil || o.failure.kind != "Runtime.TruncatedResponse" {
+		t.Errorf("outcome: %+v", o)
+	}
 }

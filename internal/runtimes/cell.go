@@ -131,7 +131,12 @@ func (c *Cell) give(ctx context.Context, in *Instance) (*failure, error) {
 	assignment.Cache = c.launcher.caches.of(in.version, runtimeName(in.runtime.family, c.version))
 	paths, err := c.box.Assign(ctx, assignment)
 	if err != nil {
-		return nil, gone(err)
+		select {
+		case <-c.Done():
+			err = gone(err)
+		default:
+		}
+		return nil, err
 	}
 	in.phases.Sandbox = time.Since(began)
 	env := c.launcher.environment(in, paths, c.kind.interpreter)
