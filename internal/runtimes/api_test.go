@@ -280,13 +280,14 @@ func TestStreamBreaksOffAtItsEnd(t *testing.T) {
 	c := newClient(t)
 	answers := c.deliver(&pinfold.Invocation{ID: "id-1", Stream: &sink{}})
 	c.do("GET", runtimePath+"invocation/next", "")
+	one := c.in.find(1)
+	c.in.streams(one, "")
+	one.flow.waiting = window
 	conn, err := net.Dial("tcp", strings.TrimPrefix(c.base, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const size = window + 1
-	fmt.Fprintf(conn, "POST %sinvocation/id-1/response HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nContent-Length: %d\r\n\r\n%s",
-		runtimePath, size, strings.Repeat("x", size))
+	fmt.Fprintf(conn, "POST %sinvocation/id-1/response HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nContent-Length: 1\r\n\r\nx", runtimePath)
 	_ = conn.Close()
 	if o := <-answers; o.failure == nil || o.failure.kind != "Runtime.TruncatedResponse" {
 		t.Errorf("outcome: %+v", o)
