@@ -112,15 +112,16 @@ func (p *Platform) stock(ctx context.Context) {
 // drainOld retires instances of what a function was before it changed.
 func (p *Platform) drainOld(ref pinfold.FunctionRef) {
 	latest, err := p.functions.Resolve(p.stopping, ref)
-	p.pool.Drain(func(v *pinfold.Version) bool {
-		if v.Ref.With("") != ref {
-			return false
-		}
-		if err != nil {
-			return pinfold.CodeOf(err) == pinfold.NotFound
-		}
-		return v.Ref.Qualifier == pinfold.LatestVersion && v.RevisionID != latest.RevisionID
-	})
+	p.pool.Drain(func(v *pinfold.Version) bool { return v.Ref.With("") == ref && outdated(v, latest, err) })
+}
+
+// outdated reports whether instances of v are to go, where the function's $LATEST
+// is, or was a moment ago, what latest or the error says.
+func outdated(v, latest *pinfold.Version, err error) bool {
+	if err != nil {
+		return pinfold.CodeOf(err) == pinfold.NotFound
+	}
+	return v.Ref.Qualifier == pinfold.LatestVersion && v.RevisionID != latest.RevisionID && !v.LastModified.After(latest.LastModified)
 }
 
 // settle tells the pool what a function's settings are now, and the timetable
