@@ -36,8 +36,6 @@ type link struct {
 	written int64    // and that it may have read all of
 	spare   []byte   // what was written last, for its memory
 	broken  error    // of writing
-
-	crediting sync.WaitGroup // goroutines of read
 }
 
 // newLink returns a link and the ends of it that an instance inherits, as
@@ -72,6 +70,11 @@ func (l *link) finish() {
 	case <-time.After(time.Second): // somebody has taken the pipe out of its sandbox
 	}
 	_ = l.out.SetWriteDeadline(time.Now()) // nor does anybody go on writing
+	l.awaitRest()
+}
+
+// awaitRest waits until nobody writes.
+func (l *link) awaitRest() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.writing {
@@ -83,7 +86,7 @@ func (l *link) finish() {
 func (l *link) close() error {
 	err := errors.Join(ignoreClosed(l.out.Close()), ignoreClosed(l.in.Close()))
 	<-l.gone
-	l.crediting.Wait()
+	l.awaitRest()
 	l.cache.close()
 	return err
 }
@@ -175,7 +178,7 @@ func (l *link) pass(in *Instance, f frame) bool {
 		}
 		passed, ok := in.chunk(c, f.payload, f.size)
 		if l.owe(c, passed) {
-			l.crediting.Go(func() { _ = l.flush() }) // not here: a process may write before it reads
+			l.flushAside() // a process may go on writing before it reads
 		}
 		return ok
 	case frameEnd:
@@ -235,7 +238,13 @@ func (l *link) enqueue(c *call) {
 	c.at = l.put(frameInvoke, c.id, head, c.inv.Payload)
 }
 
-func (l *link) deliver(*call) error { return l.flush() }
+func (l *link) deliver(c *call) error {
+	if len(c.inv.Payload) < large {
+		return l.flush()
+	}
+	l.flushAside() // a caller does not wait for a process that does not read
+	return nil
+}
 
 // credit says that n more bytes of a stream may come.
 func (l *link) credit(c *call, n int) error {
@@ -297,6 +306,30 @@ func (l *link) flush() error {
 		return nil
 	}
 	l.writing = true
+	l.writeAll()
+	return l.broken
+}
+
+// flushAside is flush for who must not wait. If it fails the conversation is over.
+func (l *link) flushAside() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.writing {
+		return
+	}
+	l.writing = true
+	go func() { // close waits for it
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.writeAll(); l.broken != nil {
+			_ = l.in.Close() // an error is that it has been
+		}
+	}()
+}
+
+// writeAll writes what there is to be written. The caller holds l.mu and has set
+// l.writing.
+func (l *link) writeAll() {
 	for (len(l.batch) > 0 || len(l.full) > 0) && l.broken == nil {
 		full, batch := l.full, l.batch
 		l.full, l.batch = nil, l.spare[:0]
@@ -310,7 +343,6 @@ func (l *link) flush() error {
 	}
 	l.writing = false
 	l.rest.Broadcast()
-	return l.broken
 }
 
 // write writes a part. The caller holds l.mu, which is free meanwhile.
