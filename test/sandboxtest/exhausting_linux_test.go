@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,14 +55,25 @@ var exhausting = []attack{
 	{name: "processor share", on: "pythonSmall", run: "processor_share", wants: "more of the processors than its memory buys: 256 MB are 14% of one", wall: byGroup, stops: "EAGAIN", most: 50},
 	{name: "timers", on: "node", run: "timers", wants: "to keep the machine busy with thousands of timers", wall: byGroup, more: size(20_000), stops: "used", bare: "the neighbour's time tells"},
 	{name: "log flood", on: "go", run: "logFlood", wants: "to fill the disk with its log, and to hold up everyone's", wall: "the platform keeps so much of a function's log, and reads it for each instance by itself", more: flood, stops: "written",
-		bare: "it is not the driver's wall", after: logsGoOn},
-	{name: "answer flood", on: "node", run: "answer", wants: "the platform's memory, by an answer of 50 MB", wall: "answers over 6 MB are not kept", more: size(50), ends: "Error Type: Function.ResponseSizeTooLarge", bare: "it is not the driver's wall"},
-	{name: "endless answer", on: "python", run: "endless_frame", wants: "the same by an answer that does not end", wall: "answers over 6 MB are not kept", more: size(300), ends: "Error Type: Runtime.ExitError", bare: "it is not the driver's wall"},
-	{name: "trickle", on: "goBrief", run: "trickle", wants: "to hold a connection for ever, with an answer byte by byte", wall: "the function's timeout", ends: timedOut, bare: "it is not the driver's wall"},
-	{name: "trickle of frames", on: "pythonBrief", run: "trickle", wants: "the same on the descriptor that it inherited", wall: "the function's timeout", ends: timedOut, bare: "it is not the driver's wall"},
-	{name: "deaf", on: "nodeBrief", run: "deaf", wants: "to go on for ever: it ignores SIGTERM", wall: "the function's timeout, and SIGKILL for the whole sandbox", ends: timedOut, bare: "it is not the driver's wall"},
+		bare: notTheDriver, after: logsGoOn},
+	{name: "answer flood", on: "node", run: "answer", wants: "the platform's memory, by an answer of 50 MB", wall: "answers over 6 MB are not kept", more: size(50), ends: "Error Type: Function.ResponseSizeTooLarge", bare: notTheDriver},
+	{name: "endless answer", on: "python", run: "endless_frame", wants: "the same by an answer that does not end", wall: "answers over 6 MB are not kept", more: size(300), ends: "Error Type: Runtime.ExitError", bare: notTheDriver},
+	{name: "greetings", on: "python", run: "hello_again", wants: "the platform's processor, by saying again and again that it has begun", wall: byProtocol, ends: protocolEnds, bare: notTheDriver},
+	{name: "parts of nothing", on: "python", run: "chunks_of_nothing", wants: "the platform's memory, by a part of an answer that is no stream", wall: byProtocol, ends: protocolEnds, bare: notTheDriver},
+	{name: "parts too large", on: "python", run: "chunks_too_large", wants: "the same by a part of 5 MB", wall: byProtocol, ends: protocolEnds, bare: notTheDriver},
+	{name: "empty parts", on: "python", run: "empty_chunks", wants: "the same by parts that count for nothing", wall: byProtocol, ends: protocolEnds, bare: notTheDriver},
+	{name: "parts after the end", on: "python", run: "chunks_after_end", wants: "to go on when its answer is over", wall: byProtocol, stops: "sent", bare: notTheDriver},
+	{name: "stream flood", on: "pythonStream", run: "flood_stream", do: slowly("flood_stream"), wants: "the same by a stream whose client does not read", wall: "1 MB of a stream may be on its way", stops: "ended", bare: notTheDriver},
+	{name: "stream of crumbs", on: "pythonStream", run: "crumbs", do: slowly("crumbs"), wants: "the same byte by byte", wall: "1 MB of a stream may be on its way, and parts are put together", stops: "ended", bare: notTheDriver},
+	{name: "long stream", on: "pythonStream", run: "long_stream", do: slowly("long_stream"), wants: "the same by a stream that is as long as it may be", wall: "the function waits for its client", stops: "ended", bare: notTheDriver},
+	{name: "log frames", on: "python", run: "log_frames", wants: "to fill the disk with its log, and the platform's memory", wall: "the platform keeps so much of a function's log, and drops what it has no room for", more: size(50), stops: "sent", bare: notTheDriver, after: logsGoOn},
+	{name: "compiled code", on: "python", run: "cache_frames", wants: "the platform's memory and disk, by 320 MB of compiled code", wall: "64 MB are taken, of who was asked", stops: "sent", ends: protocolEnds, bare: notTheDriver},
+	{name: "unread", on: "python", run: "unread", do: unread, wants: "the platform's memory, by answering what it never reads", wall: "what has not been written cannot be answered", stops: "answered", bare: notTheDriver},
+	{name: "trickle", on: "goBrief", run: "trickle", wants: "to hold a connection for ever, with an answer byte by byte", wall: "the function's timeout", ends: timedOut, bare: notTheDriver},
+	{name: "trickle of frames", on: "pythonBrief", run: "trickle", wants: "the same on the descriptor that it inherited", wall: "the function's timeout", ends: timedOut, bare: notTheDriver},
+	{name: "deaf", on: "nodeBrief", run: "deaf", wants: "to go on for ever: it ignores SIGTERM", wall: "the function's timeout, and SIGKILL for the whole sandbox", ends: timedOut, bare: notTheDriver},
 	{name: "slow reading", on: "nodeBrief", run: "stopReading", do: stopReading, wants: "to hold up the platform by not reading the 5 MB that it is sent", wall: "the function's timeout: nobody else waits for the pipe",
-		stops: "timeout", bare: "it is not the driver's wall"},
+		stops: "timeout", bare: notTheDriver},
 	{name: "daemons", on: "node", run: "daemons", wants: "to live on after its instance", wall: "the end of init ends the pid namespace", more: func(_ context.Context, h *house) (order, error) {
 		h.token = rand.Text()
 		return order{"size": 5, "token": h.token}, nil
@@ -85,6 +97,49 @@ func stopReading(ctx context.Context, h *house) map[string]string {
 	if err != nil || answer["read nothing"] == "" {
 		answer["read nothing"] = fmt.Sprintf("%d %.300s %v", status, body, err)
 	}
+	return answer
+}
+
+// slowly has a function stream to a client that reads nothing for a while, and
+// then goes away.
+func slowly(run string) func(ctx context.Context, h *house) map[string]string {
+	return func(ctx context.Context, h *house) map[string]string {
+		ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		defer cancel()
+		req, err := h.request(ctx, "pythonStream", h.order(run, nil))
+		if err != nil {
+			return map[string]string{run: err.Error()}
+		}
+		if resp, err := door.Do(req); err == nil {
+			<-ctx.Done()
+			_ = resp.Body.Close()
+		}
+		return map[string]string{run: "ended"}
+	}
+}
+
+// unread sends a function that does not read one large event after the other.
+func unread(ctx context.Context, h *house) map[string]string {
+	first := make(chan struct{})
+	go func() { defer close(first); _, _, _ = h.call(ctx, "python", h.order("unread", nil)) }()
+	padding := strings.Repeat("x", 5<<20)
+	came := make(chan error)
+	for range 4 {
+		go func() {
+			for range 6 {
+				_, _, err := h.call(ctx, "python", order{"run": "breathe", "padding": padding})
+				came <- err
+			}
+		}()
+	}
+	answer := map[string]string{}
+	for i := range 4 * 6 {
+		err := <-came
+		if answer[strconv.Itoa(i)] = "answered"; err != nil {
+			answer[strconv.Itoa(i)] = err.Error()
+		}
+	}
+	<-first
 	return answer
 }
 

@@ -62,6 +62,7 @@ functions:
   python: &python {runtime: python3.12, handler: main.handler, url: true, package: {patterns: [main.py]}}
   pythonSmall: {<<: *python, memorySize: 256}
   pythonBrief: {<<: *python, timeout: 2}
+  pythonStream: {<<: *python, url: {invokeMode: response_stream}}
   go: &go {runtime: provided.al2023, handler: bootstrap, url: true, package: {patterns: [bootstrap]}}
   goSmall: {<<: *go, memorySize: 256}
   goBrief: {<<: *go, timeout: 2}
@@ -178,17 +179,25 @@ var door = &http.Client{
 	},
 }
 
-// call calls a function through its URL.
-func (h *house) call(ctx context.Context, key string, o order) (status int, body []byte, err error) {
+// request is what calls a function through its URL.
+func (h *house) request(ctx context.Context, key string, o order) (*http.Request, error) {
 	content, err := json.Marshal(o)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.urls[key], bytes.NewReader(content))
+	if err == nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, err
+}
+
+// call calls a function through its URL.
+func (h *house) call(ctx context.Context, key string, o order) (status int, body []byte, err error) {
+	req, err := h.request(ctx, key, o)
 	if err != nil {
 		return 0, nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
 	resp, err := door.Do(req)
 	if err != nil {
 		return 0, nil, err

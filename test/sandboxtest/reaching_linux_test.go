@@ -31,6 +31,12 @@ func allowedOnly(reached ...func(h *house) string) func(context.Context, *house,
 func allowed(h *house) string { return h.bait.allowed.addr() }
 func other(h *house) string   { return h.bait.other.addr() }
 
+const (
+	notTheDriver = "it is not the driver's wall"
+	byProtocol   = "who does not keep to the protocol is ended"
+	protocolEnds = "Error Type: Runtime.ExitError"
+)
+
 var reaching = []attack{
 	{name: "signals", on: "node", run: "signals", wants: "to find and signal the platform and other processes of the host", wall: byPids, stops: "ESRCH"},
 	{name: "signals, raw", on: "go", run: "signals", wants: "the same by system calls, and by descriptors of processes", wall: byPids, stops: "ESRCH EINVAL"},
@@ -64,14 +70,18 @@ var reaching = []attack{
 	{name: "families of sockets", on: "go", run: "families", wants: "raw and packet sockets, vsock to the hypervisor, rarely used kernel code", wall: byFilter, stops: "EPERM"},
 	{name: "interfaces", on: "go", run: "interfaces", wants: "to change its own network, or make another", wall: byNoCaps, stops: "EPERM ENOENT EACCES"},
 	{name: "answers of others", on: "go", run: "spoof", wants: "to answer another function's invocation by its id", wall: "the Runtime API of an instance knows that instance's invocations only",
-		stops: "InvalidRequestID 404 400", bare: "it is not the driver's wall", more: func(ctx context.Context, h *house) (order, error) {
+		stops: "InvalidRequestID 404 400", bare: notTheDriver, more: func(ctx context.Context, h *house) (order, error) {
 			began := time.Now()
 			go func() { _, _ = h.neighbour(context.WithoutCancel(ctx), 2*time.Second) }() // the watch calls it after, too
 			id, err := h.requestIDOf(ctx, "neighbour", began)
 			return order{"requestId": id}, err
 		}},
-	{name: "frames", on: "python", run: "frames", wants: "to answer other invocations by guessed numbers on the descriptor that it inherited", wall: "the pipe is one instance's; numbers count for it alone",
-		stops: "sent", bare: "it is not the driver's wall"},
+	{name: "frames", on: "python", run: "frames", wants: "to answer other invocations by guessed numbers on the pipe that it inherited", wall: "the pipes are one instance's; numbers count for it alone, and who guesses on is ended",
+		stops: "sent", ends: protocolEnds, bare: notTheDriver},
+	{name: "frames ahead", on: "python", run: "frames_ahead", wants: "to answer what was sent ahead before its turn", wall: "only what runs can be answered",
+		stops: "sent", bare: notTheDriver},
+	{name: "orders", on: "python", run: "orders", wants: "to say what only the platform may say", wall: byProtocol, ends: protocolEnds, bare: notTheDriver},
+	{name: "pipes", on: "python", run: "pipes", wants: "to turn its pipes to the platform round, or to change how they work", wall: "what it changes is its own end", stops: "EACCES EPERM EINVAL changed", bare: notTheDriver},
 	{name: "the platform's API", on: "go", run: "control", wants: "to read other functions' settings and logs with its own credentials", wall: "what a function's credentials may", stops: "AccessDenied",
-		bare: "it is not the driver's wall"},
+		bare: notTheDriver},
 }

@@ -90,6 +90,8 @@ var reading = []attack{
 	{name: "processes", on: "python", run: "processes", wants: "to see who else runs", wall: byPids, stops: "none"},
 	{name: "environments", on: "python", run: "environments", wants: "to read the environment and memory maps of other processes", wall: byPids + "; process 1 is closed to others",
 		stops: "none EACCES EPERM"},
+	{name: "end of process 1", on: "python", run: "process_one_dies", wants: "to end the sandbox's init, or to keep it from its work, by signals, limits and priorities", wall: "init gets no signals, and needs nothing that limits take",
+		stops: "survived EPERM EACCES", bare: "it harms only its own"},
 	{name: "process 1", on: "python", run: "process_one", wants: "to go by the sandbox's init to what it sees", wall: "init is not dumpable and gives up its capabilities", stops: "EACCES EPERM",
 		bare: "process 1 is the host's"},
 	{name: "memory of others", on: "go", run: "ptrace", wants: "to read or take over another process: its memory, its files", wall: byPids + "; " + byFilter, stops: "ESRCH EPERM ENOENT EACCES"},

@@ -149,6 +149,9 @@ func (h *house) try(t *testing.T, a attack) (slow, err error) {
 	if err == nil {
 		err = h.judge(ctx, a, began, o.status, o.body)
 	}
+	if err == nil && p.memory > h.usual.memory+plenty {
+		err = fmt.Errorf("the platform takes %d MB of memory", p.memory>>20)
+	}
 	return p.slower(h.usual), errors.Join(err, h.bait.unharmed(), h.breathes(ctx, a.on))
 }
 

@@ -3,12 +3,27 @@ package sandboxtest
 import (
 	"context"
 	"fmt"
+	"runtime/metrics"
 	"slices"
 	"time"
 )
 
-// pulse is how long the platform and the neighbour take to answer.
-type pulse struct{ platform, neighbour time.Duration }
+// pulse is how long the platform and the neighbour take to answer, and the most
+// memory that was seen in use in this process, which is the platform's, in bytes.
+type pulse struct {
+	platform, neighbour time.Duration
+	memory              uint64
+}
+
+// plenty is how much memory an attack may make the platform take, with what the
+// test itself has of it.
+const plenty = 256 << 20
+
+func inUse() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
 
 // floor is what is never slow: below it, a machine's own noise is.
 const floor = 250 * time.Millisecond
@@ -32,6 +47,7 @@ func (h *house) beat(ctx context.Context) (p pulse, err error) {
 // during takes the pulse until over is closed, and at least three times.
 func (h *house) during(ctx context.Context, over <-chan struct{}) (pulse, error) {
 	var platform, neighbour []time.Duration
+	var memory uint64
 	rest := time.NewTicker(20 * time.Millisecond)
 	defer rest.Stop()
 	for ended := false; !ended || len(platform) < 3; {
@@ -40,13 +56,14 @@ func (h *house) during(ctx context.Context, over <-chan struct{}) (pulse, error)
 			return pulse{}, err
 		}
 		platform, neighbour = append(platform, p.platform), append(neighbour, p.neighbour)
+		memory = max(memory, inUse())
 		select {
 		case <-over:
 			ended = true
 		case <-rest.C:
 		}
 	}
-	return pulse{median(platform), median(neighbour)}, nil
+	return pulse{median(platform), median(neighbour), memory}, nil
 }
 
 func median(all []time.Duration) time.Duration {

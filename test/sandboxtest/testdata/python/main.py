@@ -3,11 +3,13 @@ what came of each of its tries: the name of an error, or "got it"."""
 
 import ctypes
 import errno
+import fcntl
 import json
 import mmap
 import os
 import platform
 import resource
+import signal
 import socket
 import stat
 import struct
@@ -116,7 +118,30 @@ def environments(e):
 def process_one(e):
     """Goes by process 1, which is part of the walls, to what it sees."""
     return {p: attempt(lambda: os.close(os.open("/proc/1/" + p, os.O_RDONLY)))
-            for p in ("root", "cwd", "fd", "fd/3", "mem", "exe", "map_files", "ns/mnt", "task/1/root")}
+            for p in ("root", "cwd", "fd", "fd/3", "mem", "exe", "map_files", "ns/mnt", "task/1/root", "environ", "auxv", "maps", "smaps", "pagemap",
+                      "syscall", "io", "task/1/mem", "task/1/environ")}
+
+
+def process_one_dies(e):
+    """Sends process 1 every signal that there is, many times, leaves it no
+    processor time, files or memory, and looks whether it still does its work."""
+    for number in signal.valid_signals() - {signal.SIGCHLD}:
+        for _ in range(20):
+            os.kill(1, number)
+    for _ in range(2000):
+        os.kill(1, signal.SIGCHLD)
+    limits = (resource.RLIMIT_NOFILE, resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_STACK)
+    tries = {"limit %d" % limit: attempt(lambda: resource.prlimit(1, limit, (0, 0)) and "survived") for limit in limits}
+    tries["priority"] = attempt(lambda: os.setpriority(os.PRIO_PROCESS, 1, 19) or "survived")
+    tries["class"] = attempt(lambda: os.sched_setscheduler(1, os.SCHED_IDLE, os.sched_param(0)) or "survived")
+    for _ in range(50):
+        child = os.fork()
+        if child == 0:
+            os.fork()
+            os._exit(0)
+        os.waitpid(child, 0)
+    tries["orphans"] = orphans("survived")
+    return tries
 
 
 def descriptors(e):
@@ -178,7 +203,6 @@ def other_convention(e):
 def terminal(e):
     """Types into a terminal that others share."""
     TIOCSTI, TIOCLINUX = 0x5412, 0x541C
-    import fcntl
     tries = {p: attempt(lambda: os.close(os.open(p, os.O_RDWR | os.O_NOCTTY))) for p in ("/dev/tty", "/dev/ptmx", "/dev/pts/ptmx", "/dev/pts/0", "/dev/console")}
     for fd in (0, 1, 2):
         for name, request in (("TIOCSTI", TIOCSTI), ("TIOCLINUX", TIOCLINUX)):
@@ -188,19 +212,149 @@ def terminal(e):
 
 def frames(e):
     """Answers invocations that are not its own: whatever ids there may be."""
-    body = b'"spoofed"'
-    forged = b"".join(struct.pack(">IIB", len(body), i, 6) + body for i in [0, 0xFFFFFFFF] + list(range(1000, 3000)))
-    os.write(4, forged)
+    say(*(frame(RESPONSE, i, b'"spoofed"') for i in [0, 0xFFFFFFFF] + list(range(1000, 3000))))
     return {"spoofed": "sent"}
+
+
+def frames_ahead(e):
+    """Answers what may have been sent ahead, before it is its turn."""
+    for _ in range(20):
+        say(*(frame(kind, own() + i, b'"spoofed"') for i in range(1, 5) for kind in (STREAM, CHUNK, END, RESPONSE, ERROR)))
+        time.sleep(0.01)
+    return {"spoofed": "sent"}
+
+
+HELLO, INIT, READY, INIT_ERROR, INVOKE, RESPONSE, ERROR, FATAL, STREAM, CHUNK, END, LOG, CREDIT, CACHE = range(1, 15)
+
+
+def own():
+    """The number of the invocation under way."""
+    return sys.modules["pinfold_bootstrap.invocation"].running.number
+
+
+def frame(kind, number, payload=b"", size=None):
+    return struct.pack(">IIB", len(payload) if size is None else size, number, kind) + payload
+
+
+def say(*frames):
+    """Sends the platform frames."""
+    data = memoryview(b"".join(frames))
+    while data:
+        data = data[os.write(4, data):]
+
+
+def until_ended():
+    while True:
+        say(frame(LOG, 0, b"still here"))
+        time.sleep(0.01)
+
+
+def orders(e):
+    """Says what only the platform may say."""
+    say(frame(INVOKE, own() + 1, b"\0\0\0\0{}"), frame(CREDIT, own(), b"\xff\xff\xff\xff"), frame(INIT, 0, b"{}"))
+    until_ended()
+
+
+def hello_again(e):
+    """Says again and again that it has begun."""
+    while True:
+        say(frame(HELLO, 0, b"x" * 65536), frame(READY, 0), frame(INIT_ERROR, 0, b'{"errorType":"' + b"x" * 5000000 + b'"}'))
+
+
+def chunks_of_nothing(e):
+    """Sends a part of an answer that is no stream."""
+    say(frame(CHUNK, own(), b"x" * 65536))
+    until_ended()
+
+
+def chunks_too_large(e):
+    say(frame(STREAM, own()), frame(CHUNK, own(), b"x" * 5000000))
+    until_ended()
+
+
+def empty_chunks(e):
+    """Streams parts with nothing in them, without end."""
+    say(frame(STREAM, own()))
+    while True:
+        say(frame(CHUNK, own()) * 5000)
+
+
+def chunks_after_end(e):
+    """Streams on when its answer is over."""
+    number = own()
+    say(frame(STREAM, number), frame(CHUNK, number, b'{"parts": "sent"}'), frame(END, number))
+    while True:
+        say(frame(CHUNK, number, b"x" * 1000) * 50)
+
+
+def flood_stream(e):
+    """Streams on although nothing of it is passed on."""
+    say(frame(STREAM, own(), b"text/plain"))
+    while True:
+        say(frame(CHUNK, own(), b"x" * 65536))
+
+
+def crumbs(e):
+    """Streams a million single bytes, which may be on their way."""
+    say(frame(STREAM, own(), b"text/plain"))
+    for _ in range(100):
+        say(frame(CHUNK, own(), b"x") * 10000)
+    time.sleep(3)
+
+
+def long_stream(e):
+    """Streams as much as may be, as a function does that means no harm."""
+    return (b"x" * 65536 for _ in range(3000))
+
+
+def log_frames(e):
+    """Logs in frames: huge ones, and many, for itself, others, and nobody."""
+    text = b"y" * (256 << 10)
+    for i in range(e["size"] * 4):
+        say(frame(LOG, (own(), 0, 1, own() + 1, 0xFFFFFFFF)[i % 5], text))
+    say(frame(LOG, own(), text * 100))
+    for _ in range(e["size"]):
+        say(frame(LOG, own(), b"z") * 5000)
+    return {"log": "sent"}
+
+
+def cache_frames(e):
+    """Sends compiled code that is none, again and again."""
+    for _ in range(5):
+        say(frame(CACHE, 0, b"x" * (64 << 20)))
+    return {"code": "sent"}
+
+
+def unread(e):
+    """Answers what it does not read: numbers are easily guessed."""
+    number = own()
+    for i in range(200):
+        say(frame(RESPONSE, number + i // 3, b'{"statusCode":200,"body":"{}"}'))
+        time.sleep(0.01)
+    os._exit(0)
+
+
+def pipes(e):
+    """Makes of its pipes what it can, and opens them the other way round."""
+    F_SETPIPE_SZ, O_DIRECT = 1031, 0o200000 if ARM else 0o40000
+    tries = {}
+    for fd, way in ((3, os.O_WRONLY), (4, os.O_RDONLY)):
+        tries["reopen %d" % fd] = attempt(lambda: os.close(os.open("/proc/self/fd/%d" % fd, way | os.O_NONBLOCK)) or "changed")
+        for size in (4096, 1 << 20):
+            tries["resize %d to %d" % (fd, size)] = attempt(lambda: fcntl.fcntl(fd, F_SETPIPE_SZ, size) and "changed")
+        for name, flag in (("not waiting", os.O_NONBLOCK), ("packets", O_DIRECT)):
+            tries["%s on %d" % (name, fd)] = attempt(lambda: fcntl.fcntl(fd, fcntl.F_SETFL, flag) or "changed")
+    fcntl.fcntl(3, fcntl.F_SETFL, 0)  # or it harms nobody but itself
+    return tries
 
 
 def endless_frame(e):
     """Sends the platform an answer that does not end."""
-    os.write(4, struct.pack(">IIB", 0xFFFFFFFF, 1, 6))
     piece = b"x" * (1 << 20)
     try:
+        say(frame(RESPONSE, own(), b"", 0xFFFFFFFF))
         for _ in range(e["size"]):
-            os.write(4, piece)
+            say(piece)
     except OSError:
         pass
     os._exit(0)
@@ -208,9 +362,8 @@ def endless_frame(e):
 
 def trickle(e):
     """Answers byte by byte, for longer than it may."""
-    frame = struct.pack(">IIB", 5000000, 1, 6) + b"x" * 5000
-    for i in range(len(frame)):
-        os.write(4, frame[i:i + 1])
+    for byte in frame(RESPONSE, own(), b"x" * 5000, 5000000):
+        say(bytes((byte,)))
         time.sleep(0.01)
 
 
@@ -273,13 +426,18 @@ def zombies(e):
                     os._exit(0)
             os._exit(0)
         os.waitpid(child, 0)
-    for _ in range(500):  # until process 1 has caught up
+    tries["orphans"] = orphans("collected")
+    return tries
+
+
+def orphans(collected):
+    """Waits until process 1 has caught up."""
+    for _ in range(500):
         left = len([p for p in os.listdir("/proc") if p.isdigit() and dead(p)])
         if left == 0:
-            break
+            return collected
         time.sleep(0.01)
-    tries["orphans"] = "collected" if left == 0 else "%d left" % left
-    return tries
+    return "%d left" % left
 
 
 def dead(pid):
@@ -386,8 +544,9 @@ def breathe(e):
 
 
 ATTACKS = {f.__name__: f for f in (
-    hunt, processes, environments, process_one, descriptors, unshare, other_convention, terminal, frames, endless_frame, trickle, fork_bomb, threads,
-    zombies, descriptor_flood, sockets, allocate, fill_tmp, fill_shm, page_cache, processor_share, breathe)}
+    hunt, processes, environments, process_one, process_one_dies, descriptors, unshare, other_convention, terminal, fork_bomb, threads,
+    frames, frames_ahead, endless_frame, trickle, orders, hello_again, chunks_of_nothing, chunks_too_large, empty_chunks, chunks_after_end,
+    flood_stream, crumbs, long_stream, log_frames, cache_frames, unread, pipes, zombies, descriptor_flood, sockets, allocate, fill_tmp, fill_shm, page_cache, processor_share, breathe)}
 
 
 def handler(event, context):
