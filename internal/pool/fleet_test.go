@@ -25,6 +25,7 @@ type fleet struct {
 	failBoot  func(n int) error
 	failIn    func(c *fakeCell) error   // Assign
 	failStill func(w *fakeWorker) error // Freeze
+	stuck     bool                      // no Freeze comes to its end
 	failThaw  func(w *fakeWorker) error // Thaw
 	gone      func(id string) bool      // workers that are gone when they are called
 	kind      func(name string) string  // of a function; default: none has cells
@@ -238,7 +239,7 @@ func (w *fakeWorker) Close() error {
 
 type freezable struct{ *fakeWorker }
 
-func (w *freezable) Freeze(context.Context) error {
+func (w *freezable) Freeze(ctx context.Context) error {
 	if w.running.Load() > 0 {
 		w.fleet.mistake("%s was frozen under its invocation", w.id)
 	}
@@ -247,6 +248,11 @@ func (w *freezable) Freeze(context.Context) error {
 			w.doubt.Store(true)
 			return err
 		}
+	}
+	if w.fleet.stuck {
+		<-ctx.Done()
+		w.doubt.Store(true)
+		return ctx.Err()
 	}
 	time.Sleep(w.fleet.freeze)
 	if w.closed.Load() {

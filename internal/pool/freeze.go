@@ -1,12 +1,17 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"time"
 )
 
 // sampleEvery is how often the memory of instances is looked at.
 const sampleEvery = 10 * time.Second
+
+// freezeLimit is how long it may take to stop an instance: others wait for the
+// janitor, and who calls the function waits for this.
+const freezeLimit = time.Second
 
 // cooling is what is left of an instance's heat after each sample: half of it
 // after ten minutes.
@@ -93,7 +98,9 @@ func (p *Pool) freezeIdle() {
 // change any more.
 func (p *Pool) freeze(in *instance) {
 	mb := in.worker.MemoryMB()
-	err := in.freezer.Freeze(p.life)
+	ctx, cancel := context.WithTimeout(p.life, freezeLimit)
+	defer cancel()
+	err := in.freezer.Freeze(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer close(in.stopped)

@@ -52,6 +52,24 @@ func TestInvocationWhileFreezing(t *testing.T) {
 	})
 }
 
+// A process that does not stop holds up neither its callers nor the janitor.
+func TestFreezingTakesTooLong(t *testing.T) {
+	f := &fleet{boot: time.Second, run: time.Millisecond, freeze: time.Millisecond, stuck: true}
+	inTime(t, f, Config{}, func(t *testing.T, p *Pool) {
+		v := version("a", "1")
+		calls(t, p, v, 1, "")
+		time.Sleep(110 * time.Millisecond)
+		began := time.Now()
+		if id, err := call(p, v, ""); id != "w1" || err != nil || time.Since(began) > time.Second {
+			t.Errorf("%s, %v after %v", id, err, time.Since(began))
+		}
+		time.Sleep(2 * time.Second)
+		if len(p.Stats()) != 0 {
+			t.Errorf("what cannot be frozen is kept: %+v", p.Stats())
+		}
+	})
+}
+
 func TestFreezingIsTurnedOffWhereItCannotBe(t *testing.T) {
 	tries := 0
 	f := &fleet{boot: time.Second, run: time.Millisecond, freeze: time.Millisecond, failStill: func(*fakeWorker) error {
