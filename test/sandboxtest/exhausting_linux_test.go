@@ -46,6 +46,7 @@ var exhausting = []attack{
 	{name: "page cache", on: "pythonSmall", run: "page_cache", wants: "memory by reading and writing files", wall: byGroup + ": the cache counts, and is given back", more: size(450), stops: "used", ends: outOfMemory,
 		bare: "it is allowed"},
 	{name: "temporary files", on: "python", run: "fill_tmp", wants: "the host's disk", wall: bySize, more: size(800), stops: "ENOSPC", most: 540},
+	{name: "core dumps", on: "python", run: "cores", wants: "the host's disk, by dumps of memory that its collector keeps", wall: "a limit of 1 byte, which the kernel takes for none", stops: "none EPERM"},
 	{name: "inodes", on: "node", run: "inodes", wants: "the host's inodes", wall: bySize, more: size(100_000), stops: "ENOSPC", most: 65_536},
 	{name: "descriptors", on: "python", run: "descriptor_flood", wants: "the machine's table of files", wall: "1,024 open files", more: size(5000), stops: "EMFILE", most: 1024},
 	{name: "sockets", on: "python", run: "sockets", wants: "the kernel's memory for sockets", wall: "1,024 open files; " + byGroup, more: size(5000), stops: "EMFILE", most: 1024},
@@ -74,6 +75,10 @@ var exhausting = []attack{
 	{name: "deaf", on: "nodeBrief", run: "deaf", wants: "to go on for ever: it ignores SIGTERM", wall: "the function's timeout, and SIGKILL for the whole sandbox", ends: timedOut, bare: notTheDriver},
 	{name: "slow reading", on: "nodeBrief", run: "stopReading", do: stopReading, wants: "to hold up the platform by not reading the 5 MB that it is sent", wall: "the function's timeout: nobody else waits for the pipe",
 		stops: "timeout", bare: notTheDriver},
+	{name: "restless", on: "node", run: "restless", wants: "to work on, and fork without end, when nobody has called it", wall: "cgroup: an idle instance is frozen, and one that cannot be is ended", more: func(_ context.Context, h *house) (order, error) {
+		h.token = rand.Text()
+		return order{"token": h.token}, nil
+	}, stops: "made", after: comesToRest},
 	{name: "daemons", on: "node", run: "daemons", wants: "to live on after its instance", wall: "the end of init ends the pid namespace", more: func(_ context.Context, h *house) (order, error) {
 		h.token = rand.Text()
 		return order{"size": 5, "token": h.token}, nil
@@ -171,6 +176,29 @@ func logsGoOn(ctx context.Context, h *house, _ map[string]string) error {
 		}
 	}
 	return fmt.Errorf("after the flood the neighbour has no log: %w", err)
+}
+
+// comesToRest checks that what an idle instance has left running stops, and then
+// ends it.
+func comesToRest(ctx context.Context, h *house, answer map[string]string) error {
+	deadline := time.Now().Add(10 * time.Second)
+	for before, same := uint64(0), 0; same < 10; {
+		used := uint64(0)
+		for _, pid := range runs(h.token) {
+			used += ticks(pid)
+		}
+		if same++; used != before {
+			before, same = used, 0
+		}
+		if time.Now().After(deadline) {
+			return errors.New("what it left behind does not stop")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if len(runs(h.token)) == 0 {
+		return nil // it has been ended
+	}
+	return endsWithInstance(ctx, h, answer)
 }
 
 // endsWithInstance ends the instance, and checks that what it left behind ends

@@ -83,6 +83,18 @@ func status(pid int) (state string, parent int, ok bool) {
 	return fields[0], parent, err == nil
 }
 
+// ticks is the processor time that a process has used.
+func ticks(pid int) uint64 {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseUint(fields[11], 10, 64)
+	system, _ := strconv.ParseUint(fields[12], 10, 64)
+	return user + system
+}
+
 func pids() (all []int) {
 	names, _ := filepath.Glob("/proc/[0-9]*")
 	for _, name := range names {

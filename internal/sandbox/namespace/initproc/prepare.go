@@ -144,7 +144,12 @@ func (p *Plan) surrender() error {
 	for _, limit := range []struct {
 		resource int
 		value    uint64
-	}{{unix.RLIMIT_NOFILE, openFiles}, {unix.RLIMIT_CORE, 0}} {
+	}{
+		{unix.RLIMIT_NOFILE, openFiles},
+		// 1 is none: with 0 there would still be those that the host's own collector
+		// of core dumps gets through a pipe (core(5)), and keeps outside.
+		{unix.RLIMIT_CORE, 1},
+	} {
 		var most unix.Rlimit
 		if err := unix.Getrlimit(limit.resource, &most); err != nil {
 			return fmt.Errorf("reading the limit of resource %d: %w", limit.resource, err)

@@ -103,6 +103,14 @@ const attacks = {
     return { daemons: 'made' };
   },
 
+  // restless leaves processes behind that work on, and that fork without end.
+  restless: ({ token }) => {
+    for (const script of ['while :; do :; done; : ', 'while :; do (:); (:) & wait; done; : ']) {
+      for (let i = 0; i < 2; i++) spawn('/bin/sh', ['-c', script + token], { detached: true, stdio: 'ignore' }).unref();
+    }
+    return { processes: 'made' };
+  },
+
   // leave ends the process without an answer.
   leave: () => process.exit(0),
 

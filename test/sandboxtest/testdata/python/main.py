@@ -476,6 +476,13 @@ def sockets(e):
             s.close()
 
 
+def cores(e):
+    """Asks for dumps of its memory, which the host's collector would keep."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    return {"limit": "none" if before == (1, 1) else "%s: %d, %d" % (GOT, *before),
+            "raise it": in_child(lambda: resource.prlimit(0, resource.RLIMIT_CORE, (1 << 30, 1 << 30)) and None)}
+
+
 def allocate(e):
     kept = []
     for _ in range(e["size"]):
@@ -546,7 +553,7 @@ def breathe(e):
 ATTACKS = {f.__name__: f for f in (
     hunt, processes, environments, process_one, process_one_dies, descriptors, unshare, other_convention, terminal, fork_bomb, threads,
     frames, frames_ahead, endless_frame, trickle, orders, hello_again, chunks_of_nothing, chunks_too_large, empty_chunks, chunks_after_end,
-    flood_stream, crumbs, long_stream, log_frames, cache_frames, unread, pipes, zombies, descriptor_flood, sockets, allocate, fill_tmp, fill_shm, page_cache, processor_share, breathe)}
+    flood_stream, crumbs, long_stream, log_frames, cache_frames, unread, pipes, cores, zombies, descriptor_flood, sockets, allocate, fill_tmp, fill_shm, page_cache, processor_share, breathe)}
 
 
 def handler(event, context):
