@@ -26,6 +26,7 @@ type api struct {
 	in     *Instance
 	server *http.Server
 	served chan struct{} // closed when the server has ended
+	conns  sync.WaitGroup
 	ready  chan initResult
 	queue  chan *call
 	bodies chan struct{} // holds a value for each body that is being read
@@ -33,9 +34,6 @@ type api struct {
 	mu      sync.Mutex
 	pending map[string]*call
 }
-
-// maxUnderWay is how many invocations may wait for the runtime to ask for them.
-const maxUnderWay = 1024
 
 // maxBodies is how many bodies are read at a time. A runtime sends one after the
 // other, and a hostile one could fill the platform's memory with hundreds.
@@ -46,7 +44,7 @@ func newAPI(in *Instance, listener net.Listener) *api {
 		in:      in,
 		served:  make(chan struct{}),
 		ready:   make(chan initResult, 1),
-		queue:   make(chan *call, maxUnderWay),
+		queue:   make(chan *call, in.room),
 		bodies:  make(chan struct{}, max(maxBodies, in.room)),
 		pending: map[string]*call{},
 	}
@@ -59,12 +57,22 @@ func newAPI(in *Instance, listener net.Listener) *api {
 	for _, path := range []string{"/2020-01-01/extension/", "/2020-08-15/logs", "/2022-07-01/telemetry"} {
 		mux.HandleFunc(path, serveUnserved)
 	}
-	a.server = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	a.server = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), ConnState: a.count}
 	go func() {
 		defer close(a.served)
 		_ = a.server.Serve(listener) // ends with close
 	}()
 	return a
+}
+
+// count knows the connections that are served.
+func (a *api) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		a.conns.Add(1)
+	case http.StateClosed:
+		a.conns.Done()
+	}
 }
 
 func (a *api) inited() <-chan initResult { return a.ready }
@@ -76,6 +84,7 @@ func (a *api) credit(*call, int) error   { return nil } // whoever sends a strea
 func (a *api) close() error {
 	err := a.server.Close()
 	<-a.served
+	a.conns.Wait()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}

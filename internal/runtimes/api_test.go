@@ -274,22 +274,36 @@ func (b slowBody) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestStreamBreaksOffAtItsEnd: a runtime may go away while the caller has not read
-// enough of its answer for the rest to be taken in. It cannot answer again.
-func TestStreamBreaksOffAtItsEnd(t *testing.T) {
-	c := newClient(t)
-	answers := c.deliver(&pinfold.Invocation{ID: "id-1", Stream: &sink{}})
-	c.do("GET", runtimePath+"invocation/next", "")
-	one := c.in.find(1)
-	c.in.streams(one, "")
-	one.flow.waiting = window
-	conn, err := net.Dial("tcp", strings.TrimPrefix(c.base, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintf(conn, "POST %sinvocation/id-1/response HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nContent-Length: 1\r\n\r\nx", runtimePath)
-	_ = conn.Close()
-	if o := <-answers; o.failure == nil || o.failure.kind != "Runtime.TruncatedResponse" {
-		t.Errorf("outcome: %+v", o)
+// TestStreamBreaksOffUnread: a runtime may go away, or be ended, while the caller
+// has not read enough of its answer for more to be taken in. It cannot answer again.
+func TestStreamBreaksOffUnread(t *testing.T) {
+	for name, ended := range map[string]bool{"goes away": false, "is ended": true} {
+		t.Run(name, func(t *testing.T) {
+			c := newClient(t)
+			answers := c.deliver(&pinfold.Invocation{ID: "id-1", Stream: &sink{}})
+			c.do("GET", runtimePath+"invocation/next", "")
+			one := c.in.find(1)
+			c.in.streams(one, "")
+			one.flow.waiting = window
+			conn, err := net.Dial("tcp", strings.TrimPrefix(c.base, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			length := 1
+			if ended {
+				length++
+			}
+			fmt.Fprintf(conn, "POST %sinvocation/id-1/response HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nContent-Length: %d\r\n\r\nx",
+				runtimePath, length)
+			if ended {
+				c.in.endDone()
+			} else {
+				_ = conn.Close()
+			}
+			if o := <-answers; o.failure == nil || o.failure.kind != "Runtime.TruncatedResponse" {
+				t.Errorf("outcome: %+v", o)
+			}
+		})
 	}
 }

@@ -99,6 +99,8 @@ func (in *Instance) awaitRoom(ctx context.Context, c *call) error {
 		}
 		select {
 		case <-f.room:
+		case <-in.done:
+			return errors.New("the process has ended")
 		case <-ctx.Done():
 			return ctx.Err()
 		}
