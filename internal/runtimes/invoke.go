@@ -169,6 +169,9 @@ func gaveUp(ctx context.Context) error {
 // answered takes in the answer of a call. It is called by who reads what the
 // process says, so that what comes after it belongs to the next call.
 func (in *Instance) answered(c *call, a answer) {
+	if a.streamed && c.wake == nil { // it may be much, and others wait for the lock
+		a.payload, a.size = in.flowOf(c).collected()
+	}
 	in.mu.Lock()
 	if in.running[c.id] != c || c.final != nil { // over already
 		if in.running[c.id] == c {

@@ -49,10 +49,6 @@ func (in *Instance) result(c *call, o *outcome) (*pinfold.Result, error) {
 // outcome makes of an answer what comes of the call.
 func (c *call) outcome(a answer) *outcome {
 	o := &outcome{payload: a.payload, fatal: a.fatal, duration: time.Since(c.began)}
-	if a.streamed && c.wake == nil {
-		a.payload, a.size = c.flow.collected()
-		o.payload = a.payload
-	}
 	switch {
 	case a.tooLarge():
 		o.failure = &failure{kind: "Function.ResponseSizeTooLarge", message: tooLargeMessage, envelope: responseTooLarge}

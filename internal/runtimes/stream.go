@@ -165,6 +165,9 @@ func (in *Instance) leave(c *call) {
 // collected returns a stream as one answer, for a caller who does not stream, and
 // the size that it has.
 func (f *flow) collected() ([]byte, int64) {
+	if f == nil { // the invocation is over
+		return nil, 0
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.contentType == pinfold.HTTPIntegration {
