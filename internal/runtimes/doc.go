@@ -14,6 +14,7 @@
 //     bootstrap and speaks the Lambda Runtime API, version 2018-06-01, which is
 //     served on a listener of the instance's own.
 //
+// load.go has an instance load its function, and tries once more where that fails.
 // invoke.go leads an invocation through an instance, whichever way that is talked
 // to; stream.go passes on an answer that comes in parts.
 //
