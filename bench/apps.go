@@ -74,7 +74,11 @@ func (b *bench) lay(a app) (string, error) {
 	return dir, os.WriteFile(filepath.Join(dir, "serverless.yml"), []byte(y.String()), 0o644)
 }
 
-// hello is the application of two functions that most parts call.
+// hello is the application of the functions that most parts call, of which multi
+// takes several invocations at a time.
 func (b *bench) hello() (string, error) {
-	return b.lay(app{name: "hello", files: []string{"hello.js", "hello.py"}, functions: []function{{"node", node, ""}, {"python", python, ""}}})
+	return b.lay(app{
+		name: "hello", files: []string{"hello.js", "hello.py"}, custom: "functions: {multi: {concurrency: 32}}",
+		functions: []function{{"node", node, ""}, {"python", python, ""}, {"multi", node, ""}},
+	})
 }

@@ -108,7 +108,6 @@ func warm(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer raw.Stop()
-	noMulti := b.multi(ctx, p)
 	t := table{
 		title: "Warm, beside a plain Node.js HTTP server",
 		head:  []string{"function", "connections", "requests", "of raw", "p50", "of raw's", "p99", "raw: requests", "p50", "p99", "generator, a request"},
@@ -116,10 +115,7 @@ func warm(ctx context.Context, b *bench) error {
 	for _, connections := range []int{1, 8, 32} {
 		b.say("warm, %d connections", connections)
 		r := at("raw", raw.URL+"/")
-		sides := []*side{at("Node.js", p.URL+"/node"), at("Python", p.URL+"/python")}
-		if noMulti == nil {
-			sides = append(sides, at("Node.js, 32 at a time", p.URL+"/multi"))
-		}
+		sides := []*side{at("Node.js", p.URL+"/node"), at("Python", p.URL+"/python"), at("Node.js, 32 at a time", p.URL+"/multi")}
 		if connections == 32 {
 			sides = append(sides, &side{name: "Node.js, Invoke with SigV4", client: load.Run, targets: func(expected int) (load.Target, error) {
 				return invokes(ctx, p, "hello-dev-node", max(expected*5/4, 1000))
@@ -138,7 +134,7 @@ func warm(ctx context.Context, b *bench) error {
 			row(s, r)
 		}
 		row(heavyOne, heavyRaw)
-		b.warmFigures(connections, r, sides, noMulti)
+		b.warmFigures(connections, r, sides)
 	}
 	const signatures = 2000
 	began := time.Now()
@@ -154,7 +150,7 @@ func warm(ctx context.Context, b *bench) error {
 	return nil
 }
 
-func (b *bench) warmFigures(connections int, raw *side, sides []*side, noMulti error) {
+func (b *bench) warmFigures(connections int, raw *side, sides []*side) {
 	one := sides[0]
 	switch connections {
 	case 1:
@@ -166,26 +162,9 @@ func (b *bench) warmFigures(connections int, raw *side, sides []*side, noMulti e
 			b.figure("warm, 32 connections: "+name, target+" of raw Node.js", fmt.Sprintf("%s (%s, raw %s)", share(x), perSecond(s.rate()), perSecond(raw.rate())), x >= least)
 		}
 		rate("throughput, one invocation at a time", "0.5", .5, one)
-		if noMulti != nil {
-			b.lacking("warm, 32 connections: throughput, several per instance", "0.65 of raw Node.js", noMulti.Error())
-		} else {
-			rate("throughput, several per instance", "0.65", .65, sides[2])
-		}
+		rate("throughput, several per instance", "0.65", .65, sides[2])
 		rate("Invoke through the Lambda API with SigV4", "0.4", .4, sides[len(sides)-1])
 	}
-}
-
-// multi deploys a function that takes several invocations at a time, if this
-// platform knows that.
-func (b *bench) multi(ctx context.Context, p *host.Pinfold) error {
-	dir, err := b.lay(app{
-		name: "several", files: []string{"hello.js"}, custom: "functions: {multi: {concurrency: 32}}",
-		functions: []function{{"multi", node, ""}},
-	})
-	if err != nil {
-		return err
-	}
-	return p.Deploy(ctx, dir)
 }
 
 // invokes makes n requests of Lambda's Invoke, each with a signature of its own.
