@@ -11,12 +11,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"pinfold.dev/pinfold/internal/sandbox"
+	"pinfold.dev/pinfold/internal/sandbox/namespace/message"
 )
 
 // doomedVar makes this test binary a platform that makes sandboxes with their
@@ -81,7 +83,7 @@ func groupsOf(dir string) (found []string) {
 
 // killed starts a platform in dir with a sandbox that runs and one that is
 // frozen, and kills it the hard way. Its processes carry the token.
-func killed(t *testing.T, driver sandbox.Driver, dir, token string) {
+func killed(t *testing.T, driver sandbox.Driver, dir, token string, before ...func()) {
 	t.Helper()
 	platform := exec.Command("/proc/self/exe")
 	platform.Env = append(os.Environ(), doomedVar+"="+dir, tokenVar+"="+token)
@@ -103,8 +105,49 @@ func killed(t *testing.T, driver sandbox.Driver, dir, token string) {
 	if n := len(groupsOf(dir)); n == 0 && driver.Capabilities().Memory {
 		t.Fatal("its sandboxes have no control groups")
 	}
+	for _, do := range before {
+		do()
+	}
 	if err := platform.Process.Kill(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Sandboxes whose inits cannot notice the end of the platform, because they are
+// stopped or frozen, end all the same. Version 1 of control groups has no death for
+// what it has frozen.
+func TestStoppedEndsWithPlatform(t *testing.T) {
+	driver := newDriver(t)
+	dir, token := t.TempDir(), rand.Text()
+	defer func() {
+		if err := Clear(context.Background(), dir); err != nil {
+			t.Error(err)
+		}
+	}()
+	killed(t, driver, dir, token, func() {
+		for _, path := range carrying(token) {
+			status, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "stat"))
+			parent := bytes.Fields(status[bytes.LastIndexByte(status, ')')+1:])[1]
+			if name, _ := os.ReadFile("/proc/" + string(parent) + "/comm"); string(name) == message.InitName+"\n" {
+				pid, _ := strconv.Atoi(string(parent))
+				if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	running := func() (found []string) {
+		for _, path := range carrying(token) {
+			if group, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cgroup")); !bytes.Contains(group, []byte("freezer:/pinfold-")) {
+				found = append(found, path)
+			}
+		}
+		return found
+	}
+	for deadline := time.Now().Add(10 * time.Second); len(running()) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("these live on: %v", running())
+		}
 	}
 }
 

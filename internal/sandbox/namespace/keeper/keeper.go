@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,7 @@ const ControlFD = 3
 
 type keeper struct {
 	conn    *message.Conn
+	parent  int // a pidfd of the platform
 	setup   message.Setup
 	scratch *scratch.Store // nil: temporary folders are in memory
 	inits   *initproc.Plan
@@ -61,7 +63,12 @@ func Main() int {
 		fmt.Fprintln(os.Stderr, message.KeeperName+":", err)
 		return 1
 	}
-	k := &keeper{conn: conn, templates: map[string]*template{}, alive: map[int]*rootfs.Root{}}
+	parent, err := unix.PidfdOpen(os.Getppid(), 0)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, message.KeeperName+": watching the platform:", err)
+		return 1
+	}
+	k := &keeper{conn: conn, parent: parent, templates: map[string]*template{}, alive: map[int]*rootfs.Root{}}
 	if err := k.run(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 		fmt.Fprintln(os.Stderr, message.KeeperName+":", err)
 		return 1
@@ -97,9 +104,41 @@ func (k *keeper) run() error {
 			}
 		}
 		if err != nil {
-			return err // the platform has ended; inits notice by themselves
+			k.bereaved()
+			return err
 		}
 		go k.serve(r, files)
+	}
+}
+
+// mourning is how long it takes to know whether the platform has ended, or has
+// only closed its connection. It kills a keeper that takes a second for that.
+const mourning = 500 * time.Millisecond
+
+// bereaved kills the inits of a platform that has ended. They notice by
+// themselves, but not those that are frozen.
+func (k *keeper) bereaved() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for pid := range k.alive {
+		k.collect(pid)
+	}
+	if len(k.alive) == 0 {
+		return
+	}
+	platform := []unix.PollFd{{Fd: int32(k.parent), Events: unix.POLLIN}}
+	for deadline := time.Now().Add(mourning); ; {
+		n, err := unix.Poll(platform, int(time.Until(deadline).Milliseconds()))
+		if errors.Is(err, unix.EINTR) && time.Now().Before(deadline) {
+			continue
+		}
+		if err != nil || n == 0 {
+			return
+		}
+		break
+	}
+	for pid := range k.alive {
+		_ = unix.Kill(pid, unix.SIGKILL) // an error is one that has ended
 	}
 }
 
