@@ -134,7 +134,7 @@ func (p *Platform) functionStatus(ctx context.Context) ([]client.FunctionStatus,
 			m = map[string]int{}
 			instances[s.Function.Name] = m
 		}
-		for state, n := range map[string]int{"starting": s.Starting, "ready": s.Ready, "busy": s.Busy, "draining": s.Draining} {
+		for state, n := range map[string]int{"starting": s.Starting, "ready": s.Ready, "busy": s.Busy, "frozen": s.Frozen, "draining": s.Draining} {
 			if n > 0 {
 				m[state] += n
 			}

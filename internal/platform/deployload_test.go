@@ -40,7 +40,7 @@ func TestDeployUnderLoad(t *testing.T) {
 			dir := platformtest.Files(t, nil)
 			deploy := func(n int) string {
 				for name, content := range map[string]string{
-					"serverless.yml": "service: " + service + "\nprovider: {name: aws, runtime: nodejs20.x}\nfunctions:\n  " + tc.function(n) +
+					"serverless.yml": "service: " + service + "\nprovider: {name: aws, runtime: nodejs20.x, environment: {NODE_OPTIONS: --no-warnings}}\nfunctions:\n  " + tc.function(n) + // platformtest.Processes needs it
 						":\n    handler: i.h\n    events: [{httpApi: 'GET /f'}, {httpApi: 'POST /f'}]\n",
 					"i.js": fmt.Sprintf("exports.h = async () => %d\n", n),
 				} {
