@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -107,7 +108,10 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.Pinfold, err = host.StartPinfold(ctx, host.Options{Binary: o.Binary, Data: l.census.data, Sandbox: o.Sandbox, Env: append(o.Env, "TMPDIR="+temp)})
+	// What is kept on purpose, because it was needed lately, must not look like what
+	// was left behind: idle instances go soon, and cells are as many at all times.
+	env := append(slices.Clip(o.Env), "TMPDIR="+temp, "PINFOLD_IDLE_TIMEOUT=5s", "PINFOLD_CELLS=1")
+	l.Pinfold, err = host.StartPinfold(ctx, host.Options{Binary: o.Binary, Data: l.census.data, Sandbox: o.Sandbox, Env: env})
 	if err != nil {
 		return nil, err
 	}

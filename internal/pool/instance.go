@@ -90,7 +90,11 @@ func (p *Pool) move(in *instance, e event) {
 		if old != nil {
 			takeFrom(old, in)
 		}
-		if new != nil {
+		switch {
+		case new == nil:
+		case in.uses == 0: // it came too late for who waited: those that work go on first
+			*new = slices.Insert(*new, 0, in)
+		default:
 			*new = append(*new, in)
 		}
 	}

@@ -207,11 +207,12 @@ func (p *Pool) Close(ctx context.Context) error {
 		defer p.mu.Unlock()
 		p.settled.Broadcast()
 	})
-	for p.inFlight+p.queued+int(p.callers.Load()) > 0 && ctx.Err() == nil {
+	// What a worker does after its answer nobody waits for.
+	for p.inFlight-p.admission.answered+p.queued+int(p.callers.Load()) > 0 && ctx.Err() == nil {
 		p.settled.Wait()
 	}
 	stop()
-	cut := p.inFlight + p.queued
+	cut := p.inFlight - p.admission.answered + p.queued
 	p.closed = true
 	for f := range p.queues {
 		for w := f.newest(); w != nil; w = f.newest() {
