@@ -105,7 +105,15 @@ type LogLine struct {
 	Text      string      `json:"text"`
 }
 
-// LogSink takes log lines. Write must not block on a disk.
+// LogSink takes what instances write, each by a source of its own.
 type LogSink interface {
-	Write(LogLine)
+	// Source returns a source of lines that have Function, Name, Version and
+	// Instance of common.
+	Source(common LogLine) LogSource
+}
+
+// LogSource takes the lines of one instance. Write does not keep text, and must
+// not block on a disk.
+type LogSource interface {
+	Write(at time.Time, requestID string, system bool, text []byte)
 }

@@ -19,7 +19,7 @@ type Source struct {
 
 // Source returns a source whose lines have Function, Name, Version and Instance
 // of common.
-func (s *Store) Source(common pinfold.LogLine) *Source {
+func (s *Store) Source(common pinfold.LogLine) pinfold.LogSource {
 	common.Name = cmp.Or(common.Name, common.Function.Name)
 	common.Version = cmp.Or(common.Version, common.Function.Qualifier)
 	s.mu.Lock()

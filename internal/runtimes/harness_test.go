@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/sandbox"
@@ -215,10 +216,20 @@ type logbook struct {
 	lines []pinfold.LogLine
 }
 
-func (b *logbook) Write(line pinfold.LogLine) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.lines = append(b.lines, line)
+func (b *logbook) Source(common pinfold.LogLine) pinfold.LogSource { return page{b, common} }
+
+// page is what one instance writes into a logbook.
+type page struct {
+	book   *logbook
+	common pinfold.LogLine
+}
+
+func (p page) Write(at time.Time, requestID string, system bool, text []byte) {
+	line := p.common
+	line.Time, line.RequestID, line.System, line.Text = at, requestID, system, string(text)
+	p.book.mu.Lock()
+	defer p.book.mu.Unlock()
+	p.book.lines = append(p.book.lines, line)
 }
 
 func (b *logbook) all() []pinfold.LogLine {

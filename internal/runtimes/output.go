@@ -27,8 +27,7 @@ const (
 // output reads what an instance writes to standard output and error, and sends
 // it on as lines.
 type output struct {
-	sink pinfold.LogSink
-	line pinfold.LogLine // what all lines have in common
+	sink pinfold.LogSink // nil: nobody wants to know
 	file *os.File        // our end of the pipe, non-blocking
 	conn syscall.RawConn
 	done chan struct{}
@@ -36,6 +35,8 @@ type output struct {
 	raw atomic.Bool // something has come through the pipe
 
 	mu      sync.Mutex
+	source  pinfold.LogSource // of the instance; nil while it is nobody's
+	scratch []byte
 	buf     []byte
 	partial []byte // a line that is not over yet
 	current *call  // whose the lines of the pipe are
@@ -72,7 +73,9 @@ func newOutput(sink pinfold.LogSink) (*output, *os.File, error) {
 func (o *output) adopt(common pinfold.LogLine) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.line = common
+	if o.sink != nil {
+		o.source = o.sink.Source(common)
+	}
 }
 
 // run sends lines on as they come, until nobody can write any more.
@@ -144,7 +147,7 @@ func (o *output) split(data []byte) {
 			o.partial = append(o.partial, data...)
 			return
 		}
-		o.emit(o.current, time.Now(), append(o.partial, data[:end]...), false)
+		o.emitLine(append(o.partial, data[:end]...))
 		o.partial = o.partial[:0]
 		data = data[end+1:]
 	}
@@ -153,40 +156,42 @@ func (o *output) split(data []byte) {
 // flush ends a line that has no end of its own.
 func (o *output) flush() {
 	if len(o.partial) > 0 {
-		o.emit(o.current, time.Now(), o.partial, false)
+		o.emitLine(o.partial)
 		o.partial = o.partial[:0]
 	}
 }
 
-// emit sends one event, which belongs to a call or to none. Runtimes write \r for
-// a line end inside an event, so that it stays one.
+// emit sends one event, which belongs to a call or to none.
 func (o *output) emit(c *call, at time.Time, text []byte, system bool) {
-	line := o.line
-	line.Time = at
-	line.System = system
+	if c == nil {
+		c = o.loading
+	}
+	requestID := ""
+	switch {
+	case c != nil:
+		requestID = c.inv.ID
+		if c.inv.WantLogTail {
+			c.tail = appendTail(c.tail, text)
+		}
+	case !o.used:
+		o.early = appendTail(o.early, text)
+	}
+	if o.source != nil {
+		o.source.Write(at, requestID, system, text)
+	}
+}
+
+// emitLine emits one event that came through the pipe. Runtimes write \r for a line
+// end inside an event, so that it stays one.
+func (o *output) emitLine(text []byte) {
 	text = bytes.TrimSuffix(text, []byte{'\r'})
 	if bytes.IndexByte(text, '\r') >= 0 {
 		text = bytes.ReplaceAll(text, []byte{'\r'}, []byte{'\n'})
 	}
-	line.Text = string(text)
-	if c == nil {
-		c = o.loading
-	}
-	switch {
-	case c != nil:
-		line.RequestID = c.inv.ID
-		if c.inv.WantLogTail {
-			c.tail = appendTail(c.tail, line.Text)
-		}
-	case !o.used:
-		o.early = appendTail(o.early, line.Text)
-	}
-	if o.sink != nil {
-		o.sink.Write(line)
-	}
+	o.emit(o.current, time.Now(), text, false)
 }
 
-func appendTail(tail []byte, text string) []byte {
+func appendTail(tail, text []byte) []byte {
 	tail = append(append(tail, text...), '\n')
 	if len(tail) > 8*tailSize {
 		tail = append(tail[:0], tail[len(tail)-tailSize:]...)
@@ -225,12 +230,22 @@ func (o *output) event(c *call, text []byte) {
 	o.emit(c, time.Now(), text, false)
 }
 
-// system writes a line of the platform's own, after what was written before.
-func (o *output) system(c *call, at time.Time, text string) {
+// system writes a line of the platform's own, after what was written before. It
+// is put together of parts.
+func (o *output) system(c *call, at time.Time, parts ...string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.scratch = o.scratch[:0]
+	for _, part := range parts {
+		o.scratch = append(o.scratch, part...)
+	}
+	o.own(c, at)
+}
+
+// own emits what is in scratch. The caller holds o.mu.
+func (o *output) own(c *call, at time.Time) {
 	o.flush()
-	o.emit(c, at, []byte(text), true)
+	o.emit(c, at, o.scratch, true)
 }
 
 // end ends a call's part of the log and returns its tail.

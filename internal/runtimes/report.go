@@ -106,7 +106,7 @@ func (j *journal) initFailed(c *call, at time.Time, took time.Duration, status, 
 
 func (j *journal) start(c *call) {
 	if !j.json { // the usual case does without reflection
-		j.out.system(c, c.began, "START RequestId: "+c.inv.ID+" Version: "+j.version.Ref.Qualifier)
+		j.out.system(c, c.began, "START RequestId: ", c.inv.ID, " Version: ", j.version.Ref.Qualifier)
 		return
 	}
 	j.write(c, levelInfo, c.began, "", "platform.start", struct {
@@ -136,8 +136,11 @@ func (j *journal) end(c *call, at time.Time, r report) {
 	// INIT is billed since 2025-08-01.
 	billed := math.Ceil(ms(r.duration + r.init))
 	if !j.json {
-		j.out.system(c, at, "END RequestId: "+r.requestID)
-		j.out.system(c, at, r.text(billed, memory))
+		j.out.system(c, at, "END RequestId: ", r.requestID)
+		j.out.mu.Lock()
+		defer j.out.mu.Unlock()
+		j.out.scratch = r.append(j.out.scratch[:0], billed, memory)
+		j.out.own(c, at)
 		return
 	}
 	level := levelInfo
@@ -167,9 +170,9 @@ func (j *journal) end(c *call, at time.Time, r report) {
 	})
 }
 
-// text is the REPORT line. It is written for every invocation, so without fmt.
-func (r *report) text(billed float64, memoryMB int) string {
-	b := make([]byte, 0, 256)
+// append appends the REPORT line. It is written for every invocation, so without
+// fmt.
+func (r *report) append(b []byte, billed float64, memoryMB int) []byte {
 	b = append(append(b, "REPORT RequestId: "...), r.requestID...)
 	b = append(appendMS(append(b, "\tDuration: "...), r.duration), " ms\tBilled Duration: "...)
 	b = append(strconv.AppendFloat(b, billed, 'f', 0, 64), " ms\tMemory Size: "...)
@@ -184,7 +187,7 @@ func (r *report) text(billed float64, memoryMB int) string {
 	if r.errorType != "" {
 		b = append(append(b, "\tError Type: "...), r.errorType...)
 	}
-	return string(b)
+	return b
 }
 
 func appendMS(b []byte, d time.Duration) []byte { return strconv.AppendFloat(b, ms(d), 'f', 2, 64) }
