@@ -26,12 +26,12 @@ type Invocation struct {
 	Principal     Principal
 	Function      FunctionRef
 	Trigger       Trigger
-	Payload       []byte // JSON; passed on as bytes, never decoded
-	ClientContext string // JSON, decoded from base64
-	TraceID       string // X-Amzn-Trace-Id header; the invoker sets it if empty
-	Deadline      time.Time
-	Version       string // that runs: "7" or "$LATEST"; the invoker sets it
-	WantLogTail   bool   // ask for Result.LogTail
+	Payload       []byte    // JSON; passed on as bytes, never decoded
+	ClientContext string    // JSON, decoded from base64
+	TraceID       string    // X-Amzn-Trace-Id header; the invoker sets it if empty
+	Deadline      time.Time // until when the caller waits for an instance; zero: as long as is usual
+	Version       string    // that runs: "7" or "$LATEST"; the invoker sets it
+	WantLogTail   bool      // ask for Result.LogTail
 	// Stream takes the answer of a function that streams it. If it is nil such an
 	// answer is collected, up to MaxPayload.
 	Stream Stream

@@ -19,7 +19,7 @@ func (sh *shell) list() *cobra.Command {
 		Aliases: []string{"list"},
 		Short:   "Show the applications, their routes and their functions",
 		Long: `Shows every application with the URLs of its routes, and every function with the
-instances that it has now: starting, ready, busy or draining. Settings of
+instances that it has now: starting, ready, busy, frozen or draining. Settings of
 concurrency, and what functions may reach, are shown if one of them has any.`,
 		Example: `  pinfold ls
   pinfold ls --json | jq -r '.functions[].name'`,

@@ -24,11 +24,6 @@ import (
 	"pinfold.dev/pinfold"
 )
 
-// InitTime is how long a function may take to come up without it costing any
-// of its timeout. Source: "Understanding the Lambda execution environment
-// lifecycle", Lambda developer guide.
-const InitTime = 10 * time.Second
-
 // MaxClientContext is how many bytes a client context may have in base64.
 // Source: "ClientContext", Invoke, Lambda API reference.
 const MaxClientContext = 3583
@@ -63,10 +58,8 @@ func New(a pinfold.Authorizer, r Resolver, run Runner) *Invoker {
 }
 
 // Invoke runs inv and waits for the result. It sets Version, completes TraceID,
-// and fills in what inv leaves empty: ID, Payload ({}), and a Deadline at which
-// waiting for an instance ends, after the time that a function has for coming up
-// and running once. The payload must stay as it is even after Invoke has
-// returned.
+// and fills in what inv leaves empty: ID and Payload ({}). The payload must stay as
+// it is even after Invoke has returned.
 func (i *Invoker) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold.Result, error) {
 	v, err := i.prepare(ctx, inv)
 	if err != nil {
@@ -84,9 +77,6 @@ func (i *Invoker) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfold
 		}
 	}
 	inv.TraceID = trace.header(now)
-	if inv.Deadline.IsZero() {
-		inv.Deadline = now.Add(InitTime + v.Config.Timeout.Duration())
-	}
 	res, err := i.runner.Invoke(ctx, v, inv)
 	if err != nil {
 		return nil, err

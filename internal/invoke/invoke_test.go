@@ -69,9 +69,6 @@ func TestTheWayOfOneInvocation(t *testing.T) {
 		if !regexp.MustCompile(`^Root=1-386d4380-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0;Lineage=1:[0-9a-f]{8}:0$`).MatchString(p.ran.TraceID) {
 			t.Errorf("trace header %q", p.ran.TraceID)
 		}
-		if left := time.Until(p.ran.Deadline); left != 13*time.Second {
-			t.Errorf("waits for %v: 10 s to come up, 3 s to run", left)
-		}
 	})
 }
 

@@ -140,6 +140,10 @@ func (p *Platform) functionStatus(ctx context.Context) ([]client.FunctionStatus,
 			}
 		}
 	}
+	settings, err := p.settings(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := []client.FunctionStatus{}
 	for page := (function.Page{}); ; {
 		versions, next, err := p.functions.List(ctx, false, page)
@@ -147,9 +151,11 @@ func (p *Platform) functionStatus(ctx context.Context) ([]client.FunctionStatus,
 			return nil, err
 		}
 		for _, v := range versions {
+			set := settings[v.Ref.Name]
 			all = append(all, client.FunctionStatus{
 				Name: v.Ref.Name, Runtime: v.Config.Runtime, MemoryMB: v.Config.MemoryMB, App: owners[v.Ref.Name],
 				Modified: v.LastModified, CodeSize: v.Code.Size, Network: v.Config.Network, Instances: instances[v.Ref.Name],
+				Concurrency: v.Config.MaxConcurrency, Reserved: set.Reserved, Queue: set.Queue, Provisioned: p.provisioned(set),
 			})
 		}
 		if next == "" {
@@ -157,4 +163,25 @@ func (p *Platform) functionStatus(ctx context.Context) ([]client.FunctionStatus,
 		}
 		page.Marker = next
 	}
+}
+
+// settings returns the settings of every function that has any, by name.
+func (p *Platform) settings(ctx context.Context) (map[string]function.Settings, error) {
+	all, err := p.functions.AllSettings(ctx)
+	byName := make(map[string]function.Settings, len(all))
+	for _, s := range all {
+		byName[s.Ref.Name] = s
+	}
+	return byName, err
+}
+
+// provisioned tells how far the instances are that are kept ready of a function.
+func (p *Platform) provisioned(s function.Settings) (all []client.ProvisionedStatus) {
+	for _, t := range s.Provisioned {
+		have := p.provisioning(t.Ref)
+		all = append(all, client.ProvisionedStatus{
+			Qualifier: t.Ref.Qualifier, Requested: have.Requested, Allocated: have.Allocated, Available: have.Available, Status: have.Status, Reason: have.Reason,
+		})
+	}
+	return all
 }

@@ -8,6 +8,11 @@ import (
 	"pinfold.dev/pinfold"
 )
 
+// initTime is how long a function may take to come up without it costing any of
+// its timeout. Source: "Understanding the Lambda execution environment
+// lifecycle", Lambda developer guide.
+const initTime = 10 * time.Second
+
 // maxAttempts is how many instances an invocation tries that turn out to be gone.
 const maxAttempts = 3
 
@@ -15,8 +20,9 @@ const maxAttempts = 3
 //
 // Where the function or the account is at its limit it is refused with code
 // Throttled, at once or when it has waited as its function's [pinfold.Queue]
-// says. It waits for an instance until inv.Deadline (for ever, if that is zero)
-// and then gives up with code Throttled. If ctx ends first, Invoke returns with
+// says. It waits for an instance until inv.Deadline, or, if that is zero, for as
+// long as the function has for coming up and running once, and then gives up with
+// code Throttled. If ctx ends first, Invoke returns with
 // code Timeout or Unavailable; a function that runs by then runs on to its end,
 // as on AWS, so the payload must not be reused.
 func (p *Pool) Invoke(ctx context.Context, v *pinfold.Version, inv *pinfold.Invocation) (*pinfold.Result, error) {
@@ -95,6 +101,9 @@ func (p *Pool) acquire(ctx context.Context, v *pinfold.Version, deadline time.Ti
 			return nil, 0, throttled(accountLimit)
 		}
 		p.mu.Unlock()
+		if deadline.IsZero() {
+			deadline = time.Now().Add(initTime + v.Config.Timeout.Duration())
+		}
 		var wait time.Duration
 		l, wait, err = p.await(ctx, w, deadline)
 		return l, queued + wait, err

@@ -296,7 +296,7 @@ func TestCloseDrainsThenKills(t *testing.T) {
 		results := make([]string, 3)
 		for i, payload := range []string{"", "1h", ""} {
 			wg.Go(func() {
-				res, err := p.Invoke(context.Background(), v, &pinfold.Invocation{Payload: []byte(payload)})
+				res, err := p.Invoke(context.Background(), v, &pinfold.Invocation{Payload: []byte(payload), Deadline: time.Now().Add(2 * time.Hour)})
 				if err != nil {
 					results[i] = string(pinfold.CodeOf(err))
 				} else {

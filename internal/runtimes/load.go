@@ -180,7 +180,7 @@ func (in *Instance) take(b *body) {
 		in.out.load(in.reviver)
 	}
 	in.out.adopt(pinfold.LogLine{Function: in.version.Ref, Name: in.version.Ref.Name, Version: in.version.Ref.Qualifier, Instance: in.id})
-	in.log = newJournal(in.out, in.version)
+	in.log = newJournal(in.out, in.version, in.how)
 	in.initBegan = time.Now()
 }
 

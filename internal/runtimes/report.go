@@ -20,6 +20,7 @@ import (
 type journal struct {
 	out     *output
 	version *pinfold.Version
+	how     How
 	json    bool
 	level   int // the least that is written
 }
@@ -30,8 +31,8 @@ const (
 	levelWarn
 )
 
-func newJournal(out *output, v *pinfold.Version) *journal {
-	j := &journal{out: out, version: v, json: v.Config.LogFormat == "JSON", level: levelInfo}
+func newJournal(out *output, v *pinfold.Version, how How) *journal {
+	j := &journal{out: out, version: v, how: how, json: v.Config.LogFormat == "JSON", level: levelInfo}
 	switch {
 	case !j.json:
 		j.level = levelDebug // text has no levels
@@ -77,7 +78,7 @@ func (j *journal) initStart(at time.Time, runtime string) {
 		RuntimeVersion     string `json:"runtimeVersion"`
 		FunctionName       string `json:"functionName"`
 		FunctionVersion    string `json:"functionVersion"`
-	}{"on-demand", "init", runtime, j.version.Ref.Name, j.version.Ref.Qualifier})
+	}{j.how.initType(), "init", runtime, j.version.Ref.Name, j.version.Ref.Qualifier})
 }
 
 // initFailed tells that the function could not be loaded: in the init phase, or
@@ -99,7 +100,7 @@ func (j *journal) initFailed(c *call, at time.Time, took time.Duration, status, 
 		Metrics            struct {
 			DurationMS float64 `json:"durationMs"`
 		} `json:"metrics"`
-	}{"on-demand", phase, status, errorType, struct {
+	}{j.how.initType(), phase, status, errorType, struct {
 		DurationMS float64 `json:"durationMs"`
 	}{round(ms(took), 3)}})
 }
