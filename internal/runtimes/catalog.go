@@ -108,7 +108,26 @@ func evalFlag(f Family) string {
 // finder looks for interpreters and remembers what it has found.
 type finder struct {
 	mu    sync.Mutex
-	known map[identifier]string
+	known map[identifier]finding
+}
+
+// finding is what came of looking for an interpreter.
+type finding struct {
+	path string // "" if there is none
+	at   time.Time
+}
+
+// missingFor is how long an interpreter that was not found is not looked for
+// again: to look reads every folder of PATH, and the pool's lock waits for it.
+const missingFor = 5 * time.Second
+
+// current reports whether there is no need to look again. An upgrade of the
+// machine may move an interpreter, or bring it.
+func (f finding) current() bool {
+	if f.path == "" {
+		return !f.at.IsZero() && time.Since(f.at) < missingFor
+	}
+	return exists(f.path)
 }
 
 // find returns the interpreter that an identifier runs on: one of its exact
@@ -116,9 +135,22 @@ type finder struct {
 func (f *finder) find(id identifier) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if path, ok := f.known[id]; ok && exists(path) { // an upgrade may move it
-		return path, nil
+	found := f.known[id]
+	if !found.current() {
+		found = finding{look(id), time.Now()}
+		if f.known == nil {
+			f.known = map[identifier]finding{}
+		}
+		f.known[id] = found
 	}
+	if found.path == "" {
+		return "", pinfold.Errorf(pinfold.Unavailable, "%s is not installed on this machine: %s", display(id.family), advice(id.family))
+	}
+	return found.path, nil
+}
+
+// look returns the interpreter that an identifier runs on, or "".
+func look(id identifier) string {
 	names := exactNames(id)
 	switch id.family {
 	case Node:
@@ -128,18 +160,12 @@ func (f *finder) find(id identifier) (string, error) {
 	}
 	for _, name := range names {
 		for _, candidate := range allOnPath(name) {
-			path, err := program(id.family, candidate)
-			if err != nil {
-				continue
+			if path, err := program(id.family, candidate); err == nil {
+				return path
 			}
-			if f.known == nil {
-				f.known = map[identifier]string{}
-			}
-			f.known[id] = path
-			return path, nil
 		}
 	}
-	return "", pinfold.Errorf(pinfold.Unavailable, "%s is not installed on this machine: %s", display(id.family), advice(id.family))
+	return ""
 }
 
 // exactNames are the names under which distributions install one version.

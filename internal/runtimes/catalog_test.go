@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pinfold.dev/pinfold"
 )
@@ -75,6 +77,27 @@ func TestInterpreterThatMoved(t *testing.T) {
 	if got, err := f.find(identifier{family: Node}); err != nil || got != moved+"/node" {
 		t.Errorf("after the move: %q, %v", got, err)
 	}
+}
+
+// An interpreter that is not there is not looked for at each call, but found soon
+// after it was installed.
+func TestInterpreterThatIsInstalledLater(t *testing.T) {
+	dir := fakes(t, nil)
+	synctest.Test(t, func(t *testing.T) {
+		var f finder
+		for _, step := range []struct {
+			later time.Duration
+			want  string
+		}{{0, ""}, {missingFor - 1, ""}, {1, dir + "/node"}} {
+			time.Sleep(step.later)
+			if got, err := f.find(identifier{family: Node}); got != step.want || (err == nil) != (got != "") {
+				t.Errorf("%v later: %q, %v; want %q", step.later, got, err, step.want)
+			}
+			if err := os.WriteFile(dir+"/node", []byte("\x7fELF"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 func TestNote(t *testing.T) {
