@@ -136,9 +136,11 @@ func TestProvisionedAndReserved(t *testing.T) {
 	two := 2
 	a := ready(3)
 	a.Functions[0].ReservedConcurrency = &two
-	_, err := h.Apply(t.Context(), a, "")
-	if pinfold.CodeOf(err) != pinfold.Invalid || err.Error() != "serverless.yml:7: function greet: Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function" {
-		t.Errorf("more than is reserved: %v", err)
+	for _, h := range []*house{h, newHouse(t)} { // a new function too
+		_, err := h.Apply(t.Context(), a, "")
+		if pinfold.CodeOf(err) != pinfold.Invalid || err.Error() != "serverless.yml:7: function greet: Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function" {
+			t.Errorf("more than is reserved: %v", err)
+		}
 	}
 	h.wantReady("1", 1)
 }

@@ -96,13 +96,10 @@ func (s *session) addFunction(want app.Function) error {
 		}
 		ref := s.d.ref(want.Name)
 		_, err = s.functions.Create(ctx, function.NewFunction{Ref: ref, Config: config, Code: want.Code, Tags: want.Tags, Publish: want.Publish})
-		if err == nil {
-			err = s.setConcurrency(ctx, want, pinfold.Function{Ref: ref}, nil)
-		}
 		if err != nil {
 			return inFunction(want, err)
 		}
-		return nil
+		return s.setConcurrency(ctx, want, pinfold.Function{Ref: ref}, nil)
 	})
 	if want.URL != nil {
 		s.addURL(want)
