@@ -45,7 +45,7 @@ type Config struct {
 	// most; as many are as were wanted lately. 0 is none.
 	Cells int `yaml:"cells" env:"PINFOLD_CELLS"`
 	// FreezeAfter is how long an instance idles before its processes are stopped
-	// until they are needed again. Less than 0 is never.
+	// until they are needed again. 0 is at once, less than 0 is never.
 	FreezeAfter time.Duration `yaml:"freezeAfter" env:"PINFOLD_FREEZE_AFTER"`
 	// IdleTimeout is how long an instance without work is kept.
 	IdleTimeout time.Duration `yaml:"idleTimeout" env:"PINFOLD_IDLE_TIMEOUT"`

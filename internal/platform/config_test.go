@@ -1,12 +1,16 @@
 package platform
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pinfold.dev/pinfold/internal/pool"
 )
 
 func TestLoadOverlays(t *testing.T) {
@@ -89,6 +93,51 @@ func TestValidateReportsAll(t *testing.T) {
 	for _, want := range []string{`"8080" is not an address`, `"127.0.0.1:99999" is not an address`, `"12" is not an account id`, `"moon"`, "give both", `"cage" is not one of auto, namespace, process`, "concurrency"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported in:\n%v", want, err)
+		}
+	}
+}
+
+// What is 0 is none or at once, as docs/configuration.md says, and not what the
+// pool takes where nothing is said. A million is no reason to fail.
+func TestLimitsOfInstances(t *testing.T) {
+	for _, tc := range []struct {
+		env  string
+		want pool.Config // beside the defaults
+		err  string
+	}{
+		{env: "PINFOLD_FREEZE_AFTER=0", want: pool.Config{FreezeAfter: 1}},
+		{env: "PINFOLD_FREEZE_AFTER=0s", want: pool.Config{FreezeAfter: 1}},
+		{env: "PINFOLD_FREEZE_AFTER=-1s", want: pool.Config{FreezeAfter: -time.Second}},
+		{env: "PINFOLD_FREEZE_AFTER=1000000h", want: pool.Config{FreezeAfter: 1e6 * time.Hour}},
+		{env: "PINFOLD_FREEZE_AFTER=1000000", err: "is not a duration"},
+		{env: "PINFOLD_IDLE_TIMEOUT=0s", err: "idleTimeout: must be positive"},
+		{env: "PINFOLD_IDLE_TIMEOUT=-1s", err: "idleTimeout: must be positive"},
+		{env: "PINFOLD_IDLE_TIMEOUT=1000000h", want: pool.Config{IdleTimeout: 1e6 * time.Hour}},
+		{env: "PINFOLD_CELLS=0", want: pool.Config{MaxCells: -1}},
+		{env: "PINFOLD_CELLS=-1", err: "cells: must not be negative"},
+		{env: "PINFOLD_CELLS=1000000", want: pool.Config{MaxCells: 1e6}},
+		{env: "PINFOLD_MEMORY_MB=0"}, // the pool's default, which is the machine's
+		{env: "PINFOLD_MEMORY_MB=-1", err: "memoryMB: must not be negative"},
+		{env: "PINFOLD_MEMORY_MB=1000000", want: pool.Config{MemoryMB: 1e6}},
+		{env: "PINFOLD_CONCURRENCY=0", err: "concurrency: must be at least 1"},
+		{env: "PINFOLD_CONCURRENCY=1000000", want: pool.Config{Concurrency: 1e6}},
+	} {
+		c, err := Load("", []string{tc.env})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Validate(); tc.err != "" || err != nil {
+			if err == nil || tc.err == "" || !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("%s: %v, want %q", tc.env, err, tc.err)
+			}
+			continue
+		}
+		want := pool.Config{
+			Concurrency: cmp.Or(tc.want.Concurrency, 1000), MemoryMB: tc.want.MemoryMB, IdleTimeout: cmp.Or(tc.want.IdleTimeout, time.Hour),
+			FreezeAfter: cmp.Or(tc.want.FreezeAfter, 100*time.Millisecond), MaxCells: cmp.Or(tc.want.MaxCells, 16),
+		}
+		if got := c.pool(nil); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", tc.env, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -162,10 +163,11 @@ func (p *Platform) provisioning(ref pinfold.FunctionRef) lambda.Provisioning {
 	return lambda.Provisioning{Requested: s.Requested, Allocated: s.Allocated, Available: s.Available, Status: string(s.State), Reason: s.Reason}
 }
 
-// orNone makes of a number that may be 0 one where 0 means the default.
-func orNone(n int) int {
-	if n == 0 {
-		return -1
+// pool is what the pool gets to know. A 0 that means nothing here would be its
+// default there.
+func (c *Config) pool(log *slog.Logger) pool.Config {
+	return pool.Config{
+		Concurrency: c.Concurrency, MemoryMB: c.MemoryMB, IdleTimeout: c.IdleTimeout,
+		FreezeAfter: cmp.Or(c.FreezeAfter, time.Nanosecond), MaxCells: cmp.Or(c.Cells, -1), Log: log,
 	}
-	return n
 }

@@ -228,10 +228,7 @@ func (p *Platform) openInstances(ctx context.Context) error {
 		return err
 	}
 	p.launcher = launch
-	p.pool = pool.New(launcher{launch, p}, pool.Config{
-		Concurrency: p.config.Concurrency, MemoryMB: p.config.MemoryMB, IdleTimeout: p.config.IdleTimeout, FreezeAfter: p.config.FreezeAfter,
-		MaxCells: orNone(p.config.Cells), Log: p.log,
-	})
+	p.pool = pool.New(launcher{launch, p}, p.config.pool(p.log))
 	p.closing(func() error {
 		ctx, cancel := context.WithDeadline(context.Background(), p.drained())
 		defer cancel()
