@@ -15,14 +15,14 @@ import (
 
 func TestLoadOverlays(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pinfold.yml")
-	if err := os.WriteFile(file, []byte("region: eu-central-1\nhttp: 127.0.0.1:9000\nidleTimeout: 90s\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("region: eu-central-1\nhttp: 127.0.0.1:9000\nidleTimeout: 90s\nfreezeAfter: 0\ndrainTimeout:\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c, err := Load(file, []string{"PINFOLD_HTTP=127.0.0.1:9001", "PINFOLD_API=http://127.0.0.1:4567/", "OTHER=x", "PINFOLD_LOG_MB="})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Region != "eu-central-1" || c.HTTP != "127.0.0.1:9001" || c.API != "127.0.0.1:4567" || c.IdleTimeout != 90*time.Second || c.LogMB != 64 {
+	if c.Region != "eu-central-1" || c.HTTP != "127.0.0.1:9001" || c.API != "127.0.0.1:4567" || c.IdleTimeout != 90*time.Second || c.FreezeAfter != 0 || c.DrainTimeout != 30*time.Second || c.LogMB != 64 {
 		t.Errorf("file, environment and defaults are not overlaid in that order: %+v", c)
 	}
 	if err := c.Validate(); err != nil {

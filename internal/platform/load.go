@@ -56,6 +56,9 @@ func (c *Config) readFile(file string) error {
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], top.Content[i+1]
 		field, known := settings[key.Value]
+		if known && field.Type() == reflect.TypeFor[time.Duration]() && value.Tag == "!!int" {
+			value.Tag = "!!str" // so that 0 is a duration, as it is in the environment
+		}
 		switch {
 		case !known:
 			c.refuse("%s:%d: %q is no setting: docs/configuration.md lists them", file, key.Line, key.Value)
