@@ -41,6 +41,31 @@ func TestLoading(t *testing.T) {
 	}
 }
 
+// TestRehearsalLeavesNoTrace has a function look for what a cell did before it was
+// the function's.
+func TestRehearsalLeavesNoTrace(t *testing.T) {
+	files := map[string]string{"index.js": `
+		const { Module } = require("node:module");
+		const seen = JSON.stringify([process.env, process.cwd(), Object.keys(globalThis), Object.keys(awslambda), Object.keys(console).sort(), Module.globalPaths,
+			module.parent.children.map((m) => m.id), Object.keys(Module._pathCache).filter((k) => /rehears/.test(k)), Object.keys(require.cache).filter((k) => /rehears/.test(k))]);
+		exports.handler = async (event, context) => [seen, process.env._X_AMZN_TRACE_ID, context]`}
+	var saw [2]string
+	dir := t.TempDir()
+	for i, arg := range []string{"", "ahead"} {
+		p := start(t, arg)
+		deadline(p)
+		p.dir = dir
+		if got := told(p.load(files, nil)); got != "READY 0 \n" {
+			t.Fatalf("loading says %s", got)
+		}
+		p.send(invoke, 1, head(1, "{}"))
+		saw[i] = p.next().String()
+	}
+	if saw[0] != saw[1] {
+		t.Errorf("in a process of its own a function sees\n%s\nand in one that was a cell\n%s", saw[0], saw[1])
+	}
+}
+
 // TestCompiledCode has one instance make a cache of compiled code, and later ones
 // use it.
 func TestCompiledCode(t *testing.T) {

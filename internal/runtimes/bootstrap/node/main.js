@@ -328,5 +328,13 @@ process.on('unhandledRejection', (reason) => {
 });
 
 const hello = () => send(wire.HELLO, 0, process.versions.node);
-if (process.argv.splice(2)[0] === 'ahead') require('./ahead.js').load().catch(() => { }).then(hello);
+const stage = { // for a rehearsal
+  isSet: () => handler !== undefined,
+  isOver: () => current !== nobody && current.over,
+  clear() {
+    handler = initial = undefined;
+    current = nobody;
+  },
+};
+if (process.argv.splice(2)[0] === 'ahead') require('./ahead.js').load(stage).catch(() => { }).then(hello);
 else hello();
