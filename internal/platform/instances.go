@@ -86,6 +86,10 @@ func (p *Platform) wantCells(versions ...*pinfold.Version) {
 	defer p.settling.Unlock()
 	known := len(p.kinds)
 	for _, v := range versions {
+		if runtime := v.Config.Runtime; !slices.Contains(p.prepared, runtime) {
+			p.prepared = append(p.prepared, runtime)
+			p.launcher.Prepare(runtime)
+		}
 		if kind := p.launcher.Kind(v); kind != "" && !slices.Contains(p.kinds, kind) {
 			p.kinds = append(p.kinds, kind)
 		}

@@ -52,6 +52,7 @@ type Platform struct {
 	launcher  *runtimes.Launcher
 	settling  sync.Mutex // of one function's settings after the other
 	kinds     []string   // of cells; guarded by settling
+	prepared  []string   // runtimes; likewise
 	invoker   *invoke.Invoker
 	deployer  *deploy.Deployer
 	gateway   *gateway.Gateway
@@ -228,6 +229,7 @@ func (p *Platform) openInstances(ctx context.Context) error {
 		return err
 	}
 	p.launcher = launch
+	p.closing(func() error { launch.Close(); return nil })
 	p.pool = pool.New(launcher{launch, p}, p.config.pool(p.log))
 	p.closing(func() error {
 		ctx, cancel := context.WithDeadline(context.Background(), p.drained())

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -52,6 +53,10 @@ type Launcher struct {
 	onHost     string // the same folder, as the platform does
 	find       finder
 	initLimit  time.Duration
+
+	life      context.Context // of what is prepared
+	end       context.CancelFunc
+	preparing sync.WaitGroup
 }
 
 // NewLauncher returns a launcher. It writes the bootstraps if they are not
@@ -62,6 +67,7 @@ func NewLauncher(o Options) (*Launcher, error) {
 		return nil, err
 	}
 	l := &Launcher{options: o, bootstraps: dir, onHost: dir, initLimit: initLimit, compiled: compiled{dir: filepath.Join(dir, "python", "pinfold_bootstrap")}}
+	l.life, l.end = context.WithCancel(context.Background())
 	l.caches.kept = o.Cache
 	if err := l.compiled.forget(); err != nil {
 		return nil, err
@@ -70,6 +76,32 @@ func NewLauncher(o Options) (*Launcher, error) {
 		l.bootstraps = sandbox.RuntimeDir
 	}
 	return l, nil
+}
+
+// Prepare does, in the background, what all instances of a runtime have in common
+// to be started: a sandbox or two are made ahead, and the bootstrap is compiled.
+// Nothing depends on it but their time.
+func (l *Launcher) Prepare(id string) {
+	runtime, ok := parse(id)
+	if !ok {
+		return
+	}
+	interpreter, spec, err := l.prepare("", runtime)
+	if err != nil {
+		return // who starts one is told
+	}
+	if driver, ok := l.options.Driver.(sandbox.Stocker); ok {
+		driver.Stock(spec)
+	}
+	if runtime.family == Python {
+		l.preparing.Go(func() { l.compiled.by(l.life, interpreter) })
+	}
+}
+
+// Close ends what Prepare has begun. There is no Prepare after it.
+func (l *Launcher) Close() {
+	l.end()
+	l.preparing.Wait()
 }
 
 // How tells about a launch what the function gets to know of it.

@@ -30,6 +30,14 @@ type Driver interface {
 	Close() error
 }
 
+// Stocker is implemented by drivers that can make sandboxes ahead of demand.
+type Stocker interface {
+	// Stock has sandboxes ready, from soon on until Close, that Create gives out
+	// when it is asked for one of such a spec. The spec's ID and Background do not
+	// count. It does not wait for them.
+	Stock(spec Spec)
+}
+
 // Capabilities says which promises a driver keeps. Tests of a promise run
 // against the drivers that make it; doctor shows the ones that are missing.
 type Capabilities struct {

@@ -57,16 +57,29 @@ type box struct {
 	cleanup  func() error
 }
 
-// Create makes a sandbox with an init in it that waits for its command.
+// Create returns a sandbox with an init in it that waits for its command: one that
+// was made ahead, if there is one.
 func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, error) {
-	s, err := d.create(ctx, spec)
+	if b := d.stock.take(spec); b != nil {
+		return b, nil
+	}
+	b, err := d.make(ctx, spec)
+	if err != nil {
+		return nil, err // and not a nil *box
+	}
+	return b, nil
+}
+
+// make makes a sandbox.
+func (d *Driver) make(ctx context.Context, spec sandbox.Spec) (*box, error) {
+	b, err := d.create(ctx, spec)
 	if errors.Is(err, errKeeperGone) { // while it made this one: there will be another
 		return d.create(ctx, spec)
 	}
-	return s, err
+	return b, err
 }
 
-func (d *Driver) create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, error) {
+func (d *Driver) create(ctx context.Context, spec sandbox.Spec) (*box, error) {
 	b := &box{driver: d, id: spec.ID, answers: make(chan *message.Failure, 1), done: make(chan struct{})}
 	b.cleanup = sync.OnceValue(b.remove)
 	if err := d.reserve(b); err != nil {

@@ -39,6 +39,7 @@ type Driver struct {
 	names    *egress.Names  // what the host knows of names, for all sandboxes
 	sockets  *egress.Budget
 	can      sandbox.Capabilities
+	stock    *stock
 
 	mu     sync.Mutex
 	boxes  map[string]*box
@@ -64,6 +65,7 @@ func open(ctx context.Context, o Options) (_ *Driver, err error) {
 	}
 	o.Log = cmp.Or(o.Log, slog.Default())
 	d := &Driver{options: o, rootless: !canGiveIDs(), patience: usualPatience, boxes: map[string]*box{}, names: egress.NewNames("", ""), sockets: egress.NewBudget(descriptors() / 2)}
+	d.stock = newStock(d)
 	d.can = sandbox.Capabilities{Filesystem: true, Processes: true, Network: true}
 	if d.groups, err = cgroup.Open(treeName(o.Dir)); err != nil {
 		d.weak("no limits on memory, processor and processes: %v", err)
@@ -148,8 +150,9 @@ func (d *Driver) Sweep(ctx context.Context) error {
 // nobody is going to start a driver in the folder dir again.
 func Clear(ctx context.Context, dir string) error { return cgroup.Clear(ctx, treeName(dir)) }
 
-// Close ends the keeper.
+// Close ends the sandboxes that are made ahead, and the keeper.
 func (d *Driver) Close() error {
+	d.stock.close()
 	var errs []error
 	if d.keeper != nil {
 		select {
@@ -229,6 +232,20 @@ func (d *Driver) reserve(b *box) error {
 	}
 	d.boxes[b.id] = b
 	return nil
+}
+
+// rename enters a sandbox under another id into the driver's books. It reports
+// false if that is taken.
+func (d *Driver) rename(b *box, id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.boxes[id] != nil {
+		return false
+	}
+	delete(d.boxes, b.id)
+	b.id = id
+	d.boxes[id] = b
+	return true
 }
 
 func (d *Driver) release(b *box) {

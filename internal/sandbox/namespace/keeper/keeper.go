@@ -184,6 +184,8 @@ func (k *keeper) serve(r message.Request, files []*os.File) {
 		reply.Tap = err == nil && reply.NoTap == ""
 	case r.Place != nil:
 		err = k.place(r.Place)
+	case r.Check != nil:
+		err = k.check(r.Check.PID)
 	default:
 		err = errors.New("a request that asks for nothing")
 	}
@@ -228,6 +230,18 @@ func (k *keeper) namespace(pid int, name string) (int, *rootfs.Root, error) {
 		return -1, nil, fmt.Errorf("opening the sandbox's %s namespace: %w", name, err)
 	}
 	return fd, root, nil
+}
+
+// check fails if a sandbox has ended, or if the host's files have changed since
+// its root was planned.
+func (k *keeper) check(pid int) error {
+	k.mu.Lock()
+	root := k.alive[pid]
+	k.mu.Unlock()
+	if root == nil || !root.Current() {
+		return fmt.Errorf("the sandbox is out of date: %w", unix.ESTALE)
+	}
+	return nil
 }
 
 // inNetwork runs fn in the network namespace of a sandbox.

@@ -43,6 +43,7 @@ type Request struct {
 	Spawn   *Spawn
 	Furnish *Furnish
 	Place   *Place
+	Check   *Check
 }
 
 // Reply answers the request of the same ID.
@@ -72,6 +73,10 @@ type Furnish struct {
 	Runtime     string // host folder that appears at /var/runtime, or ""
 	EphemeralMB int
 }
+
+// Check asks whether a sandbox that was made a while ago is as one that would be
+// made now. If not, there is a failure.
+type Check struct{ PID int }
 
 // Place asks for code to appear in a sandbox.
 type Place struct {
