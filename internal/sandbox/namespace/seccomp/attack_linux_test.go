@@ -129,6 +129,8 @@ var attacks = []attackCall{
 	{"personality", [6]uintptr{0x400000}, unix.EPERM}, // READ_IMPLIES_EXEC
 	{"setsockopt", [6]uintptr{bad, unix.SOL_TCP, unix.TCP_ULP}, unix.EPERM},
 	{"prctl", [6]uintptr{unix.PR_SCHED_CORE, 9999}, unix.EPERM},
+	{"setrlimit", [6]uintptr{unix.RLIMIT_CORE, bad}, 0},
+	{"prlimit64", [6]uintptr{0, unix.RLIMIT_CORE, 1 << 32}, 0},
 	{"x32 getpid", [6]uintptr{}, unix.ENOSYS},
 	{"statmount", [6]uintptr{}, unix.ENOSYS},
 }

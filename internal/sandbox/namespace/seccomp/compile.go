@@ -15,6 +15,7 @@ const (
 	retAllow       = 0x7fff0000
 	retDeny        = 0x00050000 | 1  // EPERM
 	retAbsent      = 0x00050000 | 38 // ENOSYS
+	retSkip        = 0x00050000      // no error
 	retKillProcess = 0x80000000
 )
 
@@ -103,7 +104,7 @@ func search(all []stretch) []bpf.Instruction {
 }
 
 func ret(a answer) []bpf.Instruction {
-	return []bpf.Instruction{bpf.RetConstant{Val: map[answer]uint32{allowed: retAllow, denied: retDeny, absent: retAbsent}[a]}}
+	return []bpf.Instruction{bpf.RetConstant{Val: map[answer]uint32{allowed: retAllow, denied: retDeny, absent: retAbsent, skipped: retSkip}[a]}}
 }
 
 func (r rule) compile() []bpf.Instruction {
@@ -111,7 +112,7 @@ func (r rule) compile() []bpf.Instruction {
 	for _, a := range r.any {
 		code = append(code, a.compile()...)
 	}
-	return append(code, ret(denied)...)
+	return append(code, ret(r.otherwise)...)
 }
 
 // compile returns code that allows the call, or goes on behind its end.
@@ -127,7 +128,7 @@ func (a alternative) compile() []bpf.Instruction {
 // rest instructions further.
 func (t test) compile(rest int) []bpf.Instruction {
 	code := []bpf.Instruction{
-		bpf.LoadAbsolute{Off: offsetArgs + 8*t.arg, Size: 4},
+		bpf.LoadAbsolute{Off: offsetArgs + 8*(t.arg&^upperHalf) + t.arg&upperHalf/2, Size: 4},
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: t.mask},
 	}
 	found, none := 0, rest

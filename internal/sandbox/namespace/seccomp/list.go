@@ -10,6 +10,7 @@ const (
 	absent answer = iota // ENOSYS: as if the kernel did not have it, so that libraries fall back
 	denied               // EPERM: the error tells that this check answered
 	allowed
+	skipped // 0: as if it had been done, where what the caller is after holds already
 )
 
 // group is a set of system calls that get the same answer for the same reason.
@@ -109,11 +110,12 @@ var groups = []group{
 }
 
 // rule narrows an allowed system call: it passes if all tests of one of the
-// alternatives hold, and is denied otherwise.
+// alternatives hold, and gets another answer otherwise.
 type rule struct {
-	call string
-	any  []alternative
-	why  string
+	call      string
+	any       []alternative
+	otherwise answer
+	why       string
 }
 
 type alternative []test
@@ -122,7 +124,7 @@ type alternative []test
 // values, of which the kernel ignores the upper half, so that a test of all 64
 // bits could be passed by setting one there.
 type test struct {
-	arg  uint32 // from 0
+	arg  uint32 // from 0; with upperHalf, of a pointer, that half of it
 	mask uint32 // the bits that count
 	is   bool   // whether the value must be one of values, or none of them
 	in   []uint32
@@ -131,7 +133,8 @@ type test struct {
 // Values of Linux's user space headers, the same on amd64 and arm64. They are
 // here since a list that compiles on every system cannot take them from there.
 const (
-	every = math.MaxUint32
+	every     = math.MaxUint32
+	upperHalf = 8
 
 	cloneNamespaces = 0x7e020000 // CLONE_NEWNS|NEWCGROUP|NEWUTS|NEWIPC|NEWUSER|NEWPID|NEWNET; clone knows no NEWTIME
 
@@ -140,31 +143,39 @@ const (
 	sockSeqpacket, sockTypes           = 5, 0xf
 	ipprotoTCP, ipprotoUDP             = 6, 17
 	solTCP, tcpULP                     = 6, 31
+	rlimitCore                         = 4
 
 	fileType, regular, fifo, unixSocket = 0o170000, 0o100000, 0o010000, 0o140000
 )
 
+const noDumps = "the limit of core dumps stays 1 byte, which the kernel takes for none: with 0 the host's own collector would get them through its pipe. GnuPG and ssh-agent set 0 and end where that fails"
+
 var rules = []rule{
-	{"clone", []alternative{{{0, cloneNamespaces, true, []uint32{0}}}},
+	{"clone", []alternative{{{0, cloneNamespaces, true, []uint32{0}}}}, denied,
 		"a new user namespace has all capabilities, and with them the kernel code that they open"},
 	{"socket", []alternative{
 		{{0, every, true, []uint32{afUnix}}, {1, sockTypes, true, []uint32{sockStream, sockDgram, sockSeqpacket}}},
 		{{0, every, true, []uint32{afInet, afInet6}}, {1, sockTypes, true, []uint32{sockStream, sockDgram}}, {2, every, true, []uint32{0, ipprotoTCP, ipprotoUDP}}},
 		{{0, every, true, []uint32{afNetlink}}, {1, sockTypes, true, []uint32{sockRaw, sockDgram}}, {2, every, true, []uint32{0}}},
-	}, "TCP, UDP, unix sockets, and NETLINK_ROUTE, with which libraries list interfaces. No raw and packet sockets, no vsock (a hypervisor's way around the network namespace), and no protocols that make the kernel load modules"},
-	{"socketpair", []alternative{{{0, every, true, []uint32{afUnix}}, {1, sockTypes, true, []uint32{sockStream, sockDgram, sockSeqpacket}}}},
+	}, denied, "TCP, UDP, unix sockets, and NETLINK_ROUTE, with which libraries list interfaces. No raw and packet sockets, no vsock (a hypervisor's way around the network namespace), and no protocols that make the kernel load modules"},
+	{"socketpair", []alternative{{{0, every, true, []uint32{afUnix}}, {1, sockTypes, true, []uint32{sockStream, sockDgram, sockSeqpacket}}}}, denied,
 		"as socket; only unix sockets come in pairs"},
-	{"setsockopt", []alternative{{{1, every, false, []uint32{solTCP}}}, {{2, every, false, []uint32{tcpULP}}}},
+	{"setsockopt", []alternative{{{1, every, false, []uint32{solTCP}}}, {{2, every, false, []uint32{tcpULP}}}}, denied,
 		"no protocols on top of TCP in the kernel (TCP_ULP): it makes the kernel load modules, and TLS in the kernel has had many holes. Libraries do without"},
-	{"mknod", []alternative{{{1, fileType, true, []uint32{0, regular, fifo, unixSocket}}}}, "no device nodes"},
-	{"mknodat", []alternative{{{2, fileType, true, []uint32{0, regular, fifo, unixSocket}}}}, "no device nodes"},
+	{"mknod", []alternative{{{1, fileType, true, []uint32{0, regular, fifo, unixSocket}}}}, denied, "no device nodes"},
+	{"mknodat", []alternative{{{2, fileType, true, []uint32{0, regular, fifo, unixSocket}}}}, denied, "no device nodes"},
 	{"ioctl", []alternative{{{1, every, false, []uint32{
 		0x5412, // TIOCSTI types into the terminal of whoever shares it
 		0x541c, // TIOCLINUX does so by selection
 		0x541d, // TIOCCONS takes the console's output
 		0x5423, // TIOCSETD loads line disciplines, kernel modules of little care
-	}}}}, "devices are few in a sandbox, and a terminal may have been inherited"},
-	{"personality", []alternative{{{0, every, true, []uint32{0, every}}}},
+	}}}}, denied, "devices are few in a sandbox, and a terminal may have been inherited"},
+	{"setrlimit", []alternative{{{0, every, false, []uint32{rlimitCore}}}}, skipped, noDumps},
+	{"prlimit64", []alternative{
+		{{1, every, false, []uint32{rlimitCore}}},
+		{{2, every, true, []uint32{0}}, {2 | upperHalf, every, true, []uint32{0}}}, // a question
+	}, skipped, noDumps},
+	{"personality", []alternative{{{0, every, true, []uint32{0, every}}}}, denied,
 		"the usual one, and asking which; others switch off protections of memory and addresses"},
 	{"prctl", []alternative{{{0, every, true, []uint32{
 		1, 2, // PR_SET_PDEATHSIG, GET
@@ -191,5 +202,5 @@ var rules = []rule{
 		0x41555856, // PR_GET_AUXV
 		0x53564d41, // PR_SET_VMA names memory
 		0x59616d61, // PR_SET_PTRACER, of crash reporters
-	}}}}, "about the caller itself. Not: speculation control, core scheduling, same-page merging, the memory map's own fields"},
+	}}}}, denied, "about the caller itself. Not: speculation control, core scheduling, same-page merging, the memory map's own fields"},
 }

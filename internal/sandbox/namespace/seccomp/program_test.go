@@ -175,6 +175,14 @@ func TestRules(t *testing.T) {
 			{"ioctl", []uint64{0, high | 0x5412}, retDeny},
 			{"ioctl", []uint64{0, 0x541c}, retDeny},
 			{"ioctl", []uint64{0, 0x5423}, retDeny},
+			{"setrlimit", []uint64{4}, retSkip},
+			{"setrlimit", []uint64{high | 4}, retSkip},
+			{"setrlimit", []uint64{7, 4}, retAllow},
+			{"prlimit64", []uint64{0, 4, 0x7fff0000}, retSkip},
+			{"prlimit64", []uint64{0, high | 4, 0x7fff0000}, retSkip},
+			{"prlimit64", []uint64{0, 4, high}, retSkip}, // where memory can well be
+			{"prlimit64", []uint64{0, 4, 0}, retAllow},
+			{"prlimit64", []uint64{0, 7, 0x7fff0000}, retAllow},
 			{"personality", []uint64{0}, retAllow},
 			{"personality", []uint64{0xffffffff}, retAllow},
 			{"personality", []uint64{0x40000}, retDeny},  // ADDR_NO_RANDOMIZE
@@ -213,7 +221,7 @@ func TestListedValues(t *testing.T) {
 				values = append(values, v)
 			}
 			for _, v := range values {
-				want := uint32(retDeny)
+				want := ret(r.otherwise)[0].(bpf.RetConstant).Val
 				if slices.Contains(one.in, v) == one.is {
 					want = retAllow
 				}

@@ -136,7 +136,7 @@ func describe(asked notification) string {
 		arguments := map[uint32]bool{}
 		for _, a := range r.any {
 			for _, test := range a {
-				arguments[test.arg] = true
+				arguments[test.arg&^upperHalf] = true
 			}
 		}
 		for _, a := range slices.Sorted(maps.Keys(arguments)) {

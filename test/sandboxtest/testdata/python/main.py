@@ -477,10 +477,20 @@ def sockets(e):
 
 
 def cores(e):
-    """Asks for dumps of its memory, which the host's collector would keep."""
-    before = resource.getrlimit(resource.RLIMIT_CORE)
-    return {"limit": "none" if before == (1, 1) else "%s: %d, %d" % (GOT, *before),
-            "raise it": in_child(lambda: resource.prlimit(0, resource.RLIMIT_CORE, (1 << 30, 1 << 30)) and None)}
+    """Asks for dumps of its memory, which the host's collector would keep, also where their limit is 0."""
+    def limit():
+        now = resource.getrlimit(resource.RLIMIT_CORE)
+        return "none" if now == (1, 1) else "%s: %d, %d" % (GOT, *now)
+
+    def change(call, value):
+        call(resource.RLIMIT_CORE, value)
+        return limit()
+
+    tries = {"limit": limit()}
+    for name, value in {"more": (1 << 30, 1 << 30), "soft 0": (0, 1), "0": (0, 0)}.items():
+        tries["setrlimit " + name] = in_child(lambda: change(resource.setrlimit, value))
+        tries["prlimit " + name] = in_child(lambda: change(lambda *how: resource.prlimit(0, *how), value))
+    return tries
 
 
 def allocate(e):
