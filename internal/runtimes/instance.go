@@ -38,6 +38,8 @@ type Instance struct {
 	running map[uint32]*call // whose handler runs, or that are not over yet for another reason
 	ahead   []*call          // each begins when the one before is over, or the function is loaded
 	settle  *call            // answered; its runtime works on
+	logging bool             // the log of a call is being completed
+	heir    *call            // has begun meanwhile; its log is opened after that
 	used    bool
 	again   bool      // the function could not be loaded: to be tried once more
 	broken  bool      // no further invocation may go here

@@ -34,7 +34,7 @@ func (in *Instance) Invoke(ctx context.Context, inv *pinfold.Invocation, over fu
 		return nil, gone(nil)
 	case revives:
 		go in.revive(c) // Close waits for it
-	case runs, follows:
+	case runs, inherits, follows:
 		in.deliver(c)
 	}
 	return in.wait(ctx, c)
@@ -51,11 +51,12 @@ func (in *Instance) deliver(c *call) {
 type entry int
 
 const (
-	refused entry = iota
-	runs          // at once
-	follows       // those that were sent before it
-	revives       // the function must be loaded for it
-	waits         // for that, too
+	refused  entry = iota
+	runs           // at once
+	inherits       // likewise, but the log of the one before is not complete
+	follows        // those that were sent before it
+	revives        // the function must be loaded for it
+	waits          // for that, too
 )
 
 // enter gives a call its place, if there is one. The process can have no call
@@ -64,10 +65,11 @@ func (in *Instance) enter(c *call) entry {
 	in.entering.Lock()
 	defer in.entering.Unlock()
 	how := in.admit(c)
-	if how == runs {
+	switch how {
+	case runs:
 		in.begin(c)
-	}
-	if how == runs || how == follows {
+		in.worker.enqueue(c)
+	case inherits, follows: // what the process says of it is read after its log is open
 		in.worker.enqueue(c)
 	}
 	return how
@@ -86,6 +88,8 @@ func (in *Instance) admit(c *call) (how entry) {
 		how = waits
 	case in.again:
 		return refused
+	case in.logging && len(in.running) == 0:
+		how, in.heir = inherits, c
 	case in.settle == nil && len(in.running) < in.room:
 		how = runs
 	case in.room == 1 && in.worker.settles() && len(in.ahead) < maxAhead:
@@ -95,7 +99,7 @@ func (in *Instance) admit(c *call) (how entry) {
 	}
 	in.next++
 	c.id = in.next
-	if how == runs || how == revives {
+	if how == runs || how == inherits || how == revives {
 		in.start(c)
 	} else {
 		in.ahead = append(in.ahead, c)
@@ -175,9 +179,10 @@ func (in *Instance) answered(c *call, a answer) {
 	in.mu.Lock()
 	if in.running[c.id] != c || c.final != nil { // over already
 		if in.running[c.id] == c {
-			in.follow() // the process may get as far as that before it is killed
+			in.heir = in.follow() // the process may get as far as that before it is killed
 		}
 		in.mu.Unlock()
+		in.inherit()
 		return
 	}
 	o := c.outcome(a)
@@ -199,9 +204,22 @@ func (in *Instance) answered(c *call, a answer) {
 	}
 	c.final = o
 	delete(in.running, c.id)
-	next := in.follow()
+	in.heir, in.logging = in.follow(), in.room == 1
 	in.mu.Unlock()
-	in.conclude(c)
+	in.complete(c)
+	if in.room == 1 {
+		in.inherit()
+	}
+	c.over()
+}
+
+// inherit opens the log of the call that has begun while that of the one before
+// was completed, if there is one.
+func (in *Instance) inherit() {
+	in.mu.Lock()
+	next := in.heir
+	in.heir, in.logging = nil, false
+	in.mu.Unlock()
 	if next != nil {
 		in.out.begin(next, true)
 		in.log.start(next)
@@ -323,6 +341,11 @@ func (in *Instance) tell(c *call) {
 // conclude does what is to be done for a call that is over: its log is completed,
 // the caller is told if he has not been, and the place is free.
 func (in *Instance) conclude(c *call) {
+	in.complete(c)
+	c.over()
+}
+
+func (in *Instance) complete(c *call) {
 	in.tell(c)
 	if c.final.err == nil {
 		in.report(c)
@@ -331,5 +354,4 @@ func (in *Instance) conclude(c *call) {
 		c.final.tail = tail
 		c.tell()
 	}
-	c.over()
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,9 +29,10 @@ type puppet struct {
 // paperBox is walls around nothing, whose process ends when the test says so.
 type paperBox struct {
 	sandbox.Sandbox
-	end  func(sandbox.Exit)
-	exit sandbox.Exit
-	done chan struct{}
+	looks func() // when its memory is looked at; nil: nothing
+	end   func(sandbox.Exit)
+	exit  sandbox.Exit
+	done  chan struct{}
 }
 
 func newPaperBox() *paperBox {
@@ -42,8 +44,14 @@ func newPaperBox() *paperBox {
 
 func (b *paperBox) Done() <-chan struct{} { return b.done }
 func (b *paperBox) Exit() sandbox.Exit    { return b.exit }
-func (b *paperBox) Usage() sandbox.Usage  { return sandbox.Usage{PeakMemoryMB: 1, MemoryMB: 1} }
 func (b *paperBox) Close() error          { b.end(sandbox.Exit{Code: -1, Signal: "killed"}); return nil }
+
+func (b *paperBox) Usage() sandbox.Usage {
+	if b.looks != nil {
+		b.looks()
+	}
+	return sandbox.Usage{PeakMemoryMB: 1, MemoryMB: 1}
+}
 
 // newPuppet returns an instance that has loaded its function.
 func newPuppet(t *testing.T, change ...func(*pinfold.Config)) *puppet {
@@ -189,12 +197,59 @@ func TestSentAhead(t *testing.T) {
 			t.Errorf("answer %d: %s", i, got)
 		}
 	}
+	p.logged(want...)
+}
+
+// logged wants the log to hold these lines, each told by its first word and its
+// invocation.
+func (p *puppet) logged(want ...string) {
+	p.Helper()
 	var got []string
 	for _, line := range p.logs.all() {
 		got = append(got, strings.Fields(line.Text)[0]+" "+line.RequestID)
 	}
-	if strings.Join(got, ",") != strings.Join(want, ",") {
-		t.Errorf("log: %s\nwant: %s", strings.Join(got, ","), strings.Join(want, ","))
+	if !slices.Equal(got, want) {
+		p.Errorf("log: %q\nwant: %q", got, want)
+	}
+}
+
+// TestLogsInTurn has an invocation come while the log of the one before is being
+// completed.
+func TestLogsInTurn(t *testing.T) {
+	p := newPuppet(t)
+	looks, look := make(chan struct{}), make(chan struct{})
+	p.box.looks = sync.OnceFunc(func() { close(looks); <-look })
+	first := p.invoke(&pinfold.Invocation{ID: "first"})
+	p.says(frameResponse, p.hears(frameInvoke).id, "")
+	<-looks
+	second := p.invoke(&pinfold.Invocation{ID: "second"})
+	f := p.hears(frameInvoke)
+	p.says(frameLog, f.id, "of it")
+	p.says(frameResponse, f.id, "")
+	close(look)
+	first.answer()
+	second.answer()
+	p.logged("START first", "END first", "REPORT first", "START second", "of second", "END second", "REPORT second")
+}
+
+// TestLogBehindATimeout has a process go on with what was sent ahead after it was
+// too late with an answer.
+func TestLogBehindATimeout(t *testing.T) {
+	p := newPuppet(t)
+	late := p.invoke(&pinfold.Invocation{ID: "late"})
+	f := p.hears(frameInvoke)
+	ahead := p.invoke(&pinfold.Invocation{ID: "ahead"})
+	p.hears(frameInvoke)
+	c := p.find(f.id)
+	p.mu.Lock()
+	c.final = timedOut(c) // as tickOff does, and then kills it
+	p.mu.Unlock()
+	p.says(frameResponse, f.id, "")
+	p.quit(sandbox.Exit{Code: 1})
+	late.answer()
+	ahead.answer()
+	if _, err := p.logs.find("START RequestId: ahead"); err != nil {
+		t.Error(err)
 	}
 }
 
