@@ -3,6 +3,8 @@ package node
 import (
 	"strings"
 	"testing"
+
+	"pinfold.dev/pinfold/internal/runtimes/bootstrap/bootstraptest"
 )
 
 // TestOneAtATime sends each function two invocations at once: the second one was
@@ -51,26 +53,15 @@ func TestOneAtATime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := start(t)
-			deadline(p)
 			p.load(map[string]string{"index.js": test.js}, nil)
-			p.send(invoke, 1, head(1, `{"n":1}`))
-			p.send(invoke, 2, head(2, `{"n":2}`))
-			var all []frame
-			for answers := 0; answers < 2; {
-				f := p.next()
-				all = append(all, f)
-				if f.kind == response || f.kind == failed {
-					answers++
-				}
-				if f.kind == 0 {
-					break
-				}
-			}
+			p.Invoke(1, `{"n":1}`, "")
+			p.Invoke(2, `{"n":2}`, "")
+			all := p.Frames(2)
 			if !strings.Contains(test.want, "FATAL") {
-				_ = p.in.Close()
+				_ = p.In.Close()
 			}
-			if all[len(all)-1].kind != 0 {
-				all = append(all, p.frames(0)...)
+			if all[len(all)-1].Kind != bootstraptest.EOF {
+				all = append(all, p.Rest()...)
 				if !strings.HasSuffix(test.want, "(end)\n") {
 					all = all[:len(all)-1]
 				}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pinfold.dev/pinfold/internal/runtimes/bootstrap/bootstraptest"
 )
 
 func TestLoading(t *testing.T) {
@@ -28,11 +30,10 @@ func TestLoading(t *testing.T) {
 			t.Run(name+" "+arg, func(t *testing.T) {
 				t.Parallel()
 				p := start(t, arg)
-				deadline(p)
 				if name == "never loads" {
-					p.write(test.files)
-					p.init(nil)
-					match(t, told([]frame{p.next()}), test.want)
+					p.Write(test.files)
+					p.Init(usual)
+					match(t, told([]bootstraptest.Frame{p.Next()}), test.want)
 					return
 				}
 				match(t, told(p.load(test.files, nil)), test.want)
@@ -82,27 +83,27 @@ func TestCompiledCode(t *testing.T) {
 	}
 	const answer = `[true,"object",true,"m","old",80,".js:3:69)"]`
 	call := func(p *process, changes settings) string {
-		deadline(p)
 		p.load(files, changes)
-		p.send(invoke, 1, head(1, "{}"))
-		return p.next().payload
+		p.Invoke(1, "{}", "")
+		return p.Next().Payload
 	}
 	plain := call(start(t), nil)
 	if plain != answer {
 		t.Errorf("it answers %s, want %s", plain, answer)
 	}
-	if v := start(t).version; v < "22.10" { // 18 and 20 are before it, too
+	if v := start(t).Version; v < "22.10" { // 18 and 20 are before it, too
 		t.Skipf("Node.js %s does not keep compiled code", v)
 	}
 	first := start(t)
 	if got := call(first, settings{"wantCache": true}); got != plain {
 		t.Errorf("with its code being kept it answers %s, without %s", got, plain)
 	}
-	all := first.frames(0, cache)
-	for last := all[len(all)-1]; last.payload != "" && last.kind == cache; last = all[len(all)-1] {
-		all = append(all, first.next())
+	var all []bootstraptest.Frame
+	for last := (bootstraptest.Frame{Kind: bootstraptest.Cache, Payload: "more"}); last.Kind == bootstraptest.Cache && last.Payload != ""; {
+		last = first.Next()
+		all = append(all, last)
 	}
-	if len(all) < 2 || all[len(all)-1].kind != cache {
+	if len(all) < 2 || all[len(all)-1].Kind != bootstraptest.Cache {
 		t.Fatalf("of compiled code there came %.300s", told(all))
 	}
 	if found, err := filepath.Glob(filepath.Join(os.TempDir(), ".compiled-*")); err != nil || len(found) > 0 {
@@ -116,7 +117,7 @@ func TestCompiledCode(t *testing.T) {
 	} {
 		folder := t.TempDir()
 		for _, f := range all[:len(all)-1] {
-			file, code, _ := strings.Cut(f.payload, "\n")
+			file, code, _ := strings.Cut(f.Payload, "\n")
 			if !filepath.IsLocal(file) {
 				t.Fatalf("a file %s", file)
 			}
@@ -128,7 +129,7 @@ func TestCompiledCode(t *testing.T) {
 			}
 		}
 		p := start(t)
-		p.dir = first.dir
+		p.Dir = first.Dir
 		if got := call(p, settings{"cache": folder}); got != plain {
 			t.Errorf("%s: with its code it answers %s, without %s", name, got, plain)
 		}

@@ -4,12 +4,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pinfold.dev/pinfold/internal/runtimes/bootstrap/bootstraptest"
 )
 
 // TestSeveral runs invocations at the same time.
 func TestSeveral(t *testing.T) {
 	p := start(t)
-	deadline(p)
 	p.load(map[string]string{"index.js": `
 		let all = [], go;
 		const met = new Promise((r) => { go = r });
@@ -24,16 +25,16 @@ func TestSeveral(t *testing.T) {
 			const s = awslambda.InvokeStore;
 			return [s.get("n"), s.getRequestId(), s.getXRayTraceId(), c.awsRequestId, c.xRayTraceId, typeof c.done, process.env._X_AMZN_TRACE_ID, process.env.AWS_LAMBDA_MAX_CONCURRENCY];
 		}`}, settings{"concurrency": 10})
-	p.send(invoke, 1, head(1, `{"n":1}`))
-	p.send(invoke, 2, head(2, `{"n":2}`))
-	p.send(invoke, 3, head(3, `{"n":3}`))
-	all := slices.Concat(p.frames(response), p.frames(response), p.frames(response))
+	p.Invoke(1, `{"n":1}`, "")
+	p.Invoke(2, `{"n":2}`, "")
+	p.Invoke(3, `{"n":3}`, "")
+	all := slices.Concat(p.Frames(1), p.Frames(1), p.Frames(1))
 	for id, want := range map[uint32]string{
 		1: "LOG 1 request-1\tINFO\tn 1\nLOG 1 part 1\nRESPONSE 1 [1,\"request-1\",\"Root=1\",\"request-1\",\"Root=1\",\"undefined\",null,\"10\"]\n",
 		2: "LOG 2 request-2\tINFO\tn 2\nLOG 2 part 2\nRESPONSE 2 [2,\"request-2\",\"Root=2\",\"request-2\",\"Root=2\",\"undefined\",null,\"10\"]\n",
 		3: "LOG 3 request-3\tINFO\tn 3\nLOG 3 part 3\nRESPONSE 3 [3,\"request-3\",\"Root=3\",\"request-3\",\"Root=3\",\"undefined\",null,\"10\"]\n",
 	} {
-		match(t, told(slices.DeleteFunc(slices.Clone(all), func(f frame) bool { return f.id != id })), want)
+		match(t, told(slices.DeleteFunc(slices.Clone(all), func(f bootstraptest.Frame) bool { return f.ID != id })), want)
 	}
 }
 
@@ -51,24 +52,22 @@ func TestSeveralGoWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := start(t)
-			deadline(p)
 			p.load(map[string]string{"index.js": test.js}, settings{"concurrency": 2})
-			p.send(invoke, 1, head(1, `1`))
-			p.send(invoke, 2, head(2, `2`))
+			p.Invoke(1, `1`, "")
+			p.Invoke(2, `2`, "")
 			if !strings.Contains(test.want, "FATAL") {
-				_ = p.in.Close()
+				_ = p.In.Close()
 			}
-			all := p.frames(0)
+			all := p.Rest()
 			all = all[:len(all)-1]
-			slices.SortStableFunc(all, func(a, b frame) int { return int(a.id) - int(b.id) }) // which is first is up to chance
+			slices.SortStableFunc(all, func(a, b bootstraptest.Frame) int { return int(a.ID) - int(b.ID) }) // which is first is up to chance
 			match(t, told(all), test.want)
 		})
 	}
 	p := start(t)
-	deadline(p)
 	all := p.load(map[string]string{"index.js": `exports.handler = (e, c, cb) => cb(null, 1)`}, settings{"concurrency": 2})
 	match(t, told(all), "LOG 0 undefined\t...\nINIT_ERROR 0 ...\n")
-	if text := all[len(all)-1].payload; !strings.Contains(text, "Runtime.CallbackHandlerDeprecated") {
+	if text := all[len(all)-1].Payload; !strings.Contains(text, "Runtime.CallbackHandlerDeprecated") {
 		t.Errorf("the error is %s", text)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+
+	"pinfold.dev/pinfold/internal/runtimes/bootstrap/bootstraptest"
 )
 
 func TestStreaming(t *testing.T) {
@@ -31,17 +33,16 @@ func TestStreaming(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := start(t)
-			deadline(p)
 			p.load(map[string]string{"index.js": test.js}, nil)
-			p.send(invoke, 1, head(1, `{}`))
-			all := p.frames(response, failed, end)
+			p.Invoke(1, `{}`, "")
+			all := p.Frames(1)
 			if strings.Contains(test.want, "END 1 \nLOG") {
-				all = append(all, p.next())
+				all = append(all, p.Next())
 			}
 			match(t, told(all), test.want)
 			// The next one works.
-			p.send(invoke, 2, head(2, `{}`))
-			if f := p.frames(response, failed, end); f[len(f)-1].id != 2 {
+			p.Invoke(2, `{}`, "")
+			if f := p.Frames(1); f[len(f)-1].ID != 2 {
 				t.Errorf("the second one: %v", f)
 			}
 		})
@@ -53,42 +54,41 @@ func TestStreaming(t *testing.T) {
 func TestStreamBackpressure(t *testing.T) {
 	for concurrency := 1; concurrency < 3; concurrency++ {
 		p := start(t)
-		deadline(p)
 		p.load(map[string]string{"index.js": `exports.handler = awslambda.streamifyResponse(async (e, s) => {
 			for (let sum = 0; ; sum += 100000) {
 				if (!s.write(Buffer.alloc(100000))) await new Promise((r) => s.once("drain", r));
 				if (sum % 20000000 === 0) console.log(sum);
 			}
 		})`}, settings{"concurrency": concurrency})
-		p.send(invoke, 1, head(1, `{}`))
+		p.Invoke(1, `{}`, "")
 		sum, passed := 0, 0
 		for {
-			f := p.next()
-			if f.kind == failed {
-				match(t, told([]frame{f}), "ERROR 1 {\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size exceeded maximum allowed payload size (209715200 bytes).\"}\n")
+			f := p.Next()
+			if f.Kind == bootstraptest.Error {
+				match(t, told([]bootstraptest.Frame{f}), "ERROR 1 {\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size exceeded maximum allowed payload size (209715200 bytes).\"}\n")
 				break
 			}
 			switch {
-			case f.kind == chunk && len(f.payload) > 64<<10:
-				t.Fatalf("a chunk of %d bytes", len(f.payload))
-			case f.kind == chunk:
-				sum += len(f.payload)
-			case f.kind == 0:
+			case f.Kind == bootstraptest.Chunk && len(f.Payload) > 64<<10:
+				t.Fatalf("a chunk of %d bytes", len(f.Payload))
+			case f.Kind == bootstraptest.Chunk:
+				sum += len(f.Payload)
+			case f.Kind == bootstraptest.EOF:
 				t.Fatal("it ended")
 			}
 			if sum-passed > 1<<20 {
 				t.Fatalf("%d bytes are under way", sum-passed)
 			}
 			if sum-passed == 1<<20 {
-				p.send(credit, 1, string(binary.BigEndian.AppendUint32(nil, 1<<20)))
+				p.Send(bootstraptest.Credit, 1, string(binary.BigEndian.AppendUint32(nil, 1<<20)))
 				passed = sum
 			}
 		}
 		if sum > 200<<20 || sum < 199<<20 {
 			t.Errorf("%d bytes came", sum)
 		}
-		p.send(invoke, 2, head(2, `{}`))
-		if f := p.next(); f.kind != stream || f.id != 2 {
+		p.Invoke(2, `{}`, "")
+		if f := p.Next(); f.Kind != bootstraptest.Stream || f.ID != 2 {
 			t.Errorf("the next one: %v", f)
 		}
 	}

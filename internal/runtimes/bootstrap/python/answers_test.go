@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"pinfold.dev/pinfold/internal/runtimes/bootstrap/bootstraptest"
 )
 
 // failure is the log event and the ERROR frame of a function that fails.
@@ -14,7 +16,7 @@ func failure(kind, message string) []string {
 	}
 	return []string{
 		`LOG 1 \[ERROR\] ` + head + `\nTraceback \(most recent call last\):.*`,
-		`ERROR 1 \{"errorMessage": "` + message + `", "errorType": "` + kind + `", "requestId": "req-1", "stackTrace": \[.*\]\}`,
+		`ERROR 1 \{"errorMessage": "` + message + `", "errorType": "` + kind + `", "requestId": "request-1", "stackTrace": \[.*\]\}`,
 	}
 }
 
@@ -62,10 +64,10 @@ func TestOneInvocation(t *testing.T) {
 
 		"environment replaced": {"import os\n" + body("os.environ = {}"), []string{`RESPONSE 1 null`, again}, 0},
 		"environment gone":     {"import os\n" + body("os.environ = None"), []string{`RESPONSE 1 null`, again}, 0},
-		"names":                {"import os\n" + body("os.environ.clear(); return [c.function_name, c.aws_request_id, c.invoked_function_arn]"), []string{`RESPONSE 1 \["f", "req-1", "arn:f"\]`, again}, 0},
+		"names":                {"import os\n" + body("os.environ.clear(); return [c.function_name, c.aws_request_id, c.invoked_function_arn]"), []string{`RESPONSE 1 \["f", "request-1", "arn:1"\]`, again}, 0},
 		"time":                 {body("return 29000 < c.get_remaining_time_in_millis() <= 30000"), []string{`RESPONSE 1 true`, again}, 0},
 		"trace": {"import subprocess, os\n" + body("return [subprocess.check_output('echo $_X_AMZN_TRACE_ID', shell=True).decode().strip(), os.environ['_X_AMZN_TRACE_ID']]"),
-			[]string{`RESPONSE 1 \["trace-1", "trace-1"\]`, again}, 0},
+			[]string{`RESPONSE 1 \["Root=1", "Root=1"\]`, again}, 0},
 		"arguments":  {"import sys\n" + body("return len(sys.argv)"), []string{`RESPONSE 1 1`, again}, 0},
 		"collector":  {"import gc\nx = gc.get_threshold()[0]\n" + body("return [x > 50000, gc.get_threshold()[0] < 50000]"), []string{`RESPONSE 1 \[true, true\]`, again}, 0},
 		"fork":       {"import os\n" + body("pid = os.fork()\nif pid: os.waitpid(pid, 0)\nreturn pid > 0"), []string{`RESPONSE 1 true`, again}, 0},
@@ -80,17 +82,17 @@ func TestOneInvocation(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				p := start(t, python)
 				match(t, p.load(map[string]string{"app.py": test.py}, map[string]any{"env": map[string]string{"AWS_LAMBDA_FUNCTION_NAME": "f"}}), `READY 0 `)
-				p.call(1, `{}`, "")
-				got := p.frames(1)
+				p.Invoke(1, `{}`, "")
+				got := p.Frames(1)
 				want := test.want
 				if len(want) > 0 && want[len(want)-1] == again {
 					want = want[:len(want)-1]
-					p.call(2, `{}`, "")
-					if all := p.frames(1); all[len(all)-1].id != 2 {
+					p.Invoke(2, `{}`, "")
+					if all := p.Frames(1); all[len(all)-1].ID != 2 {
 						t.Errorf("a second invocation: %v", all)
 					}
-				} else if _ = p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != test.exit {
-					t.Errorf("the process ends with %v", p.cmd.ProcessState)
+				} else if _ = p.Cmd.Wait(); p.Cmd.ProcessState.ExitCode() != test.exit {
+					t.Errorf("the process ends with %v", p.Cmd.ProcessState)
 				}
 				if want != nil {
 					match(t, got, want...)
@@ -114,8 +116,8 @@ func TestEvents(t *testing.T) {
 			{"\"\xff\"", `ERROR %d .*"errorType": "Runtime.UnmarshalError".*`},
 		} {
 			id := uint32(i + 1)
-			p.call(id, test.event, "")
-			all := p.frames(1)
+			p.Invoke(id, test.event, "")
+			all := p.Frames(1)
 			match(t, all[len(all)-1:], fmt.Sprintf(test.want, id))
 		}
 	})
@@ -127,13 +129,13 @@ func TestSentAhead(t *testing.T) {
 	everywhere(t, func(t *testing.T, python string) {
 		p := start(t, python)
 		match(t, p.load(map[string]string{"app.py": body("print(e, end=''); return [e, c.client_context and c.client_context.custom]")}, nil), `READY 0 `)
-		p.call(1, `1`, "")
-		p.call(2, `2`, `{"custom":{"a":"b"}}`)
-		p.call(3, `3`, `{`)
-		_ = p.in.Close()
-		match(t, p.frames(9), `LOG 1 1`, `RESPONSE 1 \[1, null\]`, `LOG 2 2`, `RESPONSE 2 \[2, \{"a": "b"\}\]`,
+		p.Invoke(1, `1`, "")
+		p.Invoke(2, `2`, `{"custom":{"a":"b"}}`)
+		p.Invoke(3, `3`, `{`)
+		_ = p.In.Close()
+		match(t, p.Rest(), `LOG 1 1`, `RESPONSE 1 \[1, null\]`, `LOG 2 2`, `RESPONSE 2 \[2, \{"a": "b"\}\]`,
 			`LOG 3 \[ERROR\] Runtime.LambdaContextUnmarshalError: .*`, `ERROR 3 .*Runtime.LambdaContextUnmarshalError.*`, `EOF 0 `)
-		if err := p.cmd.Wait(); err != nil {
+		if err := p.Cmd.Wait(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -163,9 +165,9 @@ func TestLoading(t *testing.T) {
 				t.Run(fmt.Sprint(name, args), func(t *testing.T) {
 					p := start(t, python, args...)
 					got := p.load(test.files, map[string]any{"handler": test.handler, "env": map[string]string{"PYTHONPATH": "lib", "TZ": "AAA-3"}})
-					if got[len(got)-1].kind == ready {
-						p.call(1, `{}`, "")
-						got = append(got, p.frames(1)...)
+					if got[len(got)-1].Kind == bootstraptest.Ready {
+						p.Invoke(1, `{}`, "")
+						got = append(got, p.Frames(1)...)
 					}
 					match(t, got, test.want...)
 				})

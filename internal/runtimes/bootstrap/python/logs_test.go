@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"pinfold.dev/pinfold/internal/runtimes/bootstrap/bootstraptest"
 )
 
 // TestLog tells what log events the first invocation makes.
@@ -25,8 +27,8 @@ func TestLog(t *testing.T) {
 		"replaced":        {"import sys, io\nsys.stdout = io.StringIO()\n" + body(`print('o')`), nil, ""},
 		"none":            {"import sys\nsys.stdout = None\n" + body(`print('o')`), nil, ""},
 		"raw":             {"import sys, os\n" + body(`sys.stdout.buffer.write(b'a'); sys.stdout.buffer.flush(); os.write(sys.stdout.fileno(), b'b\n')`), nil, "ab\n"},
-		"records":         {"import logging\n" + body(`logging.info('hidden'); logging.warning('root %s', 'warns'); logging.getLogger('mine').error('several\nlines')`), []string{`LOG 1 \[WARNING\]\t` + stamp + `\treq-1\troot warns`, `LOG 1 \[ERROR\]\t` + stamp + `\treq-1\tseveral\nlines`}, ""},
-		"late":            {body(`import logging; logging.error('l'); assert len(logging.root.handlers) == 1`), []string{`LOG 1 \[ERROR\]\t` + stamp + `\treq-1\tl`}, ""},
+		"records":         {"import logging\n" + body(`logging.info('hidden'); logging.warning('root %s', 'warns'); logging.getLogger('mine').error('several\nlines')`), []string{`LOG 1 \[WARNING\]\t` + stamp + `\trequest-1\troot warns`, `LOG 1 \[ERROR\]\t` + stamp + `\trequest-1\tseveral\nlines`}, ""},
+		"late":            {body(`import logging; logging.error('l'); assert len(logging.root.handlers) == 1`), []string{`LOG 1 \[ERROR\]\t` + stamp + `\trequest-1\tl`}, ""},
 		"basicConfig":     {"import logging\nlogging.basicConfig(level='INFO')\n" + body(`logging.info('hidden'); logging.error('l')`), []string{`LOG 1 \[ERROR\]\t.*\tl`}, ""},
 		"fork":            {"import os\n" + body("pid = os.fork()\nif pid == 0: print('child'); os._exit(0)\nos.waitpid(pid, 0); print('parent')"), []string{`LOG 1 parent`}, "child\n"},
 		"multiprocessing": {"import multiprocessing\n" + body("with multiprocessing.get_context('fork').Pool(1) as p: p.map(print, ['child'])"), nil, "child\n"},
@@ -37,12 +39,12 @@ func TestLog(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				p := start(t, python)
 				match(t, p.load(map[string]string{"app.py": test.py}, nil), `READY 0 `)
-				p.call(1, `{}`, "")
-				match(t, p.frames(1), append(test.want, `RESPONSE 1 null`)...)
-				_ = p.in.Close()
-				_ = p.cmd.Wait()
-				if p.stdout.String() != test.stdout {
-					t.Errorf("past the frames: %q, want %q", p.stdout.String(), test.stdout)
+				p.Invoke(1, `{}`, "")
+				match(t, p.Frames(1), append(test.want, `RESPONSE 1 null`)...)
+				_ = p.In.Close()
+				_ = p.Cmd.Wait()
+				if p.Past.String() != test.stdout {
+					t.Errorf("past the frames: %q, want %q", p.Past.String(), test.stdout)
 				}
 			})
 		}
@@ -60,11 +62,11 @@ func TestLongEvents(t *testing.T) {
 			{`print('€' * 100000)`, "262143 37857"}, // a character is in one event
 		} {
 			event, _ := json.Marshal(test.py)
-			p.call(uint32(i+1), string(event), "")
+			p.Invoke(uint32(i+1), string(event), "")
 			var sizes []string
-			for _, f := range p.frames(1) {
-				if f.kind == logged {
-					sizes = append(sizes, fmt.Sprint(len(f.payload)))
+			for _, f := range p.Frames(1) {
+				if f.Kind == bootstraptest.Log {
+					sizes = append(sizes, fmt.Sprint(len(f.Payload)))
 				}
 			}
 			if got := strings.Join(sizes, " "); got != test.sizes {
@@ -79,11 +81,11 @@ func TestJSONLog(t *testing.T) {
 		p := start(t, python)
 		match(t, p.load(map[string]string{"app.py": "import logging\n" + body("logging.info('hidden'); logging.warning('w', extra={'a': 1})\ntry: 1/0\nexcept Exception: logging.exception('e')\nraise ValueError('z')")},
 			map[string]any{"env": map[string]string{"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "WARN"}}), `READY 0 `)
-		p.call(1, `{}`, "")
-		match(t, p.frames(1),
-			`LOG 1 \{"timestamp": "[^"]+Z", "level": "WARNING", "message": "w", "logger": "root", "requestId": "req-1", "a": 1\}`,
+		p.Invoke(1, `{}`, "")
+		match(t, p.Frames(1),
+			`LOG 1 \{"timestamp": "[^"]+Z", "level": "WARNING", "message": "w", "logger": "root", "requestId": "request-1", "a": 1\}`,
 			`LOG 1 \{.*"level": "ERROR", "message": "e", .*"errorType": "ZeroDivisionError", "errorMessage": "division by zero".*\}`,
-			`LOG 1 \{.*"level": "ERROR", "errorMessage": "z", "errorType": "ValueError", "requestId": "req-1", .*\}`,
+			`LOG 1 \{.*"level": "ERROR", "errorMessage": "z", "errorType": "ValueError", "requestId": "request-1", .*\}`,
 			`ERROR 1 .*`)
 	})
 }
@@ -101,8 +103,8 @@ func TestWholeFrames(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				p := start(t, python)
 				match(t, p.load(map[string]string{"app.py": test.py}, nil), `READY 0 `)
-				p.call(1, `{}`, "")
-				all := p.frames(1)
+				p.Invoke(1, `{}`, "")
+				all := p.Frames(1)
 				match(t, all[len(all)-1:], test.last)
 			})
 		}
@@ -114,7 +116,7 @@ func TestThreadThatPrintsAfterTheAnswer(t *testing.T) {
 		p := start(t, python)
 		match(t, p.load(map[string]string{"app.py": "import threading\nanswered = threading.Event()\n" +
 			body("def late():\n    answered.wait(); print('late')\nthreading.Thread(target=late).start()\nthreading.Timer(.1, answered.set).start()")}, nil), `READY 0 `)
-		p.call(1, `{}`, "")
-		match(t, append(p.frames(1), p.next()), `RESPONSE 1 null`, `LOG 0 late`)
+		p.Invoke(1, `{}`, "")
+		match(t, append(p.Frames(1), p.Next()), `RESPONSE 1 null`, `LOG 0 late`)
 	})
 }

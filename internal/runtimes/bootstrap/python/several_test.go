@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"pinfold.dev/pinfold/internal/runtimes/bootstrap/bootstraptest"
 )
 
 // TestSeveral runs invocations that wait for each other, so that they can only end
@@ -22,16 +24,16 @@ func TestSeveral(t *testing.T) {
 				p := start(t, python)
 				match(t, p.load(map[string]string{"app.py": test.py}, map[string]any{"concurrency": 4}), `READY 0 `)
 				for id := range uint32(4) {
-					p.call(id+1, fmt.Sprint(id+1), "")
+					p.Invoke(id+1, fmt.Sprint(id+1), "")
 				}
-				of := map[uint32][]frame{}
-				for _, f := range p.frames(4) {
-					of[f.id] = append(of[f.id], f)
+				of := map[uint32][]bootstraptest.Frame{}
+				for _, f := range p.Frames(4) {
+					of[f.ID] = append(of[f.ID], f)
 				}
 				for id := range uint32(4) {
 					id++
-					match(t, of[id], fmt.Sprintf(`LOG %d begin %[1]d`, id), fmt.Sprintf(`LOG %d \[WARNING\].*\treq-%[1]d\tw%[1]d`, id), fmt.Sprintf(`LOG %d part`, id),
-						fmt.Sprintf(`RESPONSE %d \[%[1]d, "req-%[1]d", "trace-%[1]d", %s\]`, id, test.main))
+					match(t, of[id], fmt.Sprintf(`LOG %d begin %[1]d`, id), fmt.Sprintf(`LOG %d \[WARNING\].*\trequest-%[1]d\tw%[1]d`, id), fmt.Sprintf(`LOG %d part`, id),
+						fmt.Sprintf(`RESPONSE %d \[%[1]d, "request-%[1]d", "Root=%[1]d", %s\]`, id, test.main))
 				}
 			})
 		}
@@ -55,14 +57,14 @@ func TestSeveralFail(t *testing.T) {
 				t.Run(def+name, func(t *testing.T) {
 					p := start(t, python)
 					match(t, p.load(map[string]string{"app.py": def + body(test.py)}, map[string]any{"concurrency": 2}), `READY 0 `)
-					p.call(1, `{}`, "")
-					if got := p.frames(1); test.want != nil {
+					p.Invoke(1, `{}`, "")
+					if got := p.Frames(1); test.want != nil {
 						match(t, got, test.want...)
 					}
-					_ = p.in.Close()
-					_ = p.cmd.Wait()
-					if p.cmd.ProcessState.ExitCode() != test.exit {
-						t.Errorf("the process ends with %v", p.cmd.ProcessState)
+					_ = p.In.Close()
+					_ = p.Cmd.Wait()
+					if p.Cmd.ProcessState.ExitCode() != test.exit {
+						t.Errorf("the process ends with %v", p.Cmd.ProcessState)
 					}
 				})
 			}
@@ -75,8 +77,8 @@ func TestTaskThatGoesOnAfterTheAnswer(t *testing.T) {
 		p := start(t, python)
 		match(t, p.load(map[string]string{"app.py": "import asyncio\nasync def late():\n    await asyncio.sleep(.01); print('late')\nasync " + body("asyncio.ensure_future(late())")},
 			map[string]any{"concurrency": 2}), `READY 0 `)
-		p.call(1, `{}`, "")
-		match(t, append(p.frames(1), p.next()), `RESPONSE 1 null`, `LOG 0 late`)
+		p.Invoke(1, `{}`, "")
+		match(t, append(p.Frames(1), p.Next()), `RESPONSE 1 null`, `LOG 0 late`)
 	})
 }
 
@@ -87,8 +89,8 @@ func TestCompiledCode(t *testing.T) {
 	everywhere(t, func(t *testing.T, python string) {
 		first := start(t, python)
 		match(t, first.load(files, map[string]any{"wantCache": true}), `READY 0 `)
-		first.call(1, `{}`, "")
-		got := append(first.frames(1), first.next())
+		first.Invoke(1, `{}`, "")
+		got := append(first.Frames(1), first.Next())
 		match(t, got, `RESPONSE 1 5`, `CACHE 0 .*`)
 		folder := t.TempDir()
 		keep := func(data string) {
@@ -98,17 +100,17 @@ func TestCompiledCode(t *testing.T) {
 		}
 		changed := map[string]string{"lib/m.py": "x = 99"}
 		for _, test := range []struct{ kept, want string }{
-			{got[1].payload, `RESPONSE 1 5`},
-			{got[1].payload[:50], `RESPONSE 1 99`},
+			{got[1].Payload, `RESPONSE 1 5`},
+			{got[1].Payload[:50], `RESPONSE 1 99`},
 			{"no such thing", `RESPONSE 1 99`},
 			{"", `RESPONSE 1 99`},
 		} {
 			keep(test.kept)
 			p := start(t, python)
-			p.dir = first.dir
+			p.Dir = first.Dir
 			match(t, p.load(changed, map[string]any{"cache": folder}), `READY 0 `)
-			p.call(1, `{}`, "")
-			match(t, p.frames(1), test.want)
+			p.Invoke(1, `{}`, "")
+			match(t, p.Frames(1), test.want)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"pinfold.dev/pinfold/internal/runtimes/bootstrap/bootstraptest"
 )
 
 func TestStream(t *testing.T) {
@@ -31,10 +33,10 @@ func TestStream(t *testing.T) {
 				t.Run(fmt.Sprint(name, most), func(t *testing.T) {
 					p := start(t, python)
 					match(t, p.load(map[string]string{"app.py": test.py}, map[string]any{"concurrency": most}), `READY 0 `)
-					p.call(1, `{}`, "")
-					match(t, p.frames(1), test.want...)
-					p.call(2, `{}`, "")
-					if all := p.frames(1); all[len(all)-1].id != 2 {
+					p.Invoke(1, `{}`, "")
+					match(t, p.Frames(1), test.want...)
+					p.Invoke(2, `{}`, "")
+					if all := p.Frames(1); all[len(all)-1].ID != 2 {
 						t.Errorf("a second invocation: %v", all)
 					}
 				})
@@ -54,18 +56,18 @@ func TestCredit(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				p := start(t, python)
 				match(t, p.load(map[string]string{"app.py": test.def + body("for i in range(100 if e == {} else 0): yield b'x' * 50000")}, map[string]any{"concurrency": test.most}), `READY 0 `)
-				p.call(1, `{}`, "")
+				p.Invoke(1, `{}`, "")
 				if test.most == 1 {
-					p.call(2, `1`, "")
+					p.Invoke(2, `1`, "")
 				}
 				taken, total := 0, 0
-				for f := p.next(); f.kind != end; f = p.next() {
-					total += len(f.payload)
-					if f.kind == 0 || f.kind == failed || f.id != 1 || total-taken > 1<<20 {
-						t.Fatalf("%v %d after %d bytes, of which %d are taken", names[f.kind], f.id, total, taken)
+				for f := p.Next(); f.Kind != bootstraptest.End; f = p.Next() {
+					total += len(f.Payload)
+					if f.Kind == bootstraptest.EOF || f.Kind == bootstraptest.Error || f.ID != 1 || total-taken > 1<<20 {
+						t.Fatalf("%v %d after %d bytes, of which %d are taken", f.Kind, f.ID, total, taken)
 					}
 					if total-taken > 1<<20-50000 { // it must wait now
-						p.send(credit, 1, string(binary.BigEndian.AppendUint32(nil, uint32(total-taken))))
+						p.Send(bootstraptest.Credit, 1, string(binary.BigEndian.AppendUint32(nil, uint32(total-taken))))
 						taken = total
 					}
 				}
@@ -73,7 +75,7 @@ func TestCredit(t *testing.T) {
 					t.Errorf("%d bytes", total)
 				}
 				if test.most == 1 {
-					match(t, p.frames(1), `STREAM 2 `, `END 2 `)
+					match(t, p.Frames(1), `STREAM 2 `, `END 2 `)
 				}
 			})
 		}
@@ -84,15 +86,15 @@ func TestStreamThatIsTooLarge(t *testing.T) {
 	everywhere(t, func(t *testing.T, python string) {
 		p := start(t, python)
 		match(t, p.load(map[string]string{"app.py": body("while True: yield b'x' * (1 << 20)")}, nil), `READY 0 `)
-		p.call(1, `{}`, "")
+		p.Invoke(1, `{}`, "")
 		for total := 0; ; {
-			f := p.next()
-			if f.kind == chunk {
-				total += len(f.payload)
-				p.send(credit, 1, string(binary.BigEndian.AppendUint32(nil, uint32(len(f.payload)))))
+			f := p.Next()
+			if f.Kind == bootstraptest.Chunk {
+				total += len(f.Payload)
+				p.Send(bootstraptest.Credit, 1, string(binary.BigEndian.AppendUint32(nil, uint32(len(f.Payload)))))
 			}
-			if f.kind == failed {
-				match(t, []frame{f}, `ERROR 1 .*Function.ResponseSizeTooLarge.*`)
+			if f.Kind == bootstraptest.Error {
+				match(t, []bootstraptest.Frame{f}, `ERROR 1 .*Function.ResponseSizeTooLarge.*`)
 				if total != 200<<20 {
 					t.Errorf("%d bytes came before", total)
 				}
@@ -108,15 +110,15 @@ func TestStreamWithoutAPlatform(t *testing.T) {
 	everywhere(t, func(t *testing.T, python string) {
 		p := start(t, python)
 		match(t, p.load(map[string]string{"app.py": body("try:\n    while True: yield b'x' * 65536\nfinally: open('closed', 'w').close()")}, nil), `READY 0 `)
-		p.call(1, `{}`, "")
+		p.Invoke(1, `{}`, "")
 		for range 1 + 16 {
-			p.next()
+			p.Next()
 		}
-		_ = p.in.Close()
-		if err := p.cmd.Wait(); err != nil {
+		_ = p.In.Close()
+		if err := p.Cmd.Wait(); err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(filepath.Join(p.dir, "closed")); err != nil {
+		if _, err := os.Stat(filepath.Join(p.Dir, "closed")); err != nil {
 			t.Error(err)
 		}
 	})
