@@ -54,13 +54,12 @@ func TestRehearsalLeavesNoTrace(t *testing.T) {
 	dir := t.TempDir()
 	for i, arg := range []string{"", "ahead"} {
 		p := start(t, arg)
-		deadline(p)
-		p.dir = dir
+		p.Dir = dir
 		if got := told(p.load(files, nil)); got != "READY 0 \n" {
 			t.Fatalf("loading says %s", got)
 		}
-		p.send(invoke, 1, head(1, "{}"))
-		saw[i] = p.next().String()
+		p.Invoke(1, "{}", "")
+		saw[i] = p.Next().String()
 	}
 	if saw[0] != saw[1] {
 		t.Errorf("in a process of its own a function sees\n%s\nand in one that was a cell\n%s", saw[0], saw[1])
