@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	goruntime "runtime"
 	"slices"
 	"strings"
@@ -208,6 +209,49 @@ func (l *lab) errorOf(res *pinfold.Result) (e struct {
 		l.Fatalf("the error envelope is %q: %v", res.Payload, err)
 	}
 	return e
+}
+
+// fault is a function that fails, and how the caller, the log and the next caller
+// hear of it.
+type fault struct {
+	code     string
+	handler  string
+	kind     string
+	message  string // a regular expression for all of it
+	log      string // part of the log; "" asks for nothing
+	reusable bool   // the instance works on
+}
+
+// faults calls functions that fail, with {} or with what is no JSON.
+func faults(t *testing.T, w walls, runtime, file string, tests map[string]fault) {
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, w)
+			in := l.launch(l.version(runtime, test.handler, map[string]string{file: test.code}))
+			event := `{}`
+			if name == "unmarshal" {
+				event = `{`
+			}
+			res := l.call(in, event)
+			e := l.errorOf(res)
+			if e.ErrorType != test.kind || !regexp.MustCompile("^(?:"+test.message+")$").MatchString(e.ErrorMessage) {
+				t.Errorf("%s: %q, want %s: %s\n%s", e.ErrorType, e.ErrorMessage, test.kind, test.message, res.LogTail)
+			}
+			if !strings.Contains(string(res.LogTail), test.log) {
+				t.Errorf("the log does not hold %q:\n%s", test.log, res.LogTail)
+			}
+			if in.Reusable() != test.reusable {
+				t.Errorf("reusable: %v", in.Reusable())
+			}
+			if !test.reusable {
+				<-in.Done()
+				if _, err := invoke(in, t.Context(), &pinfold.Invocation{ID: "x", Payload: []byte("{}")}); pinfold.ReasonOf(err) != "InstanceGone" {
+					t.Errorf("a second invocation: %v", err)
+				}
+			}
+		})
+	}
 }
 
 // logbook keeps log lines.

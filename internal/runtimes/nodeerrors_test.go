@@ -1,7 +1,6 @@
 package runtimes
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 
@@ -14,14 +13,7 @@ import (
 func TestNodeErrors(t *testing.T) { behind(t, testNodeErrors) }
 
 func testNodeErrors(t *testing.T, w walls) {
-	tests := map[string]struct {
-		js       string
-		handler  string
-		kind     string
-		message  string // a regular expression for all of it
-		log      string // part of the log; "" asks for nothing
-		reusable bool
-	}{
+	faults(t, w, "nodejs20.x", "index.js", map[string]fault{
 		"throw":             {`exports.handler = async () => { throw new TypeError("boom") }`, "index.handler", "TypeError", "boom", "\tERROR\tInvoke Error \t{\"errorType\":\"TypeError\",\"errorMessage\":\"boom\",\"stack\":[\"TypeError: boom\",", true},
 		"throw in plain":    {`exports.handler = () => { throw new Error("boom") }`, "index.handler", "Error", "boom", "Invoke Error", true},
 		"own error class":   {`class Own extends Error { constructor(m) { super(m); this.name = "Own.Error"; this.extra = 7 } }; exports.handler = async () => { throw new Own("x") }`, "index.handler", "Own.Error", "x", `"extra":7`, true},
@@ -53,31 +45,7 @@ func testNodeErrors(t *testing.T, w walls) {
 		"throw in module":  {`throw new URIError("at load")`, "index.handler", "URIError", "at load", "Uncaught Exception", false},
 		"exit in module":   {`process.exit(3)`, "index.handler", "Runtime.ExitError", "RequestId: " + testID + " Error: Runtime exited with error: exit status 3", "", false},
 		"reject in module": {`Promise.reject(new Error("early")); exports.handler = async () => 1`, "index.handler", "Runtime.UnhandledPromiseRejection", "Error: early", "", false},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t, w)
-			in := l.launch(l.version("nodejs20.x", test.handler, map[string]string{"index.js": test.js}))
-			res := l.call(in, `{}`)
-			e := l.errorOf(res)
-			if e.ErrorType != test.kind || !regexp.MustCompile("^(?:"+test.message+")$").MatchString(e.ErrorMessage) {
-				t.Errorf("%s: %q, want %s: %s\n%s", e.ErrorType, e.ErrorMessage, test.kind, test.message, res.LogTail)
-			}
-			if !strings.Contains(string(res.LogTail), test.log) {
-				t.Errorf("the log does not hold %q:\n%s", test.log, res.LogTail)
-			}
-			if in.Reusable() != test.reusable {
-				t.Errorf("reusable: %v", in.Reusable())
-			}
-			if !test.reusable {
-				<-in.Done()
-				if _, err := invoke(in, t.Context(), &pinfold.Invocation{ID: "x", Payload: []byte("{}")}); pinfold.ReasonOf(err) != "InstanceGone" {
-					t.Errorf("a second invocation: %v", err)
-				}
-			}
-		})
-	}
+	})
 }
 
 // TestNodeOptions: a function can keep its own language runtime from starting.

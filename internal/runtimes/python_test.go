@@ -2,11 +2,8 @@ package runtimes
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 	"testing"
-
-	"pinfold.dev/pinfold"
 )
 
 func TestPythonAnswers(t *testing.T) { behind(t, testPythonAnswers) }
@@ -54,14 +51,7 @@ func testPythonAnswers(t *testing.T, w walls) {
 func TestPythonErrors(t *testing.T) { behind(t, testPythonErrors) }
 
 func testPythonErrors(t *testing.T, w walls) {
-	tests := map[string]struct {
-		py       string
-		handler  string
-		kind     string
-		message  string // a regular expression for all of it
-		log      string
-		reusable bool
-	}{
+	faults(t, w, "python3.11", "app.py", map[string]fault{
 		"raise":         {"def handler(e, c):\n    raise ValueError('boom')", "app.handler", "ValueError", "boom", "[ERROR] ValueError: boom\nTraceback (most recent call last):\n\u00a0\u00a0File \"", true},
 		"raise empty":   {"def handler(e, c):\n    raise KeyError()", "app.handler", "KeyError", "", "[ERROR] KeyError\nTraceback", true},
 		"marshal":       {"def handler(e, c): return object()", "app.handler", "Runtime.MarshalError", "Unable to marshal response: Object of type object is not JSON serializable", "[ERROR] Runtime.MarshalError: Unable to marshal response", true},
@@ -82,35 +72,7 @@ func testPythonErrors(t *testing.T, w walls) {
 		"exit at load":   {"import sys; sys.exit(2)", "app.handler", "Runtime.ExitError", "RequestId: " + testID + " Error: Runtime exited with error: exit status 2", "", false},
 		"not callable":   {"handler = 1", "app.handler", "TypeError", "'int' object is not callable", "", true},
 		"garbage frames": {"import os\ndef handler(e, c): os.write(4, b'this is not a frame'); import time; time.sleep(30)", "app.handler", "Runtime.ExitError", ".*", "", false},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t, w)
-			in := l.launch(l.version("python3.11", test.handler, map[string]string{"app.py": test.py}))
-			event := `{}`
-			if name == "unmarshal" {
-				event = `{`
-			}
-			res := l.call(in, event)
-			e := l.errorOf(res)
-			if e.ErrorType != test.kind || !regexp.MustCompile("^(?:"+test.message+")$").MatchString(e.ErrorMessage) {
-				t.Errorf("%s: %q, want %s: %s\n%s", e.ErrorType, e.ErrorMessage, test.kind, test.message, res.LogTail)
-			}
-			if !strings.Contains(string(res.LogTail), test.log) {
-				t.Errorf("the log does not hold %q:\n%s", test.log, res.LogTail)
-			}
-			if in.Reusable() != test.reusable {
-				t.Errorf("reusable: %v", in.Reusable())
-			}
-			if !test.reusable {
-				<-in.Done()
-				if _, err := invoke(in, t.Context(), &pinfold.Invocation{ID: "x", Payload: []byte("{}")}); pinfold.ReasonOf(err) != "InstanceGone" {
-					t.Errorf("a second invocation: %v", err)
-				}
-			}
-		})
-	}
+	})
 }
 
 func TestPythonStackTrace(t *testing.T) { behind(t, testPythonStackTrace) }

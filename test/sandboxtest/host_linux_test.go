@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pinfold.dev/pinfold/bench/host"
 )
 
 // traces is what a platform's sandboxes are known by on the host, so that what
@@ -36,7 +38,7 @@ func (tr *traces) note() {
 	if tr.namespaces == nil {
 		tr.namespaces, tr.groups = map[string]*os.File{}, map[string]bool{}
 	}
-	for _, pid := range below(tr.root) {
+	for _, pid := range host.Below(tr.root) {
 		path := fmt.Sprintf("/proc/%d/ns/pid", pid)
 		if ns, err := os.Readlink(path); err == nil && ns != own && tr.namespaces[ns] == nil {
 			if file, err := os.Open(path); err == nil {
@@ -55,32 +57,6 @@ func (tr *traces) close() {
 	for _, file := range tr.namespaces {
 		_ = file.Close()
 	}
-}
-
-// below lists a process's descendants.
-func below(root int) (all []int) {
-	children := map[int][]int{}
-	for _, pid := range pids() {
-		if _, parent, ok := status(pid); ok {
-			children[parent] = append(children[parent], pid)
-		}
-	}
-	for next := children[root]; len(next) > 0; next = next[1:] {
-		all = append(all, next[0])
-		next = append(next, children[next[0]]...)
-	}
-	return all
-}
-
-// status is the state of a process, such as "S", and its parent.
-func status(pid int) (state string, parent int, ok bool) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return "", 0, false
-	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	parent, err = strconv.Atoi(fields[1])
-	return fields[0], parent, err == nil
 }
 
 // ticks is the processor time that a process has used.
@@ -188,7 +164,7 @@ func (tr *traces) processes() (all []int) {
 	defer tr.mu.Unlock()
 	for _, pid := range pids() {
 		ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
-		if state, _, ok := status(pid); err == nil && tr.namespaces[ns] != nil && ok && state != "Z" {
+		if err == nil && tr.namespaces[ns] != nil && !host.Gone(pid) {
 			all = append(all, pid)
 		}
 	}
