@@ -9,10 +9,15 @@ func (p *Pool) lend(s *set, ahead bool) *lease {
 	if s.waiters.len > 0 {
 		return nil
 	}
+	if p.packs(s) {
+		if in := p.withPlace(s, true); in != nil {
+			return p.give(in)
+		}
+	}
 	if in := p.newest(&s.ready); in != nil {
 		return p.give(in)
 	}
-	if in := p.leastBusy(s); in != nil {
+	if in := p.withPlace(s, false); in != nil {
 		return p.give(in)
 	}
 	if in := p.newest(&s.cold); in != nil {
@@ -44,13 +49,22 @@ func (p *Pool) newest(l *[]*instance) *instance {
 	return nil
 }
 
-// leastBusy finds an instance that runs something and has places left.
-func (p *Pool) leastBusy(s *set) (best *instance) {
+// packs reports whether invocations go together into as few instances as can be:
+// on a machine that has nothing to spare one process that is woken for many short
+// ones costs less than many that are woken for one each.
+func (p *Pool) packs(s *set) bool {
+	return len(s.active) > 0 && s.active[0].places > 1 && s.known.quick() && !p.config.Spare()
+}
+
+// withPlace finds an instance that runs something and has places left: the one
+// with the fewest, or with the most.
+func (p *Pool) withPlace(s *set, fewest bool) (best *instance) {
 	for _, in := range s.active {
 		if in.places == 1 {
 			return nil // none of them has
 		}
-		if in.state == Busy && in.running < in.places && (best == nil || in.running < best.running) && !in.ended() {
+		if in.state == Busy && in.running < in.places && !in.ended() &&
+			(best == nil || fewest && in.running > best.running || !fewest && in.running < best.running) {
 			best = in
 		}
 	}

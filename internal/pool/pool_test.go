@@ -399,6 +399,35 @@ func TestSeveralInvocationsInOneInstance(t *testing.T) {
 	})
 }
 
+// Short invocations go together into one of several instances while the machine
+// has nothing to spare, and each into one of its own while it has.
+func TestShortInvocationsArePacked(t *testing.T) {
+	for spare, want := range map[bool]int{true: 3, false: 1} {
+		f := &fleet{boot: time.Second, places: 4}
+		inTime(t, f, Config{Spare: func() bool { return spare }}, func(t *testing.T, p *Pool) {
+			v := version("a", "1")
+			calls(t, p, v, 8, "40ms")
+			for range 30 { // until they are known to be short
+				calls(t, p, v, 1, "1ms")
+			}
+			var ids sync.Map
+			var wg sync.WaitGroup
+			for range 3 {
+				wg.Go(func() {
+					id, _ := call(p, v, "1ms")
+					ids.Store(id, true)
+				})
+			}
+			wg.Wait()
+			used := 0
+			ids.Range(func(any, any) bool { used++; return true })
+			if used != want {
+				t.Errorf("spare %v: three short invocations went to %d instances of %d", spare, used, f.size())
+			}
+		})
+	}
+}
+
 // A crash takes all with it that run in the instance, and nobody else.
 func TestCrashOfOneOfSeveral(t *testing.T) {
 	f := &fleet{boot: time.Second, run: time.Second, places: 3}
