@@ -70,12 +70,7 @@ func (c *namingConn) name(canonical string) string {
 }
 
 // CloseWrite is how net/http lets an answer arrive before it closes.
-func (c *namingConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
+func (c *namingConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 type namingKey struct{}
 

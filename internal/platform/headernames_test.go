@@ -25,11 +25,13 @@ func TestHeaderNames(t *testing.T) {
 	})}
 	keepNames(server)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(naming{patient{listener}}) }()
+	d := newDeparture()
+	go func() { served <- server.Serve(naming{patient{listener, d}}) }()
 	t.Cleanup(func() {
 		c.Close()
 		server.Close()
 		<-served
+		d.close()
 	})
 	answers := bufio.NewReader(c)
 	ask := func(want string, pieces ...string) {

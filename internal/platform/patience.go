@@ -15,16 +15,19 @@ const (
 )
 
 // patient is a listener whose connections bound how long the other side may
-// take for what is written to it. A server's own WriteTimeout would count the
-// time in which a function runs.
-type patient struct{ net.Listener }
+// take for what is written to it, and notice late that it has left. A server's own
+// WriteTimeout would count the time in which a function runs.
+type patient struct {
+	net.Listener
+	departure *departure
+}
 
 func (p patient) Accept() (net.Conn, error) {
 	c, err := p.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &patientConn{Conn: c}, nil
+	return &patientConn{Conn: p.departure.watch(c)}, nil
 }
 
 type patientConn struct {
@@ -48,8 +51,10 @@ func (c *patientConn) Write(b []byte) (int, error) {
 }
 
 // CloseWrite is how net/http lets an answer arrive before it closes.
-func (c *patientConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+func (c *patientConn) CloseWrite() error { return closeWrite(c.Conn) }
+
+func closeWrite(c net.Conn) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return nil

@@ -33,13 +33,15 @@ func connect(t *testing.T, h http.HandlerFunc) net.Conn {
 	ours, theirs := net.Pipe()
 	listener := &pipes{make(chan net.Conn, 1), make(chan struct{})}
 	listener.conns <- theirs
-	server := &http.Server{Handler: boundBody(h)}
+	server := &http.Server{Handler: boundBody(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(patient{listener}) }()
+	d := newDeparture()
+	go func() { served <- server.Serve(patient{listener, d}) }()
 	t.Cleanup(func() {
 		ours.Close()
 		server.Close()
 		<-served
+		d.close()
 	})
 	return ours
 }

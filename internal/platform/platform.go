@@ -60,6 +60,7 @@ type Platform struct {
 	auth      *sigv4.Authenticator
 
 	listeners []served
+	departure *departure      // of the clients of all of them
 	stopping  context.Context // done as soon as the platform is asked to stop
 	stop      context.CancelFunc
 	drained   func() time.Time // when what runs must have ended: Config.DrainTimeout after this was first asked

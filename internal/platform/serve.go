@@ -80,6 +80,8 @@ func (p *Platform) openDoors(ctx context.Context) error {
 	if p.config.Dev {
 		api = refuseBrowsers(p.config.API, api)
 	}
+	p.departure = newDeparture()
+	p.closing(func() error { p.departure.close(); return nil })
 	for i, handler := range []http.Handler{api, p.gateway} {
 		p.listeners[i].Listener = p.dressed(i, p.listeners[i].Listener)
 		p.listeners[i].server = &http.Server{
@@ -99,7 +101,7 @@ const publicDoor = 1
 
 // dressed gives a listener what the server behind it expects of connections.
 func (p *Platform) dressed(i int, l net.Listener) net.Listener {
-	l = patient{l}
+	l = patient{l, p.departure}
 	if i == publicDoor {
 		l = naming{l}
 	}
