@@ -14,7 +14,7 @@ help: ## list the doors
 .PHONY: build
 build: ## build bin/pinfold
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pinfold ./cmd/pinfold
+	CGO_ENABLED=0 $(GO) build -trimpath -pgo cmd/pinfold/invocations.pprof -ldflags '$(LDFLAGS)' -o bin/pinfold ./cmd/pinfold
 
 .PHONY: up
 up: build ## build, start Pinfold, deploy examples/hello, stay up until Ctrl-C
@@ -55,6 +55,13 @@ BENCH ?=
 bench: build ## measure against the machine's limits and others (long), write bench/RESULTS.md
 	$(GO) build -o bin/bench ./bench
 	bin/bench -pinfold bin/pinfold $(or $(BENCH),-out bench/RESULTS.md)
+
+.PHONY: profile
+profile: build ## record what the server does under load, for the compiler to optimise
+	$(GO) build -o bin/bench ./bench
+	rm -rf bin/profile && mkdir bin/profile
+	bin/bench -pinfold bin/pinfold -only warm,cold -rounds 2 -cold 20 -profile bin/profile
+	$(GO) tool pprof -proto bin/profile/*.pprof >cmd/pinfold/invocations.pprof
 
 SOAK ?= 20m
 .PHONY: soak

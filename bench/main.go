@@ -49,6 +49,7 @@ type bench struct {
 	report
 	pinfold string
 	env     []string // more settings for every platform
+	profile string   // folder for profiles of every platform; "": none are made
 	cache   string   // what is fetched once
 	dir     string   // of this run
 	quick   bool
@@ -69,6 +70,7 @@ func main() {
 	only := flag.String("only", "", "parts to measure, with commas: "+names()+" (default: all)")
 	skip := flag.String("skip", "", "parts to leave out")
 	env := flag.String("env", "", "settings for every platform that is measured, with commas: PINFOLD_NAME=value")
+	flag.StringVar(&b.profile, "profile", "", "folder for a CPU profile of every platform, which costs it some of its time")
 	flag.StringVar(&b.pinfold, "pinfold", "bin/pinfold", "the binary to measure")
 	flag.StringVar(&b.cache, "cache", defaultCache(), "folder for what is fetched once: dependencies, peers")
 	flag.BoolVar(&b.quick, "quick", false, "measure little, to see whether all works")
@@ -178,7 +180,11 @@ func (b *bench) platform(ctx context.Context, name string, env []string, applica
 
 func (b *bench) walled(ctx context.Context, driver, name string, env []string, applications ...string) (*host.Pinfold, error) {
 	data := filepath.Join(b.dir, "data-"+name)
-	p, err := host.StartPinfold(ctx, host.Options{Binary: b.pinfold, Data: data, Sandbox: driver, Env: slices.Concat(b.env, env)})
+	options := host.Options{Binary: b.pinfold, Data: data, Sandbox: driver, Env: slices.Concat(b.env, env)}
+	if b.profile != "" {
+		options.Profile = filepath.Join(b.profile, name+".pprof")
+	}
+	p, err := host.StartPinfold(ctx, options)
 	if err != nil {
 		return nil, err
 	}

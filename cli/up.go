@@ -2,11 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"runtime/pprof"
 
 	"github.com/spf13/cobra"
 
+	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/app"
 	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/platform"
@@ -14,7 +17,7 @@ import (
 
 func (sh *shell) up() *cobra.Command {
 	var flags serverFlags
-	var deployDir string
+	var deployDir, profile string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -34,7 +37,7 @@ order; see docs/configuration.md.`,
   pinfold up --data /var/lib/pinfold --http 0.0.0.0:80 --api 127.0.0.1:4566
   pinfold up --deploy examples/hello`,
 		Args: none,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			cfg, err := flags.load(cmd)
 			if err != nil {
 				return err
@@ -46,6 +49,11 @@ order; see docs/configuration.md.`,
 			}
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
+			profiled, err := cpuProfile(profile)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, profiled()) }()
 			return sh.serve(ctx, cfg, sh.logger(verbose), func(ctx context.Context, facts platform.Facts) error {
 				sh.printFacts(facts, facts.Data)
 				if deployDir == "" {
@@ -58,8 +66,29 @@ order; see docs/configuration.md.`,
 	flags.bind(cmd)
 	cmd.Flags().StringVar(&deployDir, "deploy", "", "deploy the application in this `folder` once the server is ready")
 	_ = cmd.MarkFlagDirname("deploy")
+	cmd.Flags().StringVar(&profile, "cpu-profile", "", "record its processor time in this `file`, for pprof")
+	_ = cmd.MarkFlagFilename("cpu-profile")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log every request")
 	return cmd
+}
+
+// cpuProfile has the processor time of this process recorded in a file until done
+// is called. It does nothing if there is no file.
+func cpuProfile(file string) (done func() error, err error) {
+	if file == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return nil, pinfold.Errorf(pinfold.Invalid, "--cpu-profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
 }
 
 // serverFlags are the flags of the commands that start a server.

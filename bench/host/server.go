@@ -157,6 +157,7 @@ type Options struct {
 	Data    string   // its data folder
 	Sandbox string   // driver
 	Env     []string // settings, such as PINFOLD_CELLS=0
+	Profile string   // file for where its processor time goes; "": none
 }
 
 // Pinfold is a platform under measurement.
@@ -170,7 +171,7 @@ type Pinfold struct {
 
 // StartPinfold starts a platform. Its ports are the machine's choice.
 func StartPinfold(ctx context.Context, o Options) (*Pinfold, error) {
-	cmd := Command(ctx, o.Binary, "up", "--json", "--sandbox", o.Sandbox, "--data", o.Data, "--api", "127.0.0.1:0", "--http", "127.0.0.1:0")
+	cmd := Command(ctx, o.Binary, "up", "--json", "--sandbox", o.Sandbox, "--data", o.Data, "--api", "127.0.0.1:0", "--http", "127.0.0.1:0", "--cpu-profile", o.Profile)
 	cmd.Env = Environ(o.Env...)
 	began := time.Now()
 	s, out, err := launch(cmd)
