@@ -129,8 +129,13 @@ func (c *Cell) give(ctx context.Context, in *Instance) (*failure, error) {
 	in.phases.Fetch = time.Since(began)
 	began = time.Now()
 	assignment.Cache = c.launcher.caches.of(in.version, runtimeName(in.runtime.family, c.version))
-	paths, err := c.box.Assign(ctx, assignment)
-	if err != nil {
+	assigned := make(chan error, 1)
+	go func() {
+		_, err := c.box.Assign(ctx, assignment)
+		assigned <- err
+	}()
+	err = c.expect(in, assignment.Paths())
+	if err = errors.Join(<-assigned, err); err != nil {
 		select {
 		case <-c.Done():
 			err = gone(err)
@@ -139,6 +144,13 @@ func (c *Cell) give(ctx context.Context, in *Instance) (*failure, error) {
 		return nil, err
 	}
 	in.phases.Sandbox = time.Since(began)
-	env := c.launcher.environment(in, paths, c.kind.interpreter)
-	return in.load(ctx, paths, env, c.launcher.initLimitOf(in.how))
+	return in.load(ctx, c.launcher.initLimitOf(in.how))
+}
+
+// expect has the process wake up and take in what it can before it has its code.
+func (c *Cell) expect(in *Instance, paths sandbox.Paths) error {
+	if err := in.introduce(paths, c.launcher.environment(in, paths, c.kind.interpreter)); err != nil {
+		return err
+	}
+	return in.worker.(*link).flush()
 }

@@ -41,7 +41,7 @@
 //	payload  length bytes
 //
 //	HELLO       1  from the bootstrap: it is up and has loaded what it needs to load a function; the version of its language runtime, as text
-//	INIT        2  to the bootstrap: JSON, see below. The cell becomes a function's
+//	INIT        2  to the bootstrap: JSON, see below. The cell becomes a function's, whose code may not be there yet
 //	READY       3  from the bootstrap: the handler is loaded
 //	INIT_ERROR  4  from the bootstrap: it cannot be; an error envelope. The process ends
 //	INVOKE      5  to the bootstrap: 4 bytes length of a head, the head, the event as it came
@@ -54,6 +54,7 @@
 //	LOG        12  from the bootstrap: one log event of at most 256 KB, without a line end behind it; id 0 if it is no invocation's
 //	CREDIT     13  to the bootstrap: 4 bytes, how many bytes of an invocation's chunks have been passed on
 //	CACHE      14  from the bootstrap: compiled code of the function for its later instances, in a form of the bootstrap's own, where INIT has asked for it
+//	LOAD       15  to the bootstrap, after INIT: the code is there, and is to be loaded
 //
 // INIT has task and opt (the folders of code and layers), handler, env, concurrency
 // (how many invocations at a time), cache (a folder with what an earlier instance

@@ -28,6 +28,7 @@ const (
 	frameLog
 	frameCredit
 	frameCache
+	frameLoad // never comes from an instance
 )
 
 const frameHeader = 9 // bytes

@@ -205,7 +205,8 @@ func answerOf(f frame) answer {
 	return a
 }
 
-// initialise gives the cell its function; inited tells how that went.
+// initialise says what function the process gets. It goes out with load at the
+// latest, or with flush.
 func (l *link) initialise(to *Instance, in initFrame) error {
 	payload, err := json.Marshal(in)
 	if err != nil {
@@ -215,8 +216,15 @@ func (l *link) initialise(to *Instance, in initFrame) error {
 	if in.WantCache {
 		l.from.cache.Store(maxCache)
 	}
-	return l.send(frameInit, 0, payload, nil)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.put(frameInit, 0, payload, nil)
+	return nil
 }
+
+// load has the process load its function, whose code is there; inited tells how
+// that went.
+func (l *link) load() error { return l.send(frameLoad, 0, nil, nil) }
 
 // initFrame is the payload of an INIT frame.
 type initFrame struct {

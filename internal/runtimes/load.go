@@ -167,7 +167,10 @@ func (in *Instance) fill(ctx context.Context, b *body, limit time.Duration) (*fa
 		paths.Cache = "" // of another version
 		l.caches.saw(interpreter, b.version)
 	}
-	return in.load(ctx, paths, env, limit)
+	if err := in.introduce(paths, env); err != nil {
+		return nil, err
+	}
+	return in.load(ctx, limit)
 }
 
 // take makes a body that has all its parts the instance's, and its output the
@@ -184,17 +187,23 @@ func (in *Instance) take(b *body) {
 	in.initBegan = time.Now()
 }
 
-// load gives a language runtime under a bootstrap of ours the function.
-func (in *Instance) load(ctx context.Context, paths sandbox.Paths, env map[string]string, limit time.Duration) (*failure, error) {
-	in.initBegan = time.Now()
-	in.log.initStart(in.initBegan, string(in.runtime.family)+":"+in.body.version)
+// introduce tells a language runtime under a bootstrap of ours its function. The
+// code may come later.
+func (in *Instance) introduce(paths sandbox.Paths, env map[string]string) error {
 	frame := initFrame{Task: paths.Task, Opt: paths.Opt, Handler: in.version.Config.Handler, Env: env, Concurrency: in.room, Cache: paths.Cache}
 	link := in.worker.(*link)
 	if frame.Cache == "" {
 		link.cache = in.launcher.caches.ask(in.version, in.runtime.family, in.body.version)
 		frame.WantCache = link.cache != nil
 	}
-	if err := link.initialise(in, frame); err != nil {
+	return link.initialise(in, frame)
+}
+
+// load has it load the function.
+func (in *Instance) load(ctx context.Context, limit time.Duration) (*failure, error) {
+	in.initBegan = time.Now()
+	in.log.initStart(in.initBegan, string(in.runtime.family)+":"+in.body.version)
+	if err := in.worker.(*link).load(); err != nil {
 		return nil, gone(err)
 	}
 	return in.awaitInit(ctx, limit)

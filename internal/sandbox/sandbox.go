@@ -85,6 +85,18 @@ type Assignment struct {
 	Network pinfold.Network
 }
 
+// Paths is where a driver with Capabilities.Filesystem shows what it is assigned.
+func (a Assignment) Paths() Paths {
+	p := Paths{Task: "/var/task", Tmp: "/tmp"}
+	if a.Layers != "" {
+		p.Opt = "/opt"
+	}
+	if a.Cache != "" {
+		p.Cache = CacheDir
+	}
+	return p
+}
+
 // Limits bounds what a sandbox may use. Zero means no bound; less is an error.
 type Limits struct {
 	// MemoryMB bounds the memory, and the processor in proportion: 1,769 MB are

@@ -33,19 +33,12 @@ func (b *box) Assign(_ context.Context, a sandbox.Assignment) (sandbox.Paths, er
 	if err := b.assign(a, limits); err != nil {
 		return sandbox.Paths{}, pinfold.Errorf(blame(err), "giving a sandbox its function: %w", err)
 	}
-	paths := sandbox.Paths{Task: "/var/task", Tmp: "/tmp"}
-	if a.Layers != "" {
-		paths.Opt = "/opt"
-	}
-	if a.Cache != "" {
-		paths.Cache = sandbox.CacheDir
-	}
-	return paths, nil
+	return a.Paths(), nil
 }
 
 func (b *box) assign(a sandbox.Assignment, limits cgroup.Limits) error {
 	if b.group != nil {
-		if err := errors.Join(b.group.Limit(limits), b.group.Background(false)); err != nil {
+		if err := errors.Join(b.group.Background(false), b.group.Limit(limits)); err != nil {
 			return err
 		}
 	}

@@ -40,10 +40,11 @@ const (
 	Log
 	Credit
 	Cache
+	Load
 )
 
 func (k Kind) String() string {
-	return []string{"EOF", "HELLO", "INIT", "READY", "INIT_ERROR", "INVOKE", "RESPONSE", "ERROR", "FATAL", "STREAM", "CHUNK", "END", "LOG", "CREDIT", "CACHE"}[k]
+	return []string{"EOF", "HELLO", "INIT", "READY", "INIT_ERROR", "INVOKE", "RESPONSE", "ERROR", "FATAL", "STREAM", "CHUNK", "END", "LOG", "CREDIT", "CACHE", "LOAD"}[k]
 }
 
 // Frame is what is said at a time.
@@ -138,6 +139,7 @@ func (p *Process) Init(settings ...map[string]any) {
 		p.Fatal(err)
 	}
 	p.Send(Init, 0, string(payload))
+	p.Send(Load, 0, "")
 }
 
 // Invoke sends an invocation of 30 seconds. Its request is request-ID, its ARN

@@ -3,7 +3,7 @@
 'use strict';
 
 const { Module } = require('node:module');
-const { INIT, INVOKE, mute, pretend } = require('./wire.js');
+const { INIT, LOAD, INVOKE, mute, pretend } = require('./wire.js');
 
 const LIKELY = [
   'assert', 'async_hooks', 'buffer', 'child_process', 'crypto', 'dns', 'events', 'fs/promises', 'http', 'http2', 'https', 'os',
@@ -27,6 +27,7 @@ exports.load = async (stage) => {
 // has compiled what is called on the way of every first invocation.
 async function rehearse(stage) {
   pretend(INIT, 0, Buffer.from(JSON.stringify({ task: __dirname, handler: 'rehearsal.handler', env: { NODE_PATH: __dirname }, concurrency: 1 })));
+  pretend(LOAD, 0, Buffer.alloc(0));
   await until(stage.isSet);
   const head = 'id\n1000\narn:aws:lambda:::function:rehearsal\nRoot=1\n';
   pretend(INVOKE, 1, Buffer.from(`\0\0\0${String.fromCharCode(head.length)}${head}{"headers":{"host":"localhost"}}`));

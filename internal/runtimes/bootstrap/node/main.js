@@ -11,6 +11,7 @@ const loader = require('./loader.js');
 const { RESPONSE, ERROR, put, flush } = wire;
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 
+let task; // what INIT said
 let handler;
 let initial; // the environment that the function was given, whatever it makes of its own
 let several = null; // with more than one invocation at a time: what keeps them apart
@@ -64,6 +65,9 @@ const link = wire.listen((type, id, bytes, from, to) => {
     case wire.INIT:
       init(JSON.parse(bytes.utf8Slice(from, to)));
       break;
+    case wire.LOAD:
+      load(task);
+      break;
     default:
       process.exit(70);
   }
@@ -77,16 +81,21 @@ const caller = () => (several ? several.current() ?? nobody : current);
 
 // --- loading the function -------------------------------------------------
 
-async function init({ task, handler: name, env, concurrency, cache, wantCache }) {
-  initial = env;
-  Object.assign(process.env, env);
-  process.chdir(task);
-  if (env.NODE_PATH) require('node:module').Module._initPaths(); // read NODE_PATH again
-  log.patch(caller, env);
+// init makes this process a function's as far as that goes without its code.
+function init(given) {
+  task = given;
+  initial = given.env;
+  Object.assign(process.env, initial);
+  if (initial.NODE_PATH) require('node:module').Module._initPaths(); // read NODE_PATH again
+  log.patch(caller, initial);
+}
+
+async function load({ task: folder, handler: name, env, concurrency, cache, wantCache }) {
+  process.chdir(folder);
   try {
     if (concurrency > 1) several = require('./several.js').create(concurrency);
     if (cache || wantCache) keep = require('./compiled.js').use(cache);
-    const loaded = await loader.load(task, name);
+    const loaded = await loader.load(folder, name);
     await new Promise(setImmediate); // a rejection that the module did not handle shows by now
     if (several && loaded.length > 2 && !loaded[STREAMING]) throw new CallbackHandlerDeprecated(name);
     handler = loaded;

@@ -7,7 +7,7 @@ const { writeSync } = require('node:fs');
 
 Object.assign(exports, {
   HELLO: 1, INIT: 2, READY: 3, INIT_ERROR: 4, INVOKE: 5, RESPONSE: 6, ERROR: 7, FATAL: 8,
-  STREAM: 9, CHUNK: 10, END: 11, LOG: 12, CREDIT: 13, CACHE: 14,
+  STREAM: 9, CHUNK: 10, END: 11, LOG: 12, CREDIT: 13, CACHE: 14, LOAD: 15,
 });
 
 const HEADER = 9; // bytes: length, id, type

@@ -8,13 +8,17 @@ import time
 from .faults import Fault
 
 
-def prepare(init):
-    """Makes this process the function's: its environment, folder and paths."""
-    task, opt, env = init["task"], init["opt"], init["env"]
+def surround(env):
+    """Gives this process the function's environment."""
     zone = os.environ.get("TZ")
     os.environ.update(env)
     if os.environ.get("TZ") != zone:
         time.tzset()  # the process may be older than its environment
+
+
+def prepare(init):
+    """Makes this process the function's: its folder and paths."""
+    task, opt = init["task"], init["opt"]
     os.chdir(task)
     layers = []
     if opt:

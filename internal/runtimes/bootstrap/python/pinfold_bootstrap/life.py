@@ -17,15 +17,21 @@ def main(arguments):
     del arguments[1:]
     try:
         wire.send(wire.frame(wire.HELLO, 0, b"%d.%d.%d" % sys.version_info[:3]))
-        kind, _, payload = wire.receive()
-        if kind != wire.INIT:
-            raise wire.Gone(wire.NONSENSE)
-        init = marshal_json.decode(payload)
+        init = marshal_json.decode(_receive(wire.INIT))
+        function.surround(init["env"])
+        _receive(wire.LOAD)  # now the code is there
         _serve(init, _take_in(init))
     except wire.Gone as gone:
         os._exit(gone.code)  # threads of the function, if any, are not waited for
     finally:  # a function that ends the process may not have ended its line
         wire.send(logs.finish(invocation.running))
+
+
+def _receive(what):
+    kind, _, payload = wire.receive()
+    if kind != what:
+        raise wire.Gone(wire.NONSENSE)
+    return payload
 
 
 def _take_in(init):
