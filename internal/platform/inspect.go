@@ -40,8 +40,11 @@ func Inspect(ctx context.Context, cfg Config) []Check {
 	} else {
 		checks = append(checks, Check{"configuration", Good, "valid", ""})
 	}
-	checks = append(checks, inspectRuntimes(ctx)...)
-	checks = append(checks, inspectIsolation(ctx, cfg)...)
+	isolation, walled := inspectIsolation(ctx, cfg)
+	for _, d := range runtimes.Detect(ctx) {
+		checks = append(checks, inspectRuntime(d, walled))
+	}
+	checks = append(checks, isolation...)
 	running := whoRuns(cfg.Data)
 	checks = append(checks,
 		inspectPort("API port", cfg.API, running, "--api"),
@@ -50,41 +53,50 @@ func Inspect(ctx context.Context, cfg Config) []Check {
 	return checks
 }
 
-func inspectRuntimes(ctx context.Context) []Check {
-	var checks []Check
-	for _, d := range runtimes.Detect(ctx) {
-		if d.Path == "" {
-			checks = append(checks, Check{d.Name, Weak, "not found", d.Advice})
-			continue
-		}
-		checks = append(checks, Check{d.Name, Good, d.Version + " at " + d.Path, ""})
+// taken is where a sandbox has something of its own over what the machine has
+// there, and for whom.
+var taken = []struct{ folder, whose string }{{"/var/tmp", "functions"}, {"/opt", "functions with layers"}}
+
+func inspectRuntime(d runtimes.Detected, walled bool) Check {
+	if d.Path == "" {
+		return Check{d.Name, Weak, "not found", d.Advice}
 	}
-	return checks
+	found := d.Version + " at " + d.Path
+	paths := []string{d.Path}
+	if real, err := filepath.EvalSymlinks(d.Path); err == nil {
+		paths = append(paths, real)
+	}
+	for _, t := range taken {
+		if walled && slices.ContainsFunc(paths, func(path string) bool { return strings.HasPrefix(path, t.folder+"/") }) {
+			return Check{d.Name, Weak, found + ": " + t.whose + " cannot start, because a sandbox has a " + t.folder + " of its own", "install it elsewhere, or let PATH name another one first"}
+		}
+	}
+	return Check{d.Name, Good, found, ""}
 }
 
-// inspectIsolation finds out what walls functions would have, by building some.
-func inspectIsolation(ctx context.Context, cfg Config) []Check {
-	var checks []Check
+// inspectIsolation finds out what walls functions would have, by building some,
+// and whether there would be any.
+func inspectIsolation(ctx context.Context, cfg Config) (checks []Check, walled bool) {
 	if version, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		checks = append(checks, Check{"kernel", Good, "Linux " + strings.TrimSpace(string(version)), ""})
 	}
 	noWalls := Check{"isolation", Weak, "sandbox driver process: no walls around functions", "run only code that you trust"}
 	if cfg.Sandbox == "process" {
-		return append(checks, noWalls)
+		return append(checks, noWalls), false
 	}
 	can, err := tryWalls(ctx)
 	switch {
 	case err != nil && cfg.Sandbox == "namespace":
-		return append(checks, Check{"isolation", Bad, err.Error(), "or let functions run without walls: --sandbox process"})
+		return append(checks, Check{"isolation", Bad, err.Error(), "or let functions run without walls: --sandbox process"}), false
 	case err != nil:
 		noWalls.Found += ": " + err.Error()
-		return append(checks, noWalls)
+		return append(checks, noWalls), false
 	}
 	checks = append(checks, Check{"isolation", Good, "sandbox driver namespace: " + strings.Join(walls(can), ", "), ""})
 	for _, weak := range can.Weak {
 		checks = append(checks, Check{"isolation", Weak, weak, ""})
 	}
-	return checks
+	return checks, true
 }
 
 // tryWalls builds a sandbox and tears it down.
