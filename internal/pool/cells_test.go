@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -408,5 +410,19 @@ func TestPurposes(t *testing.T) {
 		if got := [2]bool{Provisioned(ctx), Background(ctx)}; got != want {
 			t.Errorf("%q: provisioned and background are %v", purposeOf, got)
 		}
+	}
+}
+
+// A launch that the end of the pool cuts off is nothing to tell of.
+func TestCloseWhileProvisionedInstancesStart(t *testing.T) {
+	var told strings.Builder
+	f := &fleet{boot: time.Hour}
+	inTime(t, f, Config{Log: slog.New(slog.NewTextHandler(&told, nil))}, func(t *testing.T, p *Pool) {
+		v := version("a", "1")
+		p.Configure(v.Ref, Settings{Provisioned: []Provision{{"1", v, 1}}})
+		synctest.Wait()
+	})
+	if told.Len() > 0 {
+		t.Error(told.String())
 	}
 }

@@ -248,10 +248,10 @@ func (p *Pool) launchFailed(in *instance, err error) {
 		p.want(s)
 		p.forget(s)
 		return
-	case p.closing:
-		return
 	}
-	p.log().Warn("launching an instance", "function", s.version.Ref.ARN(), "error", err)
+	if !p.closing { // which ends launches
+		p.log().Warn("launching an instance", "function", s.version.Ref.ARN(), "error", err)
+	}
 }
 
 // died retires an instance whose process has ended.

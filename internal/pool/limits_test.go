@@ -182,6 +182,23 @@ func TestQueueEndsWithTheCallersPatience(t *testing.T) {
 	})
 }
 
+// How long a function may take has nothing to do with how long its callers wait.
+func TestQueueOutlastsTheFunctionsTime(t *testing.T) {
+	f := &fleet{boot: time.Millisecond, run: time.Second}
+	inTime(t, f, Config{}, func(t *testing.T, p *Pool) {
+		v := version("a", "1")
+		one := 1
+		p.Configure(v.Ref, Settings{Reserved: &one, Queue: &pinfold.Queue{Max: 10, Wait: 60}})
+		end := running(t, p, v, 1)
+		began := time.Now()
+		_, err := p.Invoke(context.Background(), v, &pinfold.Invocation{})
+		if took := time.Since(began); err != nil || took <= initTime+v.Config.Timeout.Duration() {
+			t.Errorf("after %v: %v", took, err)
+		}
+		end()
+	})
+}
+
 // Who waits at a limit that the account's functions share comes in by turns.
 func TestQueueAtTheAccountsLimitIsFair(t *testing.T) {
 	f := &fleet{boot: time.Millisecond, run: time.Second}
