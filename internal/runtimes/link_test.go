@@ -201,11 +201,13 @@ func TestSentAhead(t *testing.T) {
 }
 
 // logged wants the log to hold these lines, each told by its first word and its
-// invocation.
+// invocation, also where it is put in the order of time.
 func (p *puppet) logged(want ...string) {
 	p.Helper()
 	var got []string
-	for _, line := range p.logs.all() {
+	lines := p.logs.all()
+	slices.SortStableFunc(lines, func(a, b pinfold.LogLine) int { return a.Time.Compare(b.Time) })
+	for _, line := range lines {
 		got = append(got, strings.Fields(line.Text)[0]+" "+line.RequestID)
 	}
 	if !slices.Equal(got, want) {

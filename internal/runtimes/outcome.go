@@ -25,7 +25,13 @@ func (in *Instance) report(c *call) {
 		r.errorType = f.kind
 	}
 	r.message = in.failureMessage(c, o.status, f)
-	in.log.end(c, time.Now(), r)
+	// By now the next one may have begun, and logs are read in the order of time. But
+	// what comes through the pipe has the time of its coming.
+	ended := c.began.Add(o.duration)
+	if in.out.raw.Load() {
+		ended = time.Now()
+	}
+	in.log.end(c, ended, r)
 }
 
 // result is what the caller gets.
