@@ -107,25 +107,31 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// compiled is the bytecode of Python's bootstrap, which each interpreter has made
-// once: it could not keep it itself, in a folder that instances only read.
+// compiled is what each interpreter has made once of its bootstrap's code: it
+// could not keep it itself, in a folder that instances only read.
 type compiled struct {
-	dir string // with the modules
+	dir string // with the bootstraps
+	at  string // the same folder, as instances see it
 	mu  sync.Mutex
 	had map[string]bool // by interpreter
 }
 
+// modules is the folder of Python's bootstrap in the folder of bootstraps.
+var modules = filepath.Join("python", "pinfold_bootstrap")
+
 // forget removes what there is. A function without walls could have spoiled it.
 func (c *compiled) forget() error {
-	if err := os.RemoveAll(filepath.Join(c.dir, "__pycache__")); err != nil {
-		return pinfold.Errorf(pinfold.Internal, "removing the compiled bootstrap of Python: %w", err)
+	for _, dir := range []string{filepath.Join(modules, "__pycache__"), filepath.Join("node", "compiled")} {
+		if err := os.RemoveAll(filepath.Join(c.dir, dir)); err != nil {
+			return pinfold.Errorf(pinfold.Internal, "removing a compiled bootstrap: %w", err)
+		}
 	}
 	return nil
 }
 
-// by has an interpreter compile the modules. Where that fails its processes do so
+// by has an interpreter compile the bootstrap. Where that fails its processes do so
 // each time they start.
-func (c *compiled) by(ctx context.Context, interpreter string) {
+func (c *compiled) by(ctx context.Context, family Family, interpreter string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.had[interpreter] {
@@ -135,6 +141,12 @@ func (c *compiled) by(ctx context.Context, interpreter string) {
 		c.had = map[string]bool{}
 	}
 	c.had[interpreter] = true
-	// Checked by nobody: the folder is named after what is compiled.
-	_ = exec.CommandContext(ctx, interpreter, "-I", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", c.dir).Run()
+	args := []string{filepath.Join(c.dir, "node", "compile.js"), filepath.Join(c.at, "node")}
+	if family == Python {
+		// Checked by nobody: the folder is named after what is compiled.
+		args = []string{"-I", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", filepath.Join(c.dir, modules)}
+	}
+	cmd := exec.CommandContext(ctx, interpreter, args...)
+	cmd.Env = []string{} // which could change what it makes
+	_ = cmd.Run()
 }

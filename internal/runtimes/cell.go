@@ -88,8 +88,8 @@ func (c *Cell) boot(ctx context.Context) (err error) {
 	}
 	// What the process cannot be told later: its libraries' folders and locale.
 	env := c.launcher.startEnvironment(c.kind.interpreter, sandbox.Paths{Task: "/var/task", Opt: "/opt"})
-	if c.kind.family == Python {
-		c.launcher.compiled.by(ctx, c.kind.interpreter)
+	if c.kind.family == Python { // a cell of Node.js compiles what it needs, and more, before it is one
+		c.launcher.compiled.by(ctx, Python, c.kind.interpreter)
 	}
 	return c.launcher.boot(ctx, c.body, c.kind.interpreter, c.kind.family, environ(env), "/", "ahead")
 }

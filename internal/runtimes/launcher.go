@@ -66,7 +66,7 @@ func NewLauncher(o Options) (*Launcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Launcher{options: o, bootstraps: dir, onHost: dir, initLimit: initLimit, compiled: compiled{dir: filepath.Join(dir, "python", "pinfold_bootstrap")}}
+	l := &Launcher{options: o, bootstraps: dir, onHost: dir, initLimit: initLimit, compiled: compiled{dir: dir}}
 	l.life, l.end = context.WithCancel(context.Background())
 	l.caches.kept = o.Cache
 	if err := l.compiled.forget(); err != nil {
@@ -75,6 +75,7 @@ func NewLauncher(o Options) (*Launcher, error) {
 	if o.Driver.Capabilities().Filesystem {
 		l.bootstraps = sandbox.RuntimeDir
 	}
+	l.compiled.at = l.bootstraps
 	return l, nil
 }
 
@@ -93,8 +94,8 @@ func (l *Launcher) Prepare(id string) {
 	if driver, ok := l.options.Driver.(sandbox.Stocker); ok {
 		driver.Stock(spec)
 	}
-	if runtime.family == Python {
-		l.preparing.Go(func() { l.compiled.by(l.life, interpreter) })
+	if runtime.family != Custom {
+		l.preparing.Go(func() { l.compiled.by(l.life, runtime.family, interpreter) })
 	}
 }
 
@@ -209,7 +210,7 @@ func (l *Launcher) boot(ctx context.Context, b *body, interpreter string, family
 	cmd := sandbox.Command{Path: interpreter, Env: env, Dir: dir, Files: theirs}
 	switch family {
 	case Node:
-		cmd.Args = []string{filepath.Join(l.bootstraps, "node", "main.js")}
+		cmd.Args = []string{filepath.Join(l.bootstraps, "node", "index.js")}
 	case Python:
 		cmd.Args = []string{"-s", "-B", filepath.Join(l.bootstraps, "python", "main.py")}
 	}

@@ -22,8 +22,8 @@ func (s *stocker) Stock(spec sandbox.Spec) {
 	s.specs = append(s.specs, spec)
 }
 
-// TestPrepare: what is made ahead is what launches ask for, and Python's bootstrap
-// is compiled.
+// TestPrepare: what is made ahead is what launches ask for, and bootstraps
+// are compiled.
 func TestPrepare(t *testing.T) {
 	ahead := &stocker{Driver: none(t)}
 	l, err := NewLauncher(Options{Driver: ahead, RunDir: t.TempDir()})
@@ -47,10 +47,13 @@ func TestPrepare(t *testing.T) {
 	}
 	l.preparing.Wait()
 	l.Close()
-	if _, err := l.find.find(identifier{family: Python}); err != nil {
-		t.Skip("Python is not installed")
-	}
-	if compiled, _ := filepath.Glob(filepath.Join(l.onHost, "python", "pinfold_bootstrap", "__pycache__", "life.*.pyc")); len(compiled) == 0 {
-		t.Error("the bootstrap of Python is not compiled")
+	for family, file := range map[Family]string{Python: filepath.Join(modules, "__pycache__", "life.*.pyc"), Node: filepath.Join("node", "compiled", "*.code")} {
+		if _, err := l.find.find(identifier{family: family}); err != nil {
+			t.Log(err)
+			continue
+		}
+		if compiled, _ := filepath.Glob(filepath.Join(l.onHost, file)); len(compiled) == 0 {
+			t.Errorf("the bootstrap of %s is not compiled", display(family))
+		}
 	}
 }

@@ -23,7 +23,7 @@ func start(t testing.TB, args ...string) *process {
 	if err != nil {
 		t.Skip("no Node.js")
 	}
-	main, err := filepath.Abs("main.js")
+	main, err := filepath.Abs("index.js")
 	if err != nil {
 		t.Fatal(err)
 	}
