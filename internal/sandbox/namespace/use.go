@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"pinfold.dev/pinfold"
@@ -37,34 +36,23 @@ func (b *box) Assign(_ context.Context, a sandbox.Assignment) (sandbox.Paths, er
 	return a.Paths(), nil
 }
 
-// assign has the keeper move the code in while the limits are set: nothing runs it
-// before both are done.
 func (b *box) assign(a sandbox.Assignment, limits cgroup.Limits) error {
-	var group errgroup.Group
-	group.Go(func() error { return b.place(a) })
-	group.Go(func() error { return b.bound(a.Network, limits) })
-	return group.Wait()
-}
-
-func (b *box) place(a sandbox.Assignment) error {
-	place := message.Place{PID: b.pid, Code: a.Code, Layers: a.Layers, Cache: a.Cache}
-	if a.Limits.EphemeralMB != usualTmpMB {
-		place.EphemeralMB = a.Limits.EphemeralMB
-	}
-	_, err := b.driver.ask(b.keeper, message.Request{Place: &place})
-	return err
-}
-
-func (b *box) bound(network pinfold.Network, limits cgroup.Limits) error {
 	if b.group != nil {
 		if err := errors.Join(b.group.Background(false), b.group.Limit(limits)); err != nil {
 			return err
 		}
 	}
 	if b.link != nil {
-		return b.link.SetNetwork(network)
+		if err := b.link.SetNetwork(a.Network); err != nil {
+			return err
+		}
 	}
-	return nil
+	place := message.Place{PID: b.pid, Code: a.Code, Layers: a.Layers, Cache: a.Cache}
+	if a.Limits.EphemeralMB != usualTmpMB {
+		place.EphemeralMB = a.Limits.EphemeralMB
+	}
+	_, err := b.driver.ask(b.keeper, message.Request{Place: &place})
+	return err
 }
 
 // Throttle holds the sandbox to its share of the processor, or lets it off.
