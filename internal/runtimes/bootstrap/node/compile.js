@@ -7,7 +7,9 @@ const fs = require('node:fs');
 const v8 = require('node:v8');
 const { Script } = require('node:vm');
 
-const NAMES = ['wire.js', 'console.js', 'loader.js', 'main.js']; // each after those that it needs
+// Each after those that it needs. Without loader.js: V8's code of a script does not
+// hold how its import() is served.
+const NAMES = ['wire.js', 'console.js', 'main.js'];
 
 const folder = `${__dirname}/compiled`;
 const modules = NAMES.map((name) => `${JSON.stringify(name)}(exports, require, module, __filename, __dirname) {${fs.readFileSync(`${__dirname}/${name}`, 'utf8')}\n}`);

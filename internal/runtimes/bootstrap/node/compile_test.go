@@ -70,6 +70,15 @@ func TestCompiledBootstrap(t *testing.T) {
 	}
 }
 
+// TestCompiledBootstrapLoadsModules: what loads ES modules works there, too.
+func TestCompiledBootstrapLoadsModules(t *testing.T) {
+	dir, node := compiled(t)
+	p := &process{bootstraptest.Start(t, node, filepath.Join(dir, "index.js"))}
+	if got := told(p.load(map[string]string{"index.mjs": `export const handler = async () => 1`}, nil)); got != "READY 0 \n" {
+		t.Errorf("loading says %s", got)
+	}
+}
+
 // TestCompiledIsTaken: V8 takes its own code back.
 func TestCompiledIsTaken(t *testing.T) {
 	dir, node := compiled(t)
