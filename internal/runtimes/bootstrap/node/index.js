@@ -4,21 +4,18 @@
 'use strict';
 
 const { readFileSync } = require('node:fs');
-const { Script, constants } = require('node:vm');
+const { Script } = require('node:vm');
 
 const Module = module.constructor;
 
 // load makes the bootstrap's modules out of one script that is compiled already,
 // or in part: V8 itself sees whether that is its own work on the same text.
 function load() {
-  const loader = constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER; // for import(); since Node.js 20.12
-  if (!loader || process.argv[2] === 'ahead') return require('./main.js');
+  if (process.argv[2] === 'ahead') return require('./main.js');
   const at = `${__dirname}/compiled/${process.version}`;
   let script;
   try {
-    script = new Script(readFileSync(`${at}.js`, 'utf8'), {
-      filename: `${__dirname}/bootstrap.js`, cachedData: readFileSync(`${at}.code`), importModuleDynamically: loader,
-    });
+    script = new Script(readFileSync(`${at}.js`, 'utf8'), { filename: `${__dirname}/bootstrap.js`, cachedData: readFileSync(`${at}.code`) });
   } catch { // there is nothing, or not yet
     return require('./main.js');
   }
