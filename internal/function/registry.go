@@ -56,13 +56,13 @@ const maxUnreserved = 100
 type Registry struct {
 	o      Options
 	shared *shared
-	joined bool   // bound to a transaction by Within
-	tally  *tally // of that transaction
+	joined bool // bound to a transaction by Within
 }
 
 // shared is what a registry and those made of it by Within have in common.
 type shared struct {
 	routes    routes
+	tally     tally // of code
 	mu        sync.Mutex
 	listeners []func(pinfold.FunctionRef)
 }
@@ -91,7 +91,7 @@ func fill[T comparable](field *T, value T) {
 // must not be used after the transaction has ended.
 func (r *Registry) Within(tx store.Tx) *Registry {
 	joined := *r
-	joined.o.Store, joined.joined, joined.tally = store.Within(tx), true, new(tally)
+	joined.o.Store, joined.joined = store.Within(tx), true
 	return &joined
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"sync"
+	"time"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/store"
@@ -39,30 +41,35 @@ func (r *Registry) checkStorage(tx store.Tx, more int64) error {
 	if more <= 0 {
 		return nil
 	}
-	if r.tally != nil && r.tally.counted && r.tally.used+more <= r.o.Limits.CodeStorage {
-		r.tally.used += more
-		return nil
+	t := &r.shared.tally
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := r.o.Now(); now.Sub(t.counted).Abs() > recount || t.used+more > r.o.Limits.CodeStorage {
+		used, err := r.codeSize(tx)
+		if err != nil {
+			return err
+		}
+		t.used, t.counted = used, now
 	}
-	used, err := r.codeSize(tx)
-	if err != nil {
-		return err
-	}
-	if used+more > r.o.Limits.CodeStorage {
+	if t.used+more > r.o.Limits.CodeStorage {
 		return pinfold.Errorf(pinfold.TooLarge, "Code storage limit exceeded.").WithReason(codeStorage)
 	}
-	if r.tally != nil {
-		*r.tally = tally{true, used + more}
-	}
+	t.used += more
 	return nil
 }
 
-// tally is how much code there is at most, as far as one transaction knows:
-// it counts everything once and then what it adds, and once more when that
-// comes to the limit, because it does not follow what it takes away.
+// tally is how much code there is at most. Everything is counted now and then,
+// and when that seems to come to the limit; between that it follows what is added,
+// and not what is deleted or rolled back. To count for each of ten thousand
+// functions takes longer than all that is done for it besides.
 type tally struct {
-	counted bool
+	mu      sync.Mutex
 	used    int64
+	counted time.Time
 }
+
+// recount is for how long a count holds. Other servers may share the store.
+const recount = time.Minute
 
 // codeSize adds up the zipped code of all versions and layers: AWS counts a
 // package once for each version that has it.
