@@ -32,9 +32,17 @@ type Invocation struct {
 	Deadline      time.Time // until when the caller waits for an instance; zero: as long as is usual
 	Version       string    // that runs: "7" or "$LATEST"; the invoker sets it
 	WantLogTail   bool      // ask for Result.LogTail
+	Observer      Observer  // is told how it went; may be nil
+	Placed        Placement // how it came to its instance; the pool sets it
 	// Stream takes the answer of a function that streams it. If it is nil such an
 	// answer is collected, up to MaxPayload.
 	Stream Stream
+}
+
+// Placement is how an invocation came to its instance.
+type Placement struct {
+	Queue time.Duration // waiting for an instance to be free or allowed
+	Cold  ColdReason    // why one was launched, if one was
 }
 
 // Stream takes an answer while the function writes it. Its methods are called by

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"pinfold.dev/pinfold"
 )
 
 // instance is a worker and where it is in its life. Its fields are guarded by
@@ -15,9 +17,11 @@ type instance struct {
 	freezer     Freezer // nil: it is never frozen
 	places      int     // invocations that it takes at a time
 	state       State
-	provisioned bool  // it was launched to be kept; never changed
-	kept        bool  // it is to be kept: counted in set.kept, never evicted
-	cell        *cell // what it is made of, while it is Starting
+	why         pinfold.ColdReason // it was launched; Warm: not for an invocation
+	broke       bool               // it ended by itself, or an invocation was the end of it
+	provisioned bool               // it was launched to be kept; never changed
+	kept        bool               // it is to be kept: counted in set.kept, never evicted
+	cell        *cell              // what it is made of, while it is Starting
 
 	running   int           // invocations that it has, one ahead included
 	spare     []*lease      // for the next invocations
@@ -40,9 +44,10 @@ type instance struct {
 // used for many, one after the other.
 type lease struct {
 	in    *instance
-	over  func()        // takes the instance back
-	began time.Duration // when it was given
-	turns atomic.Uint64 // how often it was taken back
+	over  func()             // takes the instance back
+	began time.Duration      // when it was given
+	cold  pinfold.ColdReason // why the instance was launched, whose first invocation this is
+	turns atomic.Uint64      // how often it was taken back
 	// asleep: the instance must be thawed first. Only for who has the lease.
 	asleep bool
 	// answered: the caller has the answer, but the worker has not done yet.
@@ -118,6 +123,10 @@ func (p *Pool) bury(in *instance, from State) {
 	if from == Draining {
 		p.drainingMB -= in.sizeMB
 	}
+	s.known.lastEnd = pinfold.ColdEvicted
+	if in.broke {
+		s.known.lastEnd = pinfold.ColdFailed
+	}
 	p.unkeep(in, from)
 	p.charge(in, 0)
 	delete(p.instances, in)
@@ -143,7 +152,7 @@ func takeFrom(l *[]*instance, in *instance) {
 func (p *Pool) start(s *set, provisioned bool) {
 	in := &instance{
 		set: s, state: Starting, provisioned: provisioned, kept: provisioned, began: p.now(),
-		quit: make(chan struct{}), empty: make(chan struct{}), stopped: make(chan struct{}),
+		why: s.coldReason(provisioned), quit: make(chan struct{}), empty: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	in.idle.value = in
 	close(in.stopped)
@@ -266,7 +275,23 @@ func (p *Pool) bereave(in *instance) {
 	if in.state != Draining && in.running == 0 {
 		p.log().Info("an idle instance ended by itself", "function", in.set.version.Ref.ARN(), "instance", in.worker.ID())
 	}
+	in.broke = true
 	p.retire(in)
+}
+
+// coldReason is why an instance is launched.
+func (s *set) coldReason(provisioned bool) pinfold.ColdReason {
+	switch {
+	case provisioned:
+		return pinfold.Warm
+	case s.live > s.count[Draining]:
+		return pinfold.ColdScaleOut
+	case s.known.lastEnd != pinfold.Warm:
+		return s.known.lastEnd
+	case len(s.function.sets) > 1:
+		return pinfold.ColdDeploy
+	}
+	return pinfold.ColdFirst
 }
 
 // retire takes an instance out of use; its goroutine does the rest, when the

@@ -46,6 +46,7 @@ func (p *Pool) invoke(ctx context.Context, v *pinfold.Version, inv *pinfold.Invo
 		}
 		queued += wait
 		turn := l.turns.Load()
+		inv.Placed = pinfold.Placement{Queue: queued, Cold: l.cold}
 		res, err := l.in.worker.Invoke(ctx, inv, l.over)
 		if l.turns.Load() == turn && ctx.Err() == nil {
 			p.answered(l, turn)

@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"time"
+
+	"pinfold.dev/pinfold"
+)
 
 // lend gives out an instance of s, if one can be had without waiting: the Ready
 // one that was used last, so that the others can go; one with a place; a Frozen
@@ -101,6 +105,10 @@ func (p *Pool) give(in *instance) *lease {
 	}
 	in.running++
 	in.uses++
+	l.cold = pinfold.Warm
+	if in.uses == 1 {
+		l.cold = in.why
+	}
 	in.value.use(p)
 	return l
 }
@@ -124,6 +132,7 @@ func (p *Pool) release(l *lease, ran bool) {
 	in.spare = append(in.spare, l)
 	in.running--
 	in.alone = false
+	in.broke = in.broke || !usable
 	if usable {
 		p.feed(in)
 	}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"runtime"
 	"time"
+
+	"pinfold.dev/pinfold"
 )
 
 // How many instances a queue is worth. While a launch takes place the instances
@@ -54,10 +56,11 @@ const (
 
 // figures is what is known about the instances of a version. It outlives them.
 type figures struct {
-	service float32          // how long an invocation takes, in nanoseconds; 0 before there was one
-	peak    float32          // the longest, which is forgotten gradually
-	launch  [origins]float32 // how long a launch takes, likewise
-	sizeMB  int32            // what an instance holds
+	service float32            // how long an invocation takes, in nanoseconds; 0 before there was one
+	peak    float32            // the longest, which is forgotten gradually
+	launch  [origins]float32   // how long a launch takes, likewise
+	sizeMB  int32              // what an instance holds
+	lastEnd pinfold.ColdReason // why the instance that ended last did: ColdEvicted, ColdFailed; "" before one has
 }
 
 // average moves an average towards a sample.

@@ -49,7 +49,7 @@ func (b *body) watch(in *Instance) {
 		case <-time.After(idleLimit):
 		}
 	}
-	in.lookAtMemory(b)
+	in.look(b)
 	_ = b.box.Close() // close reports what it cannot remove
 	b.worker.finish()
 	in.ended(b)

@@ -46,8 +46,7 @@ type Instance struct {
 	closing bool      // by the platform
 	tick    time.Time // when timer goes off; zero: it does not
 	timer   *time.Timer
-	peak    int       // memory in megabytes, as it was when it was last looked at
-	looked  time.Time // when that was
+	usage   usage
 
 	life      context.Context // of a second attempt to load the function
 	end       context.CancelFunc

@@ -230,6 +230,7 @@ func (in *Instance) awaitInit(ctx context.Context, within time.Duration) (failed
 		in.out.drain()
 		return failed, nil
 	}
+	in.baseline()
 	return nil, in.throttle(ctx, true)
 }
 

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"pinfold.dev/pinfold"
-	"pinfold.dev/pinfold/internal/sandbox"
 )
 
 // report completes the log of a call.
@@ -13,7 +12,9 @@ func (in *Instance) report(c *call) {
 		in.out.drain()
 	}
 	o := c.final
-	r := report{requestID: c.inv.ID, duration: o.duration, peakMB: in.peakMB(o.duration), status: o.status}
+	r := report{requestID: c.inv.ID, duration: o.duration, status: o.status}
+	peakMB, cpu := in.spent(o.duration)
+	r.peakMB = peakMB
 	if c.cold {
 		r.init = in.initTook
 	}
@@ -32,6 +33,38 @@ func (in *Instance) report(c *call) {
 		ended = time.Now()
 	}
 	in.log.end(c, ended, r)
+	in.observe(c, r, cpu)
+}
+
+// observe tells who observes the call how it went.
+func (in *Instance) observe(c *call, r report, cpu time.Duration) {
+	if c.inv.Observer == nil {
+		return
+	}
+	o := c.final
+	e := pinfold.Execution{
+		Version: in.version, Instance: in.id, Began: c.began, Phases: in.phasesOf(c, o), Billed: r.billed(),
+		PeakMB: r.peakMB, CPU: cpu, Cold: c.inv.Placed.Cold, Status: r.status, BytesOut: int64(len(o.payload)),
+	}
+	if f := o.failure; f != nil {
+		e.Envelope = f.payload(c.inv.ID)
+		e.Failure, e.BytesOut = f.kind, int64(len(e.Envelope))
+	}
+	if f := in.flowOf(c); f != nil {
+		e.BytesOut = f.size()
+	}
+	c.inv.Observer.Executed(&e)
+}
+
+// phasesOf is where the time of a call went.
+func (in *Instance) phasesOf(c *call, o *outcome) pinfold.Phases {
+	var p pinfold.Phases
+	if c.cold {
+		p = in.phases
+		p.Cold = true
+	}
+	p.Handler = o.duration
+	return p
 }
 
 // result is what the caller gets.
@@ -44,11 +77,7 @@ func (in *Instance) result(c *call, o *outcome) (*pinfold.Result, error) {
 		result.FunctionError = "Unhandled"
 		result.Payload = o.failure.payload(c.inv.ID)
 	}
-	if c.cold {
-		result.Phases = in.phases
-		result.Phases.Cold = true
-	}
-	result.Phases.Handler = o.duration
+	result.Phases = in.phasesOf(c, o)
 	return result, nil
 }
 
@@ -95,32 +124,4 @@ func (in *Instance) failureMessage(c *call, status string, f *failure) string {
 		return f.message
 	}
 	return "RequestId: " + c.inv.ID + " Error: " + f.message + "\n" + f.kind
-}
-
-// memoryIsStale is how old a look at the instance's memory may be, for an
-// invocation that took no longer: to look costs as much as a short one.
-const memoryIsStale = 50 * time.Millisecond
-
-// peakMB returns the most memory that the instance has held, in megabytes.
-func (in *Instance) peakMB(took time.Duration) int {
-	in.mu.Lock()
-	known, old := in.peak, time.Since(in.looked)
-	in.mu.Unlock()
-	if known > 0 && old < memoryIsStale && took < memoryIsStale {
-		return known
-	}
-	return in.lookAtMemory(in.body)
-}
-
-func (in *Instance) lookAtMemory(b *body) int {
-	peak := 0
-	if p, ok := b.box.(sandbox.Peaker); ok {
-		peak = p.PeakMemoryMB()
-	} else {
-		peak = b.box.Usage().PeakMemoryMB
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.peak, in.looked = max(in.peak, peak), time.Now()
-	return in.peak
 }

@@ -134,13 +134,11 @@ func (j *journal) end(c *call, at time.Time, r report) {
 		j.out.system(c, at, r.message)
 	}
 	memory := j.version.Config.MemoryMB
-	// INIT is billed since 2025-08-01.
-	billed := math.Ceil(ms(r.duration + r.init))
 	if !j.json {
 		j.out.system(c, at, "END RequestId: ", r.requestID)
 		j.out.mu.Lock()
 		defer j.out.mu.Unlock()
-		j.out.scratch = r.append(j.out.scratch[:0], billed, memory)
+		j.out.scratch = r.append(j.out.scratch[:0], memory)
 		j.out.own(c, at)
 		return
 	}
@@ -166,17 +164,22 @@ func (j *journal) end(c *call, at time.Time, r report) {
 		ErrorType string  `json:"errorType,omitempty"`
 	}{
 		r.requestID,
-		metrics{round(ms(r.duration), 3), billed, memory, r.peakMB, round(ms(r.init), 3)},
+		metrics{round(ms(r.duration), 3), ms(r.billed()), memory, r.peakMB, round(ms(r.init), 3)},
 		status, r.errorType,
 	})
 }
 
+// billed is what is paid for. INIT is since 2025-08-01.
+func (r *report) billed() time.Duration {
+	return (r.duration + r.init + time.Millisecond - 1).Truncate(time.Millisecond)
+}
+
 // append appends the REPORT line. It is written for every invocation, so without
 // fmt.
-func (r *report) append(b []byte, billed float64, memoryMB int) []byte {
+func (r *report) append(b []byte, memoryMB int) []byte {
 	b = append(append(b, "REPORT RequestId: "...), r.requestID...)
 	b = append(appendMS(append(b, "\tDuration: "...), r.duration), " ms\tBilled Duration: "...)
-	b = append(strconv.AppendFloat(b, billed, 'f', 0, 64), " ms\tMemory Size: "...)
+	b = append(strconv.AppendInt(b, r.billed().Milliseconds(), 10), " ms\tMemory Size: "...)
 	b = append(strconv.AppendInt(b, int64(memoryMB), 10), " MB\tMax Memory Used: "...)
 	b = append(strconv.AppendInt(b, int64(r.peakMB), 10), " MB\t"...)
 	if r.init > 0 {

@@ -42,6 +42,13 @@ func (in *Instance) flowOf(c *call) *flow {
 	return c.flow
 }
 
+// size is how many bytes have come.
+func (f *flow) size() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.total
+}
+
 // rouse has the caller look at what has come.
 func (c *call) rouse() {
 	if c.wake != nil {

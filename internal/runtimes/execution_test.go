@@ -1,0 +1,104 @@
+package runtimes
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pinfold.dev/pinfold"
+)
+
+// watcher keeps what it is told.
+type watcher struct {
+	mu  sync.Mutex
+	got []pinfold.Execution
+}
+
+func (w *watcher) Executed(e *pinfold.Execution) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.got = append(w.got, *e)
+}
+
+// Who observes an invocation is told what its REPORT says, once.
+func TestExecutions(t *testing.T) {
+	behind(t, func(t *testing.T, w walls) {
+		l := newLab(t, w)
+		v := l.version("nodejs20.x", "index.handler", map[string]string{"index.js": `
+			exports.handler = async e => {
+				const until = Date.now() + (e.burn || 0); while (Date.now() < until);
+				if (e.die) process.exit(1);
+				if (e.fail) throw new TypeError("no");
+				if (e.hang) await new Promise(() => setInterval(() => {}, 1000));
+				return "x".repeat(98);
+			}`})
+		v.Config.Timeout = 1
+		in := l.launch(v)
+		var seen watcher
+		run := func(in *Instance, event string) (*pinfold.Result, pinfold.Execution) {
+			t.Helper()
+			seen.got = nil
+			res, err := invoke(in, t.Context(), &pinfold.Invocation{
+				ID: testID, Payload: []byte(event), WantLogTail: true, Observer: &seen, Placed: pinfold.Placement{Cold: pinfold.ColdFirst},
+			})
+			if err != nil || len(seen.got) != 1 {
+				t.Fatalf("%s: %v, told %d times", event, err, len(seen.got))
+			}
+			return res, seen.got[0]
+		}
+		res, e := run(in, `{"burn": 100}`)
+		if e.Instance != in.ID() || e.Version != v || !e.Phases.Cold || e.Phases.Init <= 0 || e.Phases.Handler < 90*time.Millisecond || e.Cold != pinfold.ColdFirst {
+			t.Errorf("the first: %+v", e)
+		}
+		if billed := e.Phases.Handler + e.Phases.Init; e.Billed < billed || e.Billed-billed >= time.Millisecond || e.Billed%time.Millisecond != 0 {
+			t.Errorf("%v are billed of %v", e.Billed, billed)
+		}
+		if e.CPU < time.Millisecond || e.CPU > 500*time.Millisecond || e.PeakMB < 5 || e.BytesOut != 100 || e.Status != "" {
+			t.Errorf("what the first used: %+v", e)
+		}
+		report := func(res *pinfold.Result, e pinfold.Execution) {
+			t.Helper()
+			if want := fmt.Sprintf("Billed Duration: %d ms", e.Billed.Milliseconds()); !strings.Contains(string(res.LogTail), want) {
+				t.Errorf("the log has no %q:\n%s", want, res.LogTail)
+			}
+		}
+		report(res, e)
+		if res, e = run(in, `{}`); e.Phases.Cold || e.Phases.Init != 0 || e.Billed > time.Second {
+			t.Errorf("the second: %+v", e)
+		}
+		report(res, e)
+		if _, e = run(in, `{"fail": true}`); e.Failure != "TypeError" || !strings.Contains(string(e.Envelope), `"no"`) || e.BytesOut != int64(len(e.Envelope)) || e.Status != "" {
+			t.Errorf("an error: %+v", e)
+		}
+		if res, e = run(in, `{"hang": true}`); e.Status != "timeout" || e.Phases.Handler != time.Second || e.Failure != "Sandbox.Timedout" {
+			t.Errorf("a timeout: %+v", e)
+		}
+		report(res, e)
+		if res, e = run(l.launch(v), `{"die": true}`); e.Status != "error" || e.Failure != "Runtime.ExitError" || !e.Phases.Cold {
+			t.Errorf("a crash: %+v", e)
+		}
+		report(res, e)
+	})
+}
+
+// No processor time is counted twice, and none is lost but what is not shared out
+// yet.
+func TestProcessorTimeIsSharedOut(t *testing.T) {
+	u := usage{}
+	var given, measured time.Duration
+	for i := range 1000 {
+		took := time.Duration(1+i%7) * time.Millisecond
+		u.worked += took
+		if i%10 == 9 {
+			more := time.Duration(i%13) * time.Millisecond
+			measured += more
+			u.share(measured)
+		}
+		given += u.take(took)
+	}
+	if given > measured || measured-given > 100*time.Millisecond || given+u.left != measured {
+		t.Errorf("%v of %v were given out, %v are left", given, measured, u.left)
+	}
+}
