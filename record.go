@@ -55,6 +55,11 @@ type Record struct {
 	Instance string
 }
 
+// Whole is how long it took, all in all.
+func (r *Record) Whole() time.Duration {
+	return r.Queue + r.Place + r.Fetch + r.Sandbox + r.Boot + r.Init + r.Handler + r.Response
+}
+
 // TraceID names a trace: what one request from outside has caused, all in all.
 type TraceID [16]byte
 

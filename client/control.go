@@ -1,10 +1,7 @@
 package client
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"io"
 	"iter"
 	"net/http"
@@ -176,25 +173,5 @@ func (c *Client) Logs(ctx context.Context, q LogQuery) iter.Seq2[pinfold.LogLine
 	if q.Follow {
 		set("follow", "true")
 	}
-	return func(yield func(pinfold.LogLine, error) bool) {
-		resp, err := c.do(ctx, request{method: http.MethodGet, path: "/_pinfold/v1/logs", query: values})
-		if err != nil {
-			yield(pinfold.LogLine{}, err)
-			return
-		}
-		defer resp.Body.Close()
-		dec := json.NewDecoder(bufio.NewReader(resp.Body))
-		for {
-			var line pinfold.LogLine
-			if err := dec.Decode(&line); err != nil {
-				if !errors.Is(err, io.EOF) && ctx.Err() == nil {
-					yield(line, pinfold.Errorf(pinfold.Unavailable, "the log broke off: %w", err))
-				}
-				return
-			}
-			if !yield(line, nil) {
-				return
-			}
-		}
-	}
+	return stream[pinfold.LogLine](ctx, c, "/_pinfold/v1/logs", values)
 }

@@ -53,11 +53,17 @@ type Logs interface {
 	Lines(ctx context.Context, q LogQuery) iter.Seq2[pinfold.LogLine, error]
 }
 
+// Records finds records of invocations.
+type Records interface {
+	Query(ctx context.Context, q pinfold.RecordQuery) iter.Seq2[pinfold.Record, error]
+}
+
 // Options is what the adapter needs of the platform.
 type Options struct {
 	Deployer   Deployer
 	Packages   Packages
 	Logs       Logs
+	Records    Records
 	Authorizer pinfold.Authorizer
 	Info       any // what GET info answers: client.Info
 	// Functions tells every function with its instances: []client.FunctionStatus.
@@ -96,6 +102,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("PUT /_pinfold/v1/functions/{name}/network", h.call("pinfold:PutNetwork", h.putNetwork))
 	mux.HandleFunc("PUT /_pinfold/v1/packages/{sha256}", h.call("pinfold:PutPackage", h.putPackage))
 	mux.HandleFunc("GET /_pinfold/v1/logs", h.logs)
+	mux.HandleFunc("GET /_pinfold/v1/invocations", h.records)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, pinfold.Errorf(pinfold.NotFound, "the control API has no %s %s: is the client of another version than the server?", r.Method, r.URL.Path))
 	})
@@ -253,10 +260,8 @@ func (h *handler) logQuery(r *http.Request) (LogQuery, error) {
 		}
 		q.Functions = []string{name}
 	}
-	if s := values.Get("since"); s != "" {
-		if q.Since, err = time.Parse(time.RFC3339Nano, s); err != nil {
-			return q, pinfold.Errorf(pinfold.Invalid, "since=%q is not an RFC 3339 time", s)
-		}
+	if q.Since, err = timeOf(values, "since"); err != nil {
+		return q, err
 	}
 	if s := values.Get("tail"); s != "" {
 		if q.Tail, err = strconv.Atoi(s); err != nil || q.Tail < 0 {

@@ -1,0 +1,82 @@
+package control
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"pinfold.dev/pinfold"
+)
+
+// records streams records as JSON, one a line.
+func (h *handler) records(w http.ResponseWriter, r *http.Request) {
+	if err := h.authorize(r, "pinfold:ReadInvocations"); err != nil {
+		writeError(w, err)
+		return
+	}
+	q, err := h.recordQuery(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	enc := json.NewEncoder(w)
+	begun := false
+	for record, err := range h.Records.Query(r.Context(), q) {
+		if err != nil && !begun {
+			writeError(w, err)
+			return
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler) // breaking off tells the client
+		}
+		begun = true
+		if enc.Encode(record) != nil {
+			return
+		}
+	}
+}
+
+func (h *handler) recordQuery(r *http.Request) (q pinfold.RecordQuery, err error) {
+	values := r.URL.Query()
+	q.RequestID = values.Get("request")
+	if name := values.Get("function"); name != "" {
+		if q.Function, err = h.FunctionName(r.Context(), name); err != nil {
+			return q, err
+		}
+	}
+	if s := values.Get("trace"); s != "" {
+		if err := q.Trace.UnmarshalText([]byte(s)); err != nil {
+			return q, err
+		}
+	}
+	for name, at := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
+		if *at, err = timeOf(values, name); err != nil {
+			return q, err
+		}
+	}
+	for name, set := range map[string]*bool{"cold": &q.Cold, "errors": &q.Errors, "calls": &q.Calls, "slowest": &q.Slowest} {
+		*set = values.Get(name) == "true"
+	}
+	if s := values.Get("limit"); s != "" {
+		if q.Limit, err = strconv.Atoi(s); err != nil || q.Limit < 0 {
+			return q, pinfold.Errorf(pinfold.Invalid, "limit=%q is not a number of invocations", s)
+		}
+	}
+	return q, nil
+}
+
+// timeOf reads a time of the query, which is zero if it is not there.
+func timeOf(values url.Values, name string) (time.Time, error) {
+	s := values.Get(name)
+	if s == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return at, pinfold.Errorf(pinfold.Invalid, "%s=%q is not an RFC 3339 time", name, s)
+	}
+	return at, nil
+}
