@@ -159,10 +159,6 @@ type Freezer interface {
 	Thaw(ctx context.Context) error
 }
 
-// Peaker is implemented by sandboxes that can say Usage's PeakMemoryMB at a
-// fraction of the cost: after each invocation, that is.
-type Peaker interface{ PeakMemoryMB() int }
-
 // Throttler is implemented by sandboxes that can be held to their share of the
 // processor, and let off it again. They begin without.
 //

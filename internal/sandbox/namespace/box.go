@@ -304,18 +304,6 @@ func (b *box) measure() sandbox.Usage {
 	return sandbox.Usage(u)
 }
 
-// PeakMemoryMB reports the most memory that they have used.
-func (b *box) PeakMemoryMB() int {
-	if b.group == nil {
-		return b.Usage().PeakMemoryMB
-	}
-	peak, err := b.group.Peak()
-	if err != nil {
-		return 0 // as measure has it
-	}
-	return peak
-}
-
 // Listen returns the listener of the Runtime API, which there is one of.
 func (b *box) Listen(context.Context) (net.Listener, error) { return b.runtime, nil }
 

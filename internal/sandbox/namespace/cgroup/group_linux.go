@@ -44,10 +44,9 @@ type Group struct {
 	set      map[setting]string // values of files that are not as they were at first
 
 	mu       sync.Mutex
-	files    map[string]*os.File // what Usage and Peak read, by path
+	files    map[string]*os.File // what Usage reads, by path
 	buf      [8192]byte          // of the last read
-	highest  int64               // the kernel's own peak, bytes, when the cache was read last
-	looked   time.Time           // when that was
+	highest  int64               // the kernel's own peak, bytes, at the last look
 	peak     int64               // ours, bytes
 	last     Usage
 	oomKills int
@@ -244,8 +243,7 @@ func (g *Group) Usage() (Usage, error) {
 	defer g.mu.Unlock()
 	u := g.last
 	if n := g.tree.memory; n != nil {
-		highest, known := g.kernelPeak(n)
-		used, err := g.look(n, highest, known)
+		used, err := g.look(n)
 		if err != nil {
 			return g.ended(err)
 		}
@@ -262,47 +260,18 @@ func (g *Group) Usage() (Usage, error) {
 	return u, nil
 }
 
-// soon is how long Peak leaves the file cache unread.
-const soon = 100 * time.Millisecond
-
-// Peak returns Usage's PeakMemoryMB alone, at a fraction of the cost: it is made
-// for being called after each invocation.
+// look raises our peak, and returns the bytes in use.
 //
-// The kernel's peak counts cached files, which would make a function that reads
-// much look large although the cache would be given back before anything is
-// killed. There is no peak without it, so it is estimated: each look takes
-// what is in use less the reclaimable cache (the active and inactive file
-// lists); if the kernel's peak has risen since the last one, it takes that
-// peak less the cache instead; and the result is the most that any look saw. To
-// read the cache costs more than all the rest, so a call soon after another
-// leaves it at that as long as the kernel's peak stays.
-func (g *Group) Peak() (megaBytes int, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := g.tree.memory
-	if n == nil {
-		return 0, nil
-	}
-	highest, known := g.kernelPeak(n)
-	if !known || highest != g.highest || time.Since(g.looked) >= soon {
-		if _, err := g.look(n, highest, known); err != nil {
-			u, err := g.ended(err)
-			return u.PeakMemoryMB, err
-		}
-		g.last.PeakMemoryMB = megabytes(g.peak)
-	}
-	return g.last.PeakMemoryMB, nil
-}
-
-// kernelPeak returns the kernel's peak in bytes, which it tells in version 2 from
-// Linux 5.19 on.
-func (g *Group) kernelPeak(n *home) (highest int64, known bool) {
+// The kernel's peak, which it tells in version 2 from Linux 5.19 on, counts cached
+// files. They would make a function that reads much look large although the cache
+// would be given back before anything is killed. There is no peak without it, so it
+// is estimated: each look takes what is in use less the reclaimable cache (the
+// active and inactive file lists); if the kernel's peak has risen since the last
+// one, it takes that peak less the cache instead; and the result is the most that
+// any look saw.
+func (g *Group) look(n *home) (used int64, err error) {
 	highest, err := g.number(n, "memory.peak", "memory.max_usage_in_bytes")
-	return highest, err == nil
-}
-
-// look reads the cache, raises our peak, and returns the bytes in use.
-func (g *Group) look(n *home, highest int64, known bool) (used int64, err error) {
+	known := err == nil
 	used, cache, err := g.memory(n)
 	if err != nil {
 		return 0, err
@@ -312,7 +281,7 @@ func (g *Group) look(n *home, highest int64, known bool) (used int64, err error)
 		most = max(used, highest-cache)
 		g.highest = highest
 	}
-	g.peak, g.looked = max(g.peak, most), time.Now()
+	g.peak = max(g.peak, most)
 	return used, nil
 }
 
