@@ -47,7 +47,11 @@ type Options struct {
 	Authenticator Authenticator
 	Services      []*protocol.Server
 	Routes        []Route
-	Log           *slog.Logger
+	// Traced, if there is one, is told of every call to a service by a request
+	// with a trace header. It returns the header for what the call causes, and
+	// who is told how it went: the error's code, or "" for none.
+	Traced func(by protocol.Caller, service string) (header string, done func(operation, code string))
+	Log    *slog.Logger
 }
 
 // Mux is an http.Handler.
@@ -157,7 +161,18 @@ func (m *Mux) serveService(w http.ResponseWriter, r *http.Request, caller protoc
 		server.Fail(w, r, rename(service, err))
 		return
 	}
-	server.Serve(w, r.WithContext(protocol.WithCaller(r.Context(), caller)), body)
+	var done func(operation, code string)
+	if m.options.Traced != nil && caller.TraceID != "" {
+		caller.TraceID, done = m.options.Traced(caller, service.Name)
+	}
+	operation, failed := server.Serve(w, r.WithContext(protocol.WithCaller(r.Context(), caller)), body)
+	if done != nil {
+		code := ""
+		if failed != nil {
+			code = failed.Code
+		}
+		done(operation, code)
+	}
 }
 
 // admit reads the body of a request, if it is not read yet, and finds out who

@@ -38,17 +38,18 @@ const eventStreamType = "application/vnd.amazon.eventstream"
 
 var errNoEvents = errors.New("the answer has no events")
 
-func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, op *operation, in any) {
+func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, op *operation, in any) *Error {
 	to := &eventWriter{server: s, op: op, w: w, r: r, encoder: eventstream.NewEncoder()}
 	err := op.stream(r.Context(), s.impl, in, to)
 	switch {
 	case err != nil && !to.begun:
-		s.Fail(w, r, err)
+		return s.Fail(w, r, err)
 	case err != nil:
-		to.fail(err)
+		return to.fail(err)
 	case !to.begun:
 		to.begin(reflect.ValueOf(op.newOutput()).Elem())
 	}
+	return nil
 }
 
 // begin writes status and headers. A content type among them is that of what
@@ -94,17 +95,17 @@ func (e *eventWriter) send(v reflect.Value) error {
 
 // fail ends a stream with an error: an exception if the service knows it, else
 // an error without a shape.
-func (e *eventWriter) fail(err error) {
+func (e *eventWriter) fail(err error) *Error {
 	s := e.server
-	if e.err != nil {
-		return
+	if e.err != nil { // nobody reads it
+		return s.model.ToError(err, s.options.Errors)
 	}
 	wire := s.toError(e.r, err)
 	if s.model.errorShape(wire.Code) == nil {
 		m := message("error", "error-code", wire.Code, "", nil)
 		m.Headers.Set(":error-message", eventstream.StringValue(wire.Message))
 		_ = e.write(m)
-		return
+		return wire
 	}
 	var body []byte
 	if s.model.Protocol.json() {
@@ -113,6 +114,7 @@ func (e *eventWriter) fail(err error) {
 		body = s.model.errorXML(wire, e.r, CallerFrom(e.r.Context()).RequestID)
 	}
 	_ = e.write(message("exception", "exception-type", wire.Code, s.model.contentType(), body))
+	return wire
 }
 
 // write sends a message and sees it off.

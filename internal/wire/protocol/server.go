@@ -132,9 +132,11 @@ func (s *Server) TooLarge(r *http.Request, limit int64) error {
 	return pinfold.Errorf(pinfold.TooLarge, "Request must be smaller than %d bytes", limit)
 }
 
-// Fail answers a request with an error, as the service would.
-func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) {
-	s.model.WriteError(w, r, s.toError(r, err))
+// Fail answers a request with an error, as the service would, and returns that.
+func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) *Error {
+	e := s.toError(r, err)
+	s.model.WriteError(w, r, e)
+	return e
 }
 
 // toError turns an error into one for the wire, and logs what is our fault.
@@ -148,29 +150,32 @@ func (s *Server) toError(r *http.Request, err error) *Error {
 }
 
 // Serve answers a request whose body has been read and whose caller is in its
-// context.
-func (s *Server) Serve(w http.ResponseWriter, r *http.Request, body []byte) {
+// context. It returns the operation, "" if the request names none that there is,
+// and how it failed, which the client has been told.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, body []byte) (operation string, failed *Error) {
 	op, in, err := s.decode(r, body)
+	if op != nil {
+		operation = op.Name
+	}
 	if err == nil {
 		err = s.options.Authorize(r.Context(), op.Name, in)
 	}
-	if err != nil {
-		s.Fail(w, r, err)
-		return
+	if err == nil && op.stream != nil {
+		return operation, s.serveEvents(w, r, op, in)
 	}
-	if op.stream != nil {
-		s.serveEvents(w, r, op, in)
-		return
+	var out any
+	if err == nil {
+		out, err = op.call(r.Context(), s.impl, in)
 	}
-	out, err := op.call(r.Context(), s.impl, in)
 	if err != nil {
-		s.Fail(w, r, err)
-		return
+		return operation, s.Fail(w, r, err)
 	}
 	s.encode(w, r, op, reflect.ValueOf(out).Elem())
+	return operation, nil
 }
 
-// decode finds the operation of a request and reads and validates its input.
+// decode finds the operation of a request and reads and validates its input. The
+// operation may be known where the input is not good.
 func (s *Server) decode(r *http.Request, body []byte) (*operation, any, error) {
 	var (
 		op     *operation
@@ -195,14 +200,14 @@ func (s *Server) decode(r *http.Request, body []byte) (*operation, any, error) {
 	in := op.newInput()
 	v := reflect.ValueOf(in).Elem()
 	if err := s.decodeInput(op, v, r, labels, form, body); err != nil {
-		return nil, nil, s.malformed(err)
+		return op, nil, s.malformed(err)
 	}
 	if message := validate(op.in, v); message != "" {
 		name := "ValidationException"
 		if !s.model.Protocol.json() {
 			name = "ValidationError"
 		}
-		return nil, nil, pinfold.Errorf(pinfold.Invalid, "%s", message).WithReason(name)
+		return op, nil, pinfold.Errorf(pinfold.Invalid, "%s", message).WithReason(name)
 	}
 	return op, in, nil
 }
