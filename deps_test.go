@@ -22,7 +22,7 @@ type room struct {
 
 var services = []string{
 	"internal/function", "internal/code", "internal/httpapi", "internal/invoke", "internal/pool",
-	"internal/runtimes", "internal/logs", "internal/iam", "internal/provision",
+	"internal/runtimes", "internal/logs", "internal/iam", "internal/provision", "internal/trace",
 }
 
 var house = []room{
@@ -32,6 +32,7 @@ var house = []room{
 	{"app/files", []string{"app"}, "what belongs into a package is found before anyone builds it"},
 	{"app/cfn", []string{"app", "app/doc"}, "intrinsic functions are the same in every kind of manifest"},
 	{"app/*", []string{"app", "app/doc", "app/cfn", "app/files", "internal/cron"}, "a reader turns files into the model; it meets no server and no other reader"},
+	{"client/draw", nil, "what is drawn comes as records: neither how they were fetched nor who made them is known"},
 	{"client", []string{"app"}, "the client knows the server by its protocol alone"},
 
 	{"internal/cron", nil, "what an expression means depends on nobody"},
@@ -59,6 +60,7 @@ var house = []room{
 	{"internal/runtimes/bootstrap/*", nil, "a bootstrap is tested alone, frame by frame"},
 	{"internal/runtimes", []string{"internal/sandbox"}, "a runtime speaks to an instance behind any walls"},
 	{"internal/provision", []string{"internal/cron"}, "services are siblings: the composition root plugs them together"},
+	{"internal/trace", nil, "invocations are wrapped and records handed on by contracts of the root and one small port: who runs and who stores them is not known"},
 	{"internal/logs", nil, "services are siblings: the composition root plugs them together"},
 	{"internal/iam", nil, "services are siblings: the composition root plugs them together"},
 
@@ -71,7 +73,7 @@ var house = []room{
 	{"internal/wire/*", append([]string{"app", "internal/wire/protocol", "internal/wire/mux"}, services...), "an adapter knows its service and the wire, no other adapter"},
 	{"internal/platform", []string{"..."}, ""},
 	{"platformtest", []string{"internal/platform", "client", "app", "app/*"}, "tests start the same platform that production does"},
-	{"cli", []string{"app", "app/*", "client", "internal/platform"}, "commands talk to the server through its client; only up, dev and doctor start one"},
+	{"cli", []string{"app", "app/*", "client", "client/draw", "internal/platform"}, "commands talk to the server through its client; only up, dev and doctor start one"},
 	{"cmd/pinfold", []string{"cli"}, "main is tiny"},
 	{"test/...", []string{"..."}, ""},
 	{"bench/...", []string{"..."}, ""},

@@ -34,6 +34,10 @@ type Invocation struct {
 	WantLogTail   bool      // ask for Result.LogTail
 	Observer      Observer  // is told how it went; may be nil
 	Placed        Placement // how it came to its instance; the pool sets it
+	// Left is true if the function runs on though Invoke has returned an error,
+	// because the caller would not wait: Observer is still told how it went. It is
+	// set before Invoke returns.
+	Left bool
 	// Stream takes the answer of a function that streams it. If it is nil such an
 	// answer is collected, up to MaxPayload.
 	Stream Stream

@@ -1,0 +1,154 @@
+package trace
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	collectorpb "go.opentelemetry.io/proto/slim/otlp/collector/trace/v1"
+
+	"pinfold.dev/pinfold"
+)
+
+// fake is a collector in the process. An answer is taken from answers, in turn;
+// after the last one all is well.
+type fake struct {
+	mu      sync.Mutex
+	answers []error
+	slow    time.Duration
+	posts   int
+	spans   int
+	gone    bool
+}
+
+func (f *fake) post(ctx context.Context, r *collectorpb.ExportTraceServiceRequest) (int64, error) {
+	select {
+	case <-time.After(f.slow):
+	case <-ctx.Done():
+		return 0, &retry{err: ctx.Err()}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.posts++
+	if len(f.answers) > 0 {
+		err := f.answers[0]
+		f.answers = f.answers[1:]
+		if err != nil {
+			return 0, err
+		}
+	}
+	for _, r := range r.ResourceSpans {
+		f.spans += len(r.ScopeSpans[0].Spans)
+	}
+	return 0, nil
+}
+
+func (f *fake) hangUp() { f.gone = true }
+
+// calls are so many records, of one span each.
+func calls(n int) []pinfold.Record {
+	all := make([]pinfold.Record, n)
+	for i := range all {
+		all[i] = pinfold.Record{Service: "sqs", Operation: "SendMessage", Status: "ok"}
+	}
+	return all
+}
+
+func TestExporterBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		e := newExporter(ExporterConfig{Batch: 10}, f)
+		e.Send(calls(3))
+		synctest.Wait()
+		if f.posts != 0 {
+			t.Error("did not wait for more")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if f.posts != 1 || f.spans != 3 {
+			t.Errorf("after its interval: %d posts of %d spans", f.posts, f.spans)
+		}
+		e.Send(calls(25))
+		synctest.Wait()
+		if f.posts != 3 || f.spans != 23 {
+			t.Errorf("full batches at once: %d posts of %d spans", f.posts, f.spans)
+		}
+		if err := e.Close(t.Context()); err != nil || f.spans != 28 || !f.gone {
+			t.Errorf("Close: %v, %d spans", err, f.spans)
+		}
+		if got := e.Stats(); got != (ExporterStats{Sent: 28}) {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestACollectorThatIsDown(t *testing.T) {
+	down := &retry{err: errors.New("connection refused")}
+	for _, tc := range []struct {
+		name        string
+		answers     []error
+		after       time.Duration // by then it is done with
+		posts       int
+		sent        int64
+		saysFailing int
+	}{
+		{"for a moment", []error{down, down}, 10 * time.Second, 3, 5, 1},
+		{"says when", []error{&retry{down.err, 20 * time.Second}}, 21500 * time.Millisecond, 2, 5, 1},
+		{"says too late", []error{&retry{down.err, time.Hour}}, 2 * time.Second, 1, 0, 1},
+		{"refuses", []error{errors.New("401 Unauthorized")}, 2 * time.Second, 1, 0, 1},
+		{"for long", []error{down, down, down, down, down, down, down, down, down, down, down, down, down}, 62 * time.Second, -1, 0, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{answers: tc.answers}
+				var log strings.Builder
+				e := newExporter(ExporterConfig{Log: slog.New(slog.NewTextHandler(&log, nil))}, f)
+				e.Send(calls(5))
+				time.Sleep(tc.after)
+				synctest.Wait()
+				got := e.Stats()
+				if tc.posts >= 0 && f.posts != tc.posts || f.posts > 12 || got.Sent != tc.sent || got.Dropped != 5-tc.sent || got.Waiting != 0 || (got.Failing == "") != (tc.sent > 0) {
+					t.Errorf("%d posts, %+v", f.posts, got)
+				}
+				f.answers = nil
+				e.Send(calls(1))
+				if err := e.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if n := strings.Count(log.String(), "cannot be sent"); n != tc.saysFailing || strings.Count(log.String(), "sent again") != n {
+					t.Errorf("log: %s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// TestSendNeverWaits has a collector that answers never.
+func TestSendNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{slow: 1000 * time.Hour}
+		e := newExporter(ExporterConfig{MaxQueue: 100}, f)
+		begun := time.Now()
+		for range 50 {
+			e.Send(calls(10))
+			synctest.Wait()
+		}
+		if time.Since(begun) != 0 {
+			t.Error("time has passed")
+		}
+		if got := e.Stats(); got.Waiting != 100 || got.Dropped != 400 {
+			t.Errorf("%+v", got)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		err := e.Close(ctx)
+		if took := time.Since(begun); took != 3*time.Second || pinfold.CodeOf(err) != pinfold.Timeout || !strings.Contains(err.Error(), "100 records") {
+			t.Errorf("closed after %v: %v", took, err)
+		}
+	})
+}
