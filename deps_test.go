@@ -23,6 +23,7 @@ type room struct {
 var services = []string{
 	"internal/function", "internal/code", "internal/httpapi", "internal/invoke", "internal/pool",
 	"internal/runtimes", "internal/logs", "internal/iam", "internal/provision", "internal/trace",
+	"internal/record",
 }
 
 var house = []room{
@@ -61,6 +62,8 @@ var house = []room{
 	{"internal/runtimes", []string{"internal/sandbox"}, "a runtime speaks to an instance behind any walls"},
 	{"internal/provision", []string{"internal/cron"}, "services are siblings: the composition root plugs them together"},
 	{"internal/trace", nil, "invocations are wrapped and records handed on by contracts of the root and one small port: who runs and who stores them is not known"},
+	{"internal/record", nil, "a store of records knows what a record is, not what it is of"},
+	{"internal/record/recordtest", nil, "a conformance suite tests any engine"},
 	{"internal/logs", nil, "services are siblings: the composition root plugs them together"},
 	{"internal/iam", nil, "services are siblings: the composition root plugs them together"},
 

@@ -1,0 +1,96 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pinfold.dev/pinfold"
+)
+
+// FuzzJournal gives any bytes for a journal: what is good of it is kept and can
+// be gone on with.
+func FuzzJournal(f *testing.F) {
+	whole := appendFrames([]byte(journalMagic), numbered(0, 3))
+	f.Add(whole)
+	f.Add(whole[:len(whole)-5])
+	f.Add(append(whole, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+	f.Add([]byte(journalMagic))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "00000007"+journalEnd), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(Config{Dir: dir, SegmentRows: 2})
+		if err != nil {
+			return // of another version
+		}
+		defer s.Close()
+		before, err := ids(t, s, pinfold.RecordQuery{Calls: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		appendTo(t, s, numbered(0, 3)...)
+		count(t, s, pinfold.RecordQuery{Calls: true}, len(before)+3)
+	})
+}
+
+// FuzzRecords gives any bytes for records: they decode to what encodes to
+// something that decodes to the same, or are an error.
+func FuzzRecords(f *testing.F) {
+	for _, r := range numbered(0, 2) {
+		f.Add(appendRecord(nil, &r))
+	}
+	f.Add(binary.AppendUvarint(nil, 1<<63))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d := decoder{rest: data, words: words{}}
+		var once, again pinfold.Record
+		if d.next(&once) != nil {
+			return
+		}
+		d.rest = appendRecord(nil, &once)
+		if err := d.next(&again); err != nil || once != again {
+			t.Errorf("%+v came back as\n%+v, %v", once, again, err)
+		}
+	})
+}
+
+// FuzzSegmentName gives any name for a segment's.
+func FuzzSegmentName(f *testing.F) {
+	f.Add("00000041_20261121T202709.123456789Z_20261121T203012.000000000Z_32768_1a2b3c4d.parquet")
+	f.Add("00000041_20261121T202709.123456789Z_20261121T203012.000000000Z_-1_1a2b3c4d.parquet")
+	f.Add("____.parquet")
+	f.Fuzz(func(t *testing.T, name string) {
+		g, ok := parseSegment(name)
+		if ok && (g.fileName() != name || g.rows <= 0 || g.rows > maxRows) {
+			t.Errorf("%q is taken for %+v", name, g)
+		}
+	})
+}
+
+// FuzzSegment gives any bytes for a segment that has its checksum right, as
+// somebody might who means harm: there is an error, no panic, and no end to
+// memory or time.
+func FuzzSegment(f *testing.F) {
+	data, err := encodeSegment(numbered(0, 10))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data, uint16(10))
+	f.Add(data[:len(data)-9], uint16(10))
+	f.Add(bytes.Replace(data, []byte("f1"), []byte("f9"), 1), uint16(10))
+	f.Fuzz(func(t *testing.T, data []byte, rows uint16) {
+		dir := t.TempDir()
+		g := &segment{number: 1, max: nanos(noon.AddDate(1, 0, 0)), rows: int(rows), sum: castagnoli(data)}
+		if err := os.WriteFile(filepath.Join(dir, g.fileName()), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, dir, 0)
+		for _, q := range []pinfold.RecordQuery{{}, {Slowest: true, Limit: 2}, {RequestID: "3"}, {Function: "f1", Cold: true}} {
+			ids(t, s, q)
+		}
+	})
+}

@@ -1,0 +1,229 @@
+package record
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"pinfold.dev/pinfold"
+)
+
+// row is a record as Parquet has it. Its fields are those of [pinfold.Record],
+// so that one converts to the other, or the compiler says what is missing.
+type row struct {
+	Time        time.Time          `parquet:"time,timestamp(nanosecond),delta"`
+	RequestID   string             `parquet:"request_id,zstd"`
+	Trace       pinfold.TraceID    `parquet:"trace_id"`
+	Span        pinfold.SpanID     `parquet:"span_id"`
+	Parent      pinfold.SpanID     `parquet:"parent_id,zstd"`
+	Service     string             `parquet:"service,dict,zstd"`
+	Operation   string             `parquet:"operation,dict,zstd"`
+	Function    string             `parquet:"function,dict,zstd"`
+	Version     string             `parquet:"version,dict,zstd"`
+	Alias       string             `parquet:"alias,dict,zstd"`
+	Trigger     string             `parquet:"trigger,dict,zstd"`
+	Source      string             `parquet:"source,dict,zstd"`
+	Caller      string             `parquet:"caller,dict,zstd"`
+	Status      string             `parquet:"status,dict,zstd"`
+	ErrorType   string             `parquet:"error_type,dict,zstd"`
+	Fingerprint string             `parquet:"fingerprint,dict,zstd"`
+	Queue       time.Duration      `parquet:"queue_ns,delta"`
+	Place       time.Duration      `parquet:"place_ns,delta"`
+	Fetch       time.Duration      `parquet:"fetch_ns,delta"`
+	Sandbox     time.Duration      `parquet:"sandbox_ns,delta"`
+	Boot        time.Duration      `parquet:"boot_ns,delta"`
+	Init        time.Duration      `parquet:"init_ns,delta"`
+	Handler     time.Duration      `parquet:"handler_ns,delta"`
+	Response    time.Duration      `parquet:"response_ns,delta"`
+	Billed      time.Duration      `parquet:"billed_ns,delta"`
+	MemoryMB    int                `parquet:"memory_mb,delta"`
+	PeakMB      int                `parquet:"peak_mb,delta"`
+	CPU         time.Duration      `parquet:"cpu_ns,delta"`
+	BytesIn     int64              `parquet:"bytes_in,delta"`
+	BytesOut    int64              `parquet:"bytes_out,delta"`
+	CodeSize    int64              `parquet:"code_size,delta"`
+	Cold        pinfold.ColdReason `parquet:"cold,dict,zstd"`
+	Instance    string             `parquet:"instance,dict,zstd"`
+}
+
+// pageRows is how many rows are compressed together: what is read to get one.
+const pageRows = 2048
+
+// maxRows is how many rows a segment has at most.
+const maxRows = 1 << 20
+
+// encodeSegment returns records as a Parquet file, by function and time.
+func encodeSegment(records []pinfold.Record) ([]byte, error) {
+	order := make([]int32, len(records))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(a, b int32) int {
+		x, y := &records[a], &records[b]
+		return cmp.Or(cmp.Compare(x.Function, y.Function), x.Time.Compare(y.Time))
+	})
+	var out bytes.Buffer
+	w := parquet.NewGenericWriter[row](&out,
+		parquet.PageBufferSize(128<<10), // more than a page needs, as a rule: it ends where it is told to
+		parquet.DataPageStatistics(false),
+		parquet.CreatedBy("pinfold", "", ""),
+		parquet.BloomFilters(parquet.SplitBlockFilter(10, "request_id"), parquet.SplitBlockFilter(10, "trace_id")),
+		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("function"), parquet.Ascending("time"))))
+	page := make([]row, 0, pageRows)
+	for piece := range slices.Chunk(order, pageRows) {
+		page = page[:0]
+		for _, i := range piece {
+			page = append(page, row(records[i]))
+		}
+		if _, err := w.Write(page); err != nil {
+			return nil, err
+		}
+		for _, column := range w.ColumnWriters() {
+			if err := column.Flush(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// segment is a sealed journal. All of it that changes is whether its checksum
+// has been looked at.
+type segment struct {
+	path     string
+	number   uint64 // of the journal that it was
+	min, max int64  // times of its oldest and newest record
+	rows     int
+	sum      uint32 // CRC-32C of the file
+	size     int64
+	checked  atomic.Bool
+}
+
+// stamp is how times are written in names.
+const stamp = "20060102T150405.000000000Z"
+
+const segmentEnd = ".parquet"
+
+func (s *segment) fileName() string {
+	return fmt.Sprintf("%08d_%s_%s_%d_%08x%s", s.number, moment(s.min).Format(stamp), moment(s.max).Format(stamp), s.rows, s.sum, segmentEnd)
+}
+
+// parseSegment is the way back from fileName.
+func parseSegment(name string) (*segment, bool) {
+	parts := strings.Split(strings.TrimSuffix(name, segmentEnd), "_")
+	if len(parts) != 5 {
+		return nil, false
+	}
+	number, err1 := strconv.ParseUint(parts[0], 10, 64)
+	from, err2 := time.Parse(stamp, parts[1])
+	to, err3 := time.Parse(stamp, parts[2])
+	rows, err4 := strconv.ParseInt(parts[3], 10, 32)
+	sum, err5 := strconv.ParseUint(parts[4], 16, 32)
+	for _, err := range []error{err1, err2, err3, err4, err5} {
+		if err != nil {
+			return nil, false
+		}
+	}
+	s := &segment{number: number, min: nanos(from), max: nanos(to), rows: int(rows), sum: uint32(sum)}
+	return s, s.fileName() == name && 0 < rows && rows <= maxRows
+}
+
+func (s *segment) name() string         { return filepath.Base(s.path) }
+func (s *segment) span() (int64, int64) { return s.min, s.max }
+
+// check reads all of a segment once and compares it with its checksum: what
+// comes after may rely on its being what was written.
+func (s *segment) check(f *os.File) error {
+	if info, err := f.Stat(); err != nil {
+		return err
+	} else if info.Size() != s.size {
+		return fmt.Errorf("it has %d bytes and should have %d", info.Size(), s.size)
+	}
+	if s.checked.Load() {
+		return nil
+	}
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	if _, err := io.CopyBuffer(sum, io.NewSectionReader(f, 0, s.size), make([]byte, 256<<10)); err != nil {
+		return err
+	}
+	if sum.Sum32() != s.sum {
+		return errDamaged
+	}
+	s.checked.Store(true)
+	return nil
+}
+
+// use calls do with the opened file of a segment. What the library makes of a
+// file that changed after it was checked may be a panic; it is an error here.
+func (s *segment) use(do func(*parquet.File) error, options ...parquet.FileOption) (err error) {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := s.check(f); err != nil {
+		return err
+	}
+	defer func() {
+		if problem := recover(); problem != nil {
+			err = fmt.Errorf("it cannot be read: %v", problem)
+		}
+	}()
+	file, err := parquet.OpenFile(f, s.size, options...)
+	if err != nil {
+		return err
+	}
+	if file.NumRows() != int64(s.rows) || len(file.RowGroups()) != 1 {
+		return errDamaged
+	}
+	return do(file)
+}
+
+// fetch implements source.
+func (s *segment) fetch(rows []int32, got func(i int, r *pinfold.Record)) error {
+	return s.use(func(file *parquet.File) error {
+		reader := parquet.NewGenericReader[row](file)
+		defer reader.Close()
+		page := make([]row, pageRows)
+		at := int64(-1)
+		for i := 0; i < len(rows); {
+			first, n := rows[i], 1
+			for i+n < len(rows) && rows[i+n]/pageRows == first/pageRows {
+				n++
+			}
+			if at != int64(first) {
+				if err := reader.SeekToRow(int64(first)); err != nil {
+					return err
+				}
+			}
+			piece := page[:rows[i+n-1]-first+1]
+			for read := 0; read < len(piece); {
+				k, err := reader.Read(piece[read:])
+				if read += k; read < len(piece) && (err != nil || k == 0) {
+					return cmp.Or(err, errDamaged)
+				}
+			}
+			at = int64(first) + int64(len(piece))
+			for ; n > 0; n-- {
+				record := pinfold.Record(piece[rows[i]-first])
+				got(i, &record)
+				i++
+			}
+		}
+		return nil
+	}, parquet.SkipBloomFilters(true))
+}
