@@ -22,8 +22,8 @@ type room struct {
 
 var services = []string{
 	"internal/function", "internal/code", "internal/httpapi", "internal/invoke", "internal/pool",
-	"internal/runtimes", "internal/logs", "internal/iam", "internal/provision", "internal/trace",
-	"internal/record",
+	"internal/runtimes", "internal/logs", "internal/iam", "internal/provision", "internal/trace", "internal/record",
+	"internal/meter", "internal/metrics",
 }
 
 var house = []room{
@@ -65,6 +65,8 @@ var house = []room{
 	{"internal/record", nil, "a store of records knows what a record is, not what it is of"},
 	{"internal/record/recordtest", nil, "a conformance suite tests any engine"},
 	{"internal/logs", nil, "services are siblings: the composition root plugs them together"},
+	{"internal/meter", nil, "services are siblings: the composition root plugs them together"},
+	{"internal/metrics", nil, "services are siblings: the composition root plugs them together"},
 	{"internal/iam", nil, "services are siblings: the composition root plugs them together"},
 
 	{"internal/gateway", services, "the public door speaks to services; it knows no AWS service protocol"},
