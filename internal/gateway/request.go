@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/trace"
 )
 
 // maxHeaders is the most that the request line and the headers of a request to
@@ -52,7 +53,7 @@ func (x *exchange) identify() {
 	if proto := x.r.Header.Get("X-Forwarded-Proto"); trust && (proto == "http" || proto == "https") {
 		e.proto = proto
 	}
-	x.name(x.r.Header.Get("X-Amzn-Trace-Id"))
+	x.name(trace.Header(x.r.Header.Get("X-Amzn-Trace-Id"), x.r.Header.Get("Traceparent")))
 	x.access = Access{Time: x.start, Remote: e.source, Method: x.r.Method, URI: withoutSecrets(x.r.RequestURI), Proto: x.r.Proto, RequestID: e.request}
 }
 

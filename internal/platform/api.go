@@ -35,6 +35,7 @@ func (p *Platform) apiHandler() (http.Handler, error) {
 			p.controlRoutes(),
 			{Prefix: lambda.CodePath, Handler: links, Open: true},
 		},
-		Log: p.log,
+		Traced: p.traced,
+		Log:    p.log,
 	}), nil
 }

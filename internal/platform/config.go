@@ -55,6 +55,13 @@ type Config struct {
 	// X-Forwarded-For and X-Forwarded-Proto headers. Set it only behind a proxy
 	// that sets them.
 	TrustForwarded bool `yaml:"trustForwarded" env:"PINFOLD_TRUST_FORWARDED"`
+	// Metrics is the address where Prometheus reads metrics, at /metrics and
+	// without a signature; "" is none.
+	Metrics string `yaml:"metrics" env:"PINFOLD_METRICS"`
+	// RecordDays is for how many days records of invocations are kept, and RecordMB
+	// in how many megabytes at most.
+	RecordDays int `yaml:"recordDays" env:"PINFOLD_RECORD_DAYS"`
+	RecordMB   int `yaml:"recordMB" env:"PINFOLD_RECORD_MB"`
 	// LogMB is how many megabytes of log are kept per function.
 	LogMB int `yaml:"logMB" env:"PINFOLD_LOG_MB"`
 
@@ -78,6 +85,8 @@ func Defaults() Config {
 		FreezeAfter:  100 * time.Millisecond,
 		IdleTimeout:  time.Hour,
 		DrainTimeout: 30 * time.Second,
+		RecordDays:   30,
+		RecordMB:     1024,
 		LogMB:        64,
 	}
 }
@@ -121,6 +130,9 @@ func (c *Config) Validate() error {
 	}
 	checkAddr("api", c.API)
 	checkAddr("http", c.HTTP)
+	if c.Metrics != "" {
+		checkAddr("metrics", c.Metrics)
+	}
 	check(c.API != c.HTTP || strings.HasSuffix(c.API, ":0"), "api and http: both are %s, but each needs an address of its own", c.API)
 	check(accountPattern.MatchString(c.Account), "account: %q is not an account id: it has 12 digits", c.Account)
 	check(regionPattern.MatchString(c.Region), "region: %q does not look like a region, such as us-east-1", c.Region)
@@ -132,6 +144,8 @@ func (c *Config) Validate() error {
 	check(c.Cells >= 0, "cells: must not be negative")
 	check(c.IdleTimeout > 0, "idleTimeout: must be positive, such as 10m")
 	check(c.DrainTimeout >= 0, "drainTimeout: must not be negative")
+	check(c.RecordDays >= 1, "recordDays: must be at least 1, not %d", c.RecordDays)
+	check(c.RecordMB >= 1, "recordMB: must be at least 1, not %d", c.RecordMB)
 	check(c.LogMB >= 1, "logMB: must be at least 1, not %d", c.LogMB)
 	if len(wrong) > 0 {
 		return pinfold.Errorf(pinfold.Invalid, "the configuration is not valid:\n  %s", strings.Join(wrong, "\n  "))

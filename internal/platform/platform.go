@@ -53,11 +53,12 @@ type Platform struct {
 	settling  sync.Mutex // of one function's settings after the other
 	kinds     []string   // of cells; guarded by settling
 	prepared  []string   // runtimes; likewise
-	invoker   *invoke.Invoker
-	deployer  *deploy.Deployer
-	gateway   *gateway.Gateway
-	access    *gateway.AccessLog
-	auth      *sigv4.Authenticator
+	invoker   recorded
+	accounts
+	deployer *deploy.Deployer
+	gateway  *gateway.Gateway
+	access   *gateway.AccessLog
+	auth     *sigv4.Authenticator
 
 	listeners []served
 	departure *departure      // of the clients of all of them
@@ -110,7 +111,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Platform, err er
 		}
 	}()
 	for _, open := range []func(context.Context) error{
-		p.openFolder, p.openListeners, p.openState, p.openIdentity, p.openServices, p.openInstances, p.openDoors,
+		p.openFolder, p.openListeners, p.openState, p.openIdentity, p.openServices, p.openAccounts, p.openInstances, p.openDoors,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, err
@@ -239,6 +240,6 @@ func (p *Platform) openInstances(ctx context.Context) error {
 	})
 	p.timetable = provision.NewTimetable(p.settle)
 	p.functions.OnChange(p.changed)
-	p.invoker = invoke.New(p.identity, p.functions, p.pool)
+	p.invoker = p.recording(invoke.New(p.identity, p.functions, p.pool))
 	return p.settleAll(ctx)
 }

@@ -69,7 +69,7 @@ func (p *Platform) driver(ctx context.Context) (sandbox.Driver, error) {
 // there are sandboxes, and those come once the doors are open.
 func (p *Platform) inside() []namespace.Service {
 	var services []namespace.Service
-	for i, s := range p.listeners {
+	for i, s := range p.listeners[:doorCount] {
 		port := s.Addr().(*net.TCPAddr).Port
 		if len(services) > 0 && services[0].Port == port {
 			continue // on another address of the host

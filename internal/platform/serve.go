@@ -43,6 +43,10 @@ func (p *Platform) openListeners(ctx context.Context) error {
 	}
 	p.facts.Endpoints.HTTP, err = listen("the public door", p.config.HTTP, "--http")
 	p.facts.Account, p.facts.Region = p.config.Account, p.config.Region
+	if err != nil || p.config.Metrics == "" {
+		return err
+	}
+	_, err = listen("metrics", p.config.Metrics, "metrics in the configuration")
 	return err
 }
 
@@ -99,6 +103,9 @@ func (p *Platform) openDoors(ctx context.Context) error {
 // publicDoor is the place of the public door among the listeners.
 const publicDoor = 1
 
+// doorCount is how many of the listeners are doors; metrics may have another.
+const doorCount = 2
+
 // dressed gives a listener what the server behind it expects of connections.
 func (p *Platform) dressed(i int, l net.Listener) net.Listener {
 	l = patient{l, p.departure}
@@ -154,7 +161,11 @@ func (p *Platform) loadURLs(ctx context.Context) error {
 // for Config.DrainTimeout, and closes everything. It is called once.
 func (p *Platform) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, s := range p.listeners {
+	doors, others := p.listeners[:doorCount], p.listeners[doorCount:]
+	for _, s := range others {
+		group.Go(func() error { return p.serveMetrics(ctx, s.Listener) })
+	}
+	for _, s := range doors {
 		group.Go(func() error {
 			if err := s.server.Serve(s.Listener); !errors.Is(err, http.ErrServerClosed) {
 				return pinfold.Errorf(pinfold.Unavailable, "serving on %s: %w", s.Addr(), err)
@@ -192,11 +203,17 @@ func (p *Platform) packageGrace() time.Duration {
 // keepHouse drops, now and then, the code packages that nothing refers to any
 // more, until ctx ends.
 func (p *Platform) keepHouse(ctx context.Context) {
-	for tick := time.NewTicker(p.packageGrace()); ; {
+	tick, trim := time.NewTicker(p.packageGrace()), time.NewTicker(time.Hour)
+	defer tick.Stop()
+	defer trim.Stop()
+	p.trimRecords(ctx)
+	for {
 		select {
 		case <-ctx.Done():
-			tick.Stop()
 			return
+		case <-trim.C:
+			p.trimRecords(ctx)
+			continue
 		case <-tick.C:
 		}
 		inUse, err := p.functions.Packages(ctx)

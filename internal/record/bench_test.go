@@ -44,9 +44,9 @@ func (t *traffic) next(r *pinfold.Record) {
 	t.n++
 	*r = pinfold.Record{
 		Time: t.at, RequestID: t.uuid(), Function: fmt.Sprint("orders-", f), Version: strconv.Itoa(1 + f%7), Alias: "live", Trigger: "api",
-		Source:    "arn:aws:execute-api:eu-central-1:000000000000:a1b2c3d4e5/prod/GET/orders",
-		Caller:    "arn:aws:iam::000000000000:user/" + strconv.Itoa(f%3),
-		Status:    "ok", Queue: took(3 * time.Microsecond), Place: took(20 * time.Microsecond),
+		Source: "arn:aws:execute-api:eu-central-1:000000000000:a1b2c3d4e5/prod/GET/orders",
+		Caller: "arn:aws:iam::000000000000:user/" + strconv.Itoa(f%3),
+		Status: "ok", Queue: took(3 * time.Microsecond), Place: took(20 * time.Microsecond),
 		Handler: took(time.Duration(1+f) * time.Millisecond), Response: took(30 * time.Microsecond),
 		MemoryMB: 128 << (f % 4), PeakMB: 40 + f + t.IntN(4), BytesIn: int64(200 + t.IntN(400)), BytesOut: int64(500 + t.IntN(2000)),
 		CodeSize: int64(1000000 + f*12345), Instance: fmt.Sprintf("%016x%016x", f*977, t.IntN(4)),
@@ -182,7 +182,10 @@ func BenchmarkSearch(b *testing.B) {
 	hour := func(from, to float64) pinfold.RecordQuery {
 		return pinfold.RecordQuery{Since: first.Time.Add(time.Duration(from * float64(span))), Until: first.Time.Add(time.Duration(to * float64(span)))}
 	}
-	with := func(q pinfold.RecordQuery, change func(*pinfold.RecordQuery)) pinfold.RecordQuery { change(&q); return q }
+	with := func(q pinfold.RecordQuery, change func(*pinfold.RecordQuery)) pinfold.RecordQuery {
+		change(&q)
+		return q
+	}
 	for _, test := range []struct {
 		name string
 		q    pinfold.RecordQuery

@@ -204,7 +204,7 @@ func (j *journal) tail() (*tail, error) {
 	return &tail{j.path, f, j.size, j.min, j.max}, nil
 }
 
-func (t *tail) name() string        { return t.path }
+func (t *tail) name() string         { return t.path }
 func (t *tail) span() (int64, int64) { return t.min, t.max }
 
 func (t *tail) each(do func(row int32, r *pinfold.Record)) error {

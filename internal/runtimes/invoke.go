@@ -158,6 +158,7 @@ func (in *Instance) wait(ctx context.Context, c *call) (*pinfold.Result, error) 
 			in.hand(c)
 		case <-done:
 			in.leave(c)
+			c.inv.Left = true
 			return nil, gaveUp(ctx)
 		}
 	}

@@ -46,6 +46,7 @@ func (in *Instance) observe(c *call, r report, cpu time.Duration) {
 		Version: in.version, Instance: in.id, Began: c.began, Phases: in.phasesOf(c, o), Billed: r.billed(),
 		PeakMB: r.peakMB, CPU: cpu, Cold: c.inv.Placed.Cold, Status: r.status, BytesOut: int64(len(o.payload)),
 	}
+	e.Phases.Queue = c.inv.Placed.Queue
 	if f := o.failure; f != nil {
 		e.Envelope = f.payload(c.inv.ID)
 		e.Failure, e.BytesOut = f.kind, int64(len(e.Envelope))

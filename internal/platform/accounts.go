@@ -1,0 +1,157 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"path"
+	"time"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/invoke"
+	"pinfold.dev/pinfold/internal/meter"
+	"pinfold.dev/pinfold/internal/metrics"
+	"pinfold.dev/pinfold/internal/record"
+	"pinfold.dev/pinfold/internal/trace"
+	"pinfold.dev/pinfold/internal/wire/protocol"
+)
+
+// accounts is what is kept of every invocation: a record, what it is metered with,
+// and metrics.
+type accounts struct {
+	records  *record.Store
+	writer   *record.Writer
+	meter    *meter.Meter
+	metrics  *metrics.Metrics
+	recorder *trace.Recorder
+}
+
+// flushTimeout is how long records are waited for that are not stored yet when the
+// platform stops.
+const flushTimeout = 5 * time.Second
+
+func (p *Platform) openAccounts(context.Context) error {
+	dir, err := p.folder.sub("records")
+	if err != nil {
+		return err
+	}
+	if p.records, err = record.Open(record.Config{Dir: dir, Log: p.log}); err != nil {
+		return err
+	}
+	p.closing(p.records.Close)
+	p.writer = record.NewWriter(p.records, 0, p.log)
+	p.closing(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		return p.writer.Close(ctx)
+	})
+	if dir, err = p.folder.sub("metering"); err != nil {
+		return err
+	}
+	if p.meter, err = meter.Open(meter.Config{Dir: dir, Owner: p.owner, Log: p.log}); err != nil {
+		return err
+	}
+	p.closing(p.meter.Close)
+	p.metrics = metrics.New(metrics.Config{Platform: metrics.Platform{
+		Pool: p.poolMetrics, Functions: p.functionMetrics, RecordsDropped: p.writer.Dropped,
+	}})
+	p.closing(func() error { // when no instance is left
+		if p.recorder == nil {
+			return nil
+		}
+		return p.recorder.Close()
+	})
+	return nil
+}
+
+// Put takes in a record that the recorder will use again.
+func (a *accounts) Put(r *pinfold.Record) {
+	if r.Status == "throttled" {
+		a.metrics.Throttled(r.Function)
+	}
+	kept := *r
+	a.writer.Put(&kept)
+}
+
+// recorded is an invoker that leaves records.
+type recorded struct {
+	*trace.Recorder
+	under *invoke.Invoker
+}
+
+// DryRun leaves none.
+func (r recorded) DryRun(ctx context.Context, inv *pinfold.Invocation) (*pinfold.Version, error) {
+	return r.under.DryRun(ctx, inv)
+}
+
+func (p *Platform) recording(under *invoke.Invoker) recorded {
+	p.recorder = trace.New(under, &p.accounts, p.meter, p.metrics)
+	return recorded{p.recorder, under}
+}
+
+// traced has calls that functions make to the platform's services recorded.
+func (p *Platform) traced(by protocol.Caller, service string) (header string, done func(operation, code string)) {
+	if by.Principal.Kind != pinfold.Role {
+		return by.TraceID, nil
+	}
+	call := trace.Begin(by.TraceID, service, "")
+	call.Record.Function = path.Base(by.Principal.ARN) // the session is named after it
+	call.Record.RequestID, call.Record.Caller = by.RequestID, by.Principal.ARN
+	return call.Header, func(operation, code string) {
+		call.Record.Operation = operation
+		var err error
+		if code != "" {
+			err = pinfold.Errorf(pinfold.Internal, "%s", code).WithReason(code)
+		}
+		call.End(&p.accounts, err)
+	}
+}
+
+// owner tells the meter whose a function is.
+func (p *Platform) owner(ref pinfold.FunctionRef) (app string, tags map[string]string) {
+	f, err := p.functions.Get(p.stopping, ref.With(""))
+	if err != nil {
+		return "", nil
+	}
+	if owners, err := p.owners(p.stopping); err == nil {
+		app = owners[ref.Name]
+	}
+	return app, f.Function.Tags
+}
+
+func (p *Platform) poolMetrics() metrics.Pool {
+	t := p.pool.Totals()
+	return metrics.Pool{
+		Instances: t.Instances, Cells: t.Cells, InFlight: t.InFlight, Waiting: t.Waiting, Limit: t.Limit,
+		MemoryMB: t.MemoryMB, BudgetMB: t.BudgetMB,
+	}
+}
+
+func (p *Platform) functionMetrics() []metrics.Function {
+	var all []metrics.Function
+	for _, s := range p.pool.Stats() {
+		all = append(all, metrics.Function{Name: s.Function.Name, Running: s.Busy, Waiting: s.Waiting})
+	}
+	return all
+}
+
+// serveMetrics answers Prometheus until ctx ends.
+func (p *Platform) serveMetrics(ctx context.Context, l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", p.metrics.Handler())
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return pinfold.Errorf(pinfold.Unavailable, "serving metrics on %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// trimRecords gives back the disk of records that are too old, or too many.
+func (p *Platform) trimRecords(ctx context.Context) {
+	before := time.Now().Add(-time.Duration(p.config.RecordDays) * 24 * time.Hour)
+	if err := p.records.Trim(ctx, before, int64(p.config.RecordMB)<<20); err != nil && ctx.Err() == nil {
+		p.log.Error("could not delete old records of invocations", "error", err)
+	}
+}
