@@ -48,7 +48,18 @@ func (f *fake) post(ctx context.Context, r *collectorpb.ExportTraceServiceReques
 	return 0, nil
 }
 
-func (f *fake) hangUp() { f.gone = true }
+func (f *fake) hangUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gone = true
+}
+
+// took is how many posts there were, and spans.
+func (f *fake) took() (posts, spans int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.posts, f.spans
+}
 
 // calls are so many records, of one span each.
 func calls(n int) []pinfold.Record {
@@ -65,18 +76,18 @@ func TestExporterBatches(t *testing.T) {
 		e := newExporter(ExporterConfig{Batch: 10}, f)
 		e.Send(calls(3))
 		synctest.Wait()
-		if f.posts != 0 {
+		if posts, _ := f.took(); posts != 0 {
 			t.Error("did not wait for more")
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if f.posts != 1 || f.spans != 3 {
-			t.Errorf("after its interval: %d posts of %d spans", f.posts, f.spans)
+		if posts, spans := f.took(); posts != 1 || spans != 3 {
+			t.Errorf("after its interval: %d posts of %d spans", posts, spans)
 		}
 		e.Send(calls(25))
 		synctest.Wait()
-		if f.posts != 3 || f.spans != 23 {
-			t.Errorf("full batches at once: %d posts of %d spans", f.posts, f.spans)
+		if posts, spans := f.took(); posts != 3 || spans != 23 {
+			t.Errorf("full batches at once: %d posts of %d spans", posts, spans)
 		}
 		if err := e.Close(t.Context()); err != nil || f.spans != 28 || !f.gone {
 			t.Errorf("Close: %v, %d spans", err, f.spans)
@@ -112,10 +123,13 @@ func TestACollectorThatIsDown(t *testing.T) {
 				time.Sleep(tc.after)
 				synctest.Wait()
 				got := e.Stats()
-				if tc.posts >= 0 && f.posts != tc.posts || f.posts > 12 || got.Sent != tc.sent || got.Dropped != 5-tc.sent || got.Waiting != 0 || (got.Failing == "") != (tc.sent > 0) {
-					t.Errorf("%d posts, %+v", f.posts, got)
+				posts, _ := f.took()
+				if tc.posts >= 0 && posts != tc.posts || posts > 12 || got.Sent != tc.sent || got.Dropped != 5-tc.sent || got.Waiting != 0 || (got.Failing == "") != (tc.sent > 0) {
+					t.Errorf("%d posts, %+v", posts, got)
 				}
+				f.mu.Lock()
 				f.answers = nil
+				f.mu.Unlock()
 				e.Send(calls(1))
 				if err := e.Close(t.Context()); err != nil {
 					t.Error(err)

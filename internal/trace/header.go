@@ -52,7 +52,7 @@ func Parse(header string) (c Context) {
 				c.Sampled = value[0]
 			}
 		case "Lineage":
-			if strings.Trim(value, "0123456789abcdefABCDEF:|%") == "" {
+			if isLineage(value) {
 				c.Lineage = value
 			}
 		}
@@ -61,6 +61,17 @@ func Parse(header string) (c Context) {
 		c.Parent = pinfold.SpanID{} // a span of no trace
 	}
 	return c
+}
+
+func isLineage(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isDigit(c), c >= 'a' && c <= 'f', c >= 'A' && c <= 'F', c == ':', c == '|', c == '%':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // parseRoot reads 1-TTTTTTTT-UUUUUUUUUUUUUUUUUUUUUUUU, whose two parts together

@@ -92,11 +92,11 @@ type join struct {
 	record pinfold.Record
 	state  atomic.Uint32
 
-	began   time.Time // of the execution
-	ended   time.Time // when Invoke returned
-	version string    // that was to run
-	left    bool      // Invoke returned without waiting for the function
-	err     error     // of Invoke, but that the caller has left
+	began   time.Duration // from the arrival to the execution
+	took    time.Duration // and until Invoke returned
+	version string        // that was to run
+	left    bool          // Invoke returned without waiting for the function
+	err     error         // of Invoke, but that the caller has left
 }
 
 // Executed writes the instance's end.
@@ -111,7 +111,7 @@ func (j *join) Executed(e *pinfold.Execution) {
 		return
 	}
 	rec := &j.record
-	j.began = e.Began
+	j.began = e.Began.Sub(rec.Time)
 	rec.Version, rec.Instance = e.Version.Ref.Qualifier, e.Instance
 	p := &e.Phases
 	rec.Fetch, rec.Sandbox, rec.Boot, rec.Init, rec.Handler = p.Fetch, p.Sandbox, p.Boot, p.Init, p.Handler
@@ -129,8 +129,8 @@ func (j *join) Executed(e *pinfold.Execution) {
 
 // returned writes the caller's end.
 func (j *join) returned(ctx context.Context, inv *pinfold.Invocation, err error) {
-	j.ended = time.Now()
 	rec := &j.record
+	j.took = time.Since(rec.Time)
 	rec.RequestID, rec.Function, rec.Alias = inv.ID, inv.Function.Name, aliasOf(inv.Function.Qualifier)
 	rec.Trigger, rec.Source, rec.Caller = inv.Trigger.Kind, inv.Trigger.Source, inv.Principal.ARN
 	rec.Queue, rec.BytesIn = inv.Placed.Queue, int64(len(inv.Payload))
@@ -161,16 +161,16 @@ func (j *join) finish(ran bool) {
 		j.of.mu.Unlock()
 	}
 	rec := &j.record
-	until := j.ended
+	until := j.took
 	if ran {
 		until = j.began
 		if !j.left {
-			rec.Response = max(0, j.ended.Sub(j.began)-rec.Handler)
+			rec.Response = max(0, j.took-j.began-rec.Handler)
 		}
 	} else {
 		rec.Version = j.version
 	}
-	rec.Place = max(0, until.Sub(rec.Time)-rec.Queue-rec.Fetch-rec.Sandbox-rec.Boot-rec.Init)
+	rec.Place = max(0, until-rec.Queue-rec.Fetch-rec.Sandbox-rec.Boot-rec.Init)
 	err := j.err
 	if err == nil && !ran {
 		err = pinfold.Errorf(pinfold.Unavailable, "the function ran on and did not end before the platform")
@@ -195,10 +195,12 @@ func failed(err error) (status, kind string) {
 
 // aliasOf returns a qualifier if it is an alias.
 func aliasOf(qualifier string) string {
-	if qualifier == pinfold.LatestVersion || strings.Trim(qualifier, "0123456789") == "" {
-		return ""
+	for i := range len(qualifier) {
+		if !isDigit(qualifier[i]) && qualifier != pinfold.LatestVersion {
+			return qualifier
+		}
 	}
-	return qualifier
+	return ""
 }
 
 // Call is a call that a function makes to a service of the platform.

@@ -29,6 +29,12 @@ func (k *traces) keep(records []pinfold.Record) {
 	}
 }
 
+func (k *traces) of(id pinfold.TraceID) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.kept[id]
+}
+
 // traceID is one whose random part is a share of all.
 func traceID(n byte, share float64) (id pinfold.TraceID) {
 	id[0] = n
@@ -71,24 +77,24 @@ func TestWhatIsKept(t *testing.T) {
 				}
 				time.Sleep(9 * time.Second)
 				synctest.Wait()
-				if len(out.kept) > 0 {
+				if out.of(id) > 0 {
 					t.Error("it was not waited for the rest")
 				}
 				time.Sleep(4 * time.Second)
 				synctest.Wait()
-				if got := out.kept[id]; (got == len(tc.records)) != tc.want || (got == 0) == tc.want {
+				if got := out.of(id); (got == len(tc.records)) != tc.want || (got == 0) == tc.want {
 					t.Errorf("%d of %d records are kept", got, len(tc.records))
 				}
 				late, sad := ok, ok
 				late.Trace, sad.Trace, sad.Status = id, id, "error"
-				before := out.kept[id]
+				before := out.of(id)
 				s.Put(&late)
-				if got := out.kept[id] > before; got != tc.want {
+				if got := out.of(id) > before; got != tc.want {
 					t.Errorf("of what comes late, kept: %v", got)
 				}
-				before = out.kept[id]
+				before = out.of(id)
 				s.Put(&sad)
-				if out.kept[id] == before {
+				if out.of(id) == before {
 					t.Error("a late error is lost")
 				}
 				if err := s.Close(); err != nil {
