@@ -77,15 +77,15 @@ func (sh *shell) printRecords(records []pinfold.Record) {
 		sh.note("no such invocations")
 		return
 	}
-	rows := [][]string{{"TIME", "FUNCTION", "STATUS", "COLD", "HANDLER", "WHOLE", "BILLED", "MEMORY", "REQUEST"}}
+	rows := [][]string{{"TIME", "FUNCTION", "STATUS", "COLD", "WHOLE", "REQUEST", "HANDLER", "BILLED", "MEMORY"}}
 	for _, r := range records {
 		status := r.Status
 		if r.ErrorType != "" {
 			status += " " + r.ErrorType
 		}
 		rows = append(rows, []string{
-			r.Time.Local().Format("01-02 15:04:05.000"), r.Function, status, cmp.Or(string(r.Cold), "-"), millis(r.Handler), millis(r.Whole()),
-			millis(r.Billed), fmt.Sprintf("%d of %d MB", r.PeakMB, r.MemoryMB), r.RequestID,
+			r.Time.Local().Format("01-02 15:04:05.000"), r.Function, status, cmp.Or(string(r.Cold), "-"), millis(r.Whole()), r.RequestID,
+			millis(r.Handler), fmt.Sprintf("%d ms", r.Billed.Milliseconds()), fmt.Sprintf("%d of %d MB", r.PeakMB, r.MemoryMB),
 		})
 	}
 	for i, line := range sh.out.table(rows) {
