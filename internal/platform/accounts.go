@@ -23,6 +23,7 @@ type accounts struct {
 	records  *record.Store
 	writer   *record.Writer
 	meter    *meter.Meter
+	prices   meter.Prices
 	metrics  *metrics.Metrics
 	recorder *trace.Recorder
 }
@@ -32,6 +33,10 @@ type accounts struct {
 const flushTimeout = 5 * time.Second
 
 func (p *Platform) openAccounts(context.Context) error {
+	var err error
+	if p.prices, err = loadPrices(p.config.Prices); err != nil {
+		return err
+	}
 	dir, err := p.folder.sub("records")
 	if err != nil {
 		return err

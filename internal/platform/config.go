@@ -62,6 +62,8 @@ type Config struct {
 	// in how many megabytes at most.
 	RecordDays int `yaml:"recordDays" env:"PINFOLD_RECORD_DAYS"`
 	RecordMB   int `yaml:"recordMB" env:"PINFOLD_RECORD_MB"`
+	// Prices is a file with what use costs (YAML); "" is AWS's public list price.
+	Prices string `yaml:"prices" env:"PINFOLD_PRICES"`
 	// LogMB is how many megabytes of log are kept per function.
 	LogMB int `yaml:"logMB" env:"PINFOLD_LOG_MB"`
 

@@ -68,6 +68,11 @@ type Options struct {
 	Info       any // what GET info answers: client.Info
 	// Functions tells every function with its instances: []client.FunctionStatus.
 	Functions func(ctx context.Context) (any, error)
+	// Usage tells what functions have used between two days, added up by something:
+	// client.Usage.
+	Usage func(ctx context.Context, from, to, by string) (any, error)
+	// Advice tells how much memory would do: []client.Advice.
+	Advice func(ctx context.Context) (any, error)
 	// RuntimeNote returns what a person who deploys should know about a runtime, or "".
 	RuntimeNote func(ctx context.Context, id string) string
 	// FunctionName returns the name of the function that a person means by a
@@ -103,6 +108,8 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("PUT /_pinfold/v1/packages/{sha256}", h.call("pinfold:PutPackage", h.putPackage))
 	mux.HandleFunc("GET /_pinfold/v1/logs", h.logs)
 	mux.HandleFunc("GET /_pinfold/v1/invocations", h.records)
+	mux.HandleFunc("GET /_pinfold/v1/usage", h.call("pinfold:ReadUsage", h.usage))
+	mux.HandleFunc("GET /_pinfold/v1/advice", h.call("pinfold:ReadUsage", h.advice))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, pinfold.Errorf(pinfold.NotFound, "the control API has no %s %s: is the client of another version than the server?", r.Method, r.URL.Path))
 	})
@@ -165,6 +172,13 @@ func (h *handler) remove(r *http.Request) (any, error) {
 func (h *handler) functions(r *http.Request) (any, error) {
 	return h.Functions(r.Context())
 }
+
+func (h *handler) usage(r *http.Request) (any, error) {
+	values := r.URL.Query()
+	return h.Usage(r.Context(), values.Get("from"), values.Get("to"), values.Get("by"))
+}
+
+func (h *handler) advice(r *http.Request) (any, error) { return h.Advice(r.Context()) }
 
 func (h *handler) network(r *http.Request) (any, error) {
 	return h.Network(r.Context(), r.PathValue("name"), nil)
