@@ -135,7 +135,7 @@ func TestOneRecord(t *testing.T) {
 					t.Fatalf("%d records", len(to.records))
 				}
 				got := to.records[0]
-				if want := "Root=" + root + ";Parent=" + fmt.Sprintf("%x", got.Span); header != want || got.Span == (pinfold.SpanID{}) {
+				if want := "Root=" + root + ";Parent=" + got.Span.String(); header != want || got.Span == (pinfold.SpanID{}) {
 					t.Errorf("the function got %q, not %q", header, want)
 				}
 				if (got.Fingerprint != "") != (got.Status != "ok") {
@@ -199,7 +199,7 @@ func TestTheTraceOfAnInvocation(t *testing.T) {
 		_, _ = r.Invoke(t.Context(), inv)
 		got := to.records[0]
 		if got.Trace == (pinfold.TraceID{}) || got.Parent != (pinfold.SpanID{}) || (got.Trace == Parse("Root="+root).Trace) != keeps {
-			t.Errorf("%.40q: %x, parent %x", header, got.Trace, got.Parent)
+			t.Errorf("%.40q: %s, parent %s", header, got.Trace, got.Parent)
 		}
 		if Parse(inv.TraceID).Trace != got.Trace {
 			t.Errorf("%.40q: the function is in %q", header, inv.TraceID)
@@ -290,10 +290,10 @@ func TestCalls(t *testing.T) {
 		time.Sleep(time.Second)
 		c.End(to, pinfold.Errorf(pinfold.Throttled, "no").WithReason("TooManyRequestsException"))
 		got := to.records[0]
-		if got.Handler != time.Second || got.Status != "throttled" || got.ErrorType != "TooManyRequestsException" || fmt.Sprintf("%x", got.Parent) != span1 || got.Function != "shop" {
+		if got.Handler != time.Second || got.Status != "throttled" || got.ErrorType != "TooManyRequestsException" || got.Parent.String() != span1 || got.Function != "shop" {
 			t.Errorf("%+v", got)
 		}
-		if want := "Root=" + root + ";Parent=" + fmt.Sprintf("%x", got.Span) + ";Lineage=1:00000001:0"; c.Header != want {
+		if want := "Root=" + root + ";Parent=" + got.Span.String() + ";Lineage=1:00000001:0"; c.Header != want {
 			t.Errorf("%q, not %q", c.Header, want)
 		}
 		if c := Begin("nonsense", "sqs", "SendMessage"); c.Record.Trace == (pinfold.TraceID{}) || c.Header == "" {
