@@ -83,7 +83,10 @@ func (o Advisor) advise(u *Usage, p Prices) Advice {
 		Function: u.Function, MemoryMB: u.MemoryMB, AdviseMB: u.MemoryMB, PeakMB: u.PeakMB, Requests: u.Requests,
 		Busy: -1, Duration: mean, Expected: mean,
 	}
-	rate := []Tier{{Price: p.GBSecond[u.Architecture][0].Price}}
+	var rate []Tier
+	if tiers := p.GBSecond[u.Architecture]; len(tiers) > 0 {
+		rate = []Tier{{Price: tiers[0].Price}}
+	}
 	at := func(memory int) Money {
 		scaled := float64(u.compute(p.Block)) * slowdown(u, memory) * float64(memory) / float64(u.MemoryMB)
 		return charge(rate, perGBSecond, 0, uint64(math.Round(scaled)))

@@ -109,8 +109,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// counted fills a folder and returns what is in it.
-func counted(t *testing.T, dir string) Counts {
+// filled fills a folder and returns what is in it.
+func filled(t *testing.T, dir string) Counts {
 	m := quiet(t, Config{Dir: dir})
 	next := sequence()
 	for range 500 {
@@ -165,7 +165,7 @@ func TestFoldKilled(t *testing.T) {
 		for _, second := range append(steps, "") {
 			t.Run(first+","+second, func(t *testing.T) {
 				dir := t.TempDir()
-				want := counted(t, dir)
+				want := filled(t, dir)
 				for _, step := range []string{first, second} {
 					if step == "" {
 						continue
@@ -184,7 +184,7 @@ func TestFoldKilled(t *testing.T) {
 // TestFoldTorn leaves every length of the lines that folding was at.
 func TestFoldTorn(t *testing.T) {
 	dir := t.TempDir()
-	want := counted(t, dir)
+	want := filled(t, dir)
 	cmd, _ := start(t, "fold appended "+dir)
 	_ = cmd.Wait()
 	lines, err := os.ReadFile(ledger{dir}.name("2026-11"))
@@ -206,7 +206,7 @@ func TestFoldTorn(t *testing.T) {
 // TestFoldFails folds where the ledger cannot be written, and then where it can.
 func TestFoldFails(t *testing.T) {
 	dir := t.TempDir()
-	want := counted(t, dir)
+	want := filled(t, dir)
 	m := quiet(t, Config{Dir: dir})
 	if err := os.Mkdir(m.ledger.name("2026-11"), 0o700); err != nil {
 		t.Fatal(err)
@@ -231,48 +231,4 @@ func TestFoldFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole(t, dir, want)
-}
-
-// TestFullDisk counts, and folds, where files may not grow: a limit that the
-// kernel holds writes to.
-func TestFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	want := counted(t, dir)
-	var old syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
-		t.Fatal(err)
-	}
-	m := quiet(t, Config{Dir: dir})
-	full := old
-	full.Cur = 1000
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
-			t.Error(err)
-		}
-	}()
-	m.note("folding", m.fold(lastDay))
-	for i := range slotsPerFile {
-		m.Executed(execution(function(fmt.Sprint("g", i), "1", 128), noon, 1))
-	}
-	want.Requests += slotsPerFile
-	if got := total(t, m); got.Requests != want.Requests {
-		t.Errorf("%d requests, want %d", got.Requests, want.Requests)
-	}
-	if err := m.Health(); err == nil || !strings.Contains(err.Error(), "keeping usage") || !strings.Contains(err.Error(), "opening counters") {
-		t.Errorf("health is %v", err)
-	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
-		t.Fatal(err)
-	}
-	m.settle()
-	m.note("folding", m.fold(lastDay))
-	if err := m.Health(); err != nil {
-		t.Error(err)
-	}
-	if got := total(t, m); got.Requests != want.Requests || len(m.live) > 0 {
-		t.Errorf("%d requests, want %d; %d slots are in use", got.Requests, want.Requests, len(m.live))
-	}
 }

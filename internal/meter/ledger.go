@@ -22,6 +22,9 @@ import (
 // ledger keeps what is final: a file for each month, with a line for each slot
 // that was folded. A line is the CRC-32C of what follows in 8 hexadecimal digits,
 // a space, and an entry as JSON.
+//
+// It is no database because it needs none: lines are appended once a day and read
+// a month at a time, and one that is damaged costs no other.
 type ledger struct{ dir string }
 
 // entry is a line of the ledger. Only what was counted is in it: the rest of

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"maps"
@@ -37,7 +38,7 @@ type Meter struct {
 	step   func(string)         // tells a test how far folding is
 	ledger ledger
 
-	folding sync.Mutex // held while days are folded; before mu
+	folding sync.Mutex // held where slots are freed, or must not be; before mu
 
 	mu       sync.Mutex
 	closed   bool
@@ -150,7 +151,8 @@ func (m *Meter) load(name string) error {
 	return nil
 }
 
-// Executed counts an execution. It does not block.
+// Executed counts an execution. It takes no lock for a function that it knows
+// today.
 func (m *Meter) Executed(e *pinfold.Execution) {
 	d, day := deltaOf(e), DayOf(e.Began)
 	for c := m.known(e.Version, day); !c.add(&d); {
@@ -204,7 +206,7 @@ func (m *Meter) find(v *pinfold.Version, day Day) *counter {
 	k := keyOf(v, day)
 	c := m.counters[k]
 	if c != nil && c.broken.Load() {
-		m.say("counting", pinfold.Errorf(pinfold.Unavailable, "%s cannot be read or written any more; what it counted is not known until it can: is its disk full or broken, or was the file cut?", c.file.name))
+		m.failed(c.file)
 		m.retire(c)
 		c = nil
 	}
@@ -225,13 +227,18 @@ func (m *Meter) find(v *pinfold.Version, day Day) *counter {
 	return c
 }
 
+// failed says that a file cannot be touched. mu is held.
+func (m *Meter) failed(f *file) {
+	m.say("counting", pinfold.Errorf(pinfold.Unavailable, "%s cannot be read or written any more; what it counted is not known until it can: is its disk full or broken, or was the file cut?", f.name))
+}
+
 // start returns a new counter: in a file or, where that cannot be, in memory
-// until it can.
+// until it can. mu is held.
 func (m *Meter) start(k key) *counter {
 	c := &counter{key: k}
 	if !m.house(c) {
 		c.slot = new(slot)
-		c.slot.fill(k)
+		_, _ = rand.Read(c.slot.id[:]) // never fails
 		m.homeless++
 	}
 	c.id = c.slot.id
@@ -240,74 +247,8 @@ func (m *Meter) start(k key) *counter {
 	return c
 }
 
-// house gives a counter a slot in a file. It reports false if there is none to
-// be had.
-func (m *Meter) house(c *counter) bool {
-	if m.closed {
-		return false
-	}
-	for {
-		if len(m.free) == 0 && (m.troubles["growing"] != nil || m.grow() != nil) {
-			return false
-		}
-		p := m.free[0]
-		m.free = m.free[1:]
-		filled := false
-		if err := guard(func() error { filled = p.slot.fill(c.key); return nil }); err != nil {
-			continue // the slot is lost with its file
-		}
-		if !filled {
-			m.free = append(m.free, p)
-			m.say("naming", pinfold.Errorf(pinfold.Internal, "the name of %s is too long for a counter: what it uses is in memory alone", c.key.Name))
-			return false
-		}
-		c.place = p
-		return true
-	}
-}
-
-// grow adds a file of slots.
-func (m *Meter) grow() error {
-	f, _, err := mapFile(fileName(m.config.Dir, m.last+1))
-	m.say("growing", err)
-	if err != nil {
-		return err
-	}
-	m.last++
-	m.files = append(m.files, f)
-	for i := range slotsPerFile {
-		m.free = append(m.free, place{f, f.slot(i)})
-	}
-	return nil
-}
-
-// settle moves counters from memory to files, as far as these can be had.
-func (m *Meter) settle() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.homeless == 0 || m.troubles["growing"] != nil && m.grow() != nil {
-		return
-	}
-	for c := range maps.Clone(m.live) {
-		to := &counter{key: c.key}
-		if c.file != nil || !m.house(to) {
-			continue
-		}
-		m.retire(c)
-		if guard(func() error { c.slot.counts.copyTo(&to.slot.counts); return nil }) != nil {
-			continue // with another slot, next time
-		}
-		m.homeless--
-		delete(m.live, c)
-		to.id = to.slot.id
-		m.live[to] = true
-		if m.counters[c.key] == nil {
-			m.counters[c.key] = to
-		}
-	}
-}
-
-// retire takes a counter out of use. When it returns its counts are final.
+// retire takes a counter out of use. When it returns its counts are final. mu is
+// held.
 func (m *Meter) retire(c *counter) {
 	if m.counters[c.key] == c {
 		delete(m.counters, c.key)
@@ -315,13 +256,15 @@ func (m *Meter) retire(c *counter) {
 	c.seal()
 }
 
-// keep is the goroutine that syncs, settles and folds.
+// keep is the goroutine that makes room, syncs and folds.
 func (m *Meter) keep(ctx context.Context) {
 	defer close(m.done)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var folded time.Time
 	for {
+		m.ahead(slotsPerFile / 2)
+		m.settle()
 		// Whoever began before midnight may be at it for a while.
 		if now := time.Now(); now.Sub(folded).Abs() >= time.Minute {
 			folded = now
@@ -332,7 +275,6 @@ func (m *Meter) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 			m.note("syncing", m.sync())
-			m.settle()
 		}
 	}
 }
@@ -357,6 +299,7 @@ func (m *Meter) note(doing string, err error) {
 }
 
 // say notes how it goes with something that is done, and logs when that changes.
+// mu is held.
 func (m *Meter) say(doing string, err error) {
 	switch was := m.troubles[doing]; {
 	case err != nil && was == nil:
@@ -394,6 +337,8 @@ func (m *Meter) Close() error {
 		<-m.done
 	}
 	m.settle()
+	m.folding.Lock() // who reads usage is at the slots
+	defer m.folding.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -206,6 +207,33 @@ func TestSums(t *testing.T) {
 	same("all folded, after a restart")
 }
 
+// TestSeal has somebody add who takes long.
+func TestSeal(t *testing.T) {
+	c := &counter{place: place{slot: new(slot)}}
+	c.users.Add(1)
+	final := make(chan struct{})
+	go func() {
+		c.seal()
+		close(final)
+	}()
+	for c.users.Load() > 0 {
+		runtime.Gosched()
+	}
+	if c.add(&delta{}) {
+		t.Error("a sealed counter can be added to")
+	}
+	for range 1000 {
+		runtime.Gosched()
+	}
+	select {
+	case <-final:
+		t.Error("it is final while somebody adds")
+	default:
+	}
+	c.users.Add(-1)
+	<-final
+}
+
 func TestQuery(t *testing.T) {
 	asked := map[string]int{}
 	m := quiet(t, Config{Dir: t.TempDir(), Owner: func(ref pinfold.FunctionRef) (string, map[string]string) {
@@ -383,6 +411,19 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
+// TestLongNames counts, in memory, what no registry lets in.
+func TestLongNames(t *testing.T) {
+	m := quiet(t, Config{Dir: t.TempDir()})
+	for i := range 3 {
+		m.Executed(execution(function(strings.Repeat("x", keySize+i), "1", 128), noon, 1))
+	}
+	m.settle()
+	m.Executed(execution(function("a", "1", 128), noon, 1))
+	if got := total(t, m).Requests; got != 4 || m.Health() == nil || len(m.free) != slotsPerFile-1 {
+		t.Errorf("%d requests, %d slots are free, health is %v", got, len(m.free), m.Health())
+	}
+}
+
 // TestCutFile takes the file away from under the mapping: what the kernel does
 // with a process that touches it then is to kill it.
 func TestCutFile(t *testing.T) {
@@ -434,6 +475,21 @@ func TestManyFunctions(t *testing.T) {
 	}
 	if got := total(t, m).Requests; got != 2*n || len(m.files) != 3 {
 		t.Errorf("%d invocations in %d files, slots are to be used again", got, len(m.files))
+	}
+}
+
+// TestAhead makes room before it is needed, and no more.
+func TestAhead(t *testing.T) {
+	m := quiet(t, Config{Dir: t.TempDir()})
+	for _, test := range [][2]int{{0, 1}, {slotsPerFile / 2, 1}, {slotsPerFile/2 + 1, 2}, {slotsPerFile + slotsPerFile/2, 2}, {slotsPerFile + slotsPerFile/2 + 1, 3}} {
+		used, files := test[0], test[1]
+		for len(m.live) < used {
+			m.Executed(execution(function(fmt.Sprint("f", len(m.live)), "1", 128), noon, 1))
+		}
+		m.ahead(slotsPerFile / 2)
+		if len(m.files) != files {
+			t.Errorf("%d slots are in use, of %d files; want %d", used, len(m.files), files)
+		}
 	}
 }
 

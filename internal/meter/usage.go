@@ -118,16 +118,16 @@ type Query struct {
 // be read; what can be read comes all the same, before it.
 func (m *Meter) Usage(ctx context.Context, q Query) iter.Seq2[Usage, error] {
 	return func(yield func(Usage, error) bool) {
-		owner := m.owners()
-		wanted := func(e *entry) bool {
-			return e.Day >= q.From && e.Day <= q.To && (q.Function == "" || q.Function == e.Name)
+		owned := m.owned()
+		wanted := func(k *key) bool {
+			return k.Day >= q.From && k.Day <= q.To && (q.Function == "" || q.Function == k.Name)
 		}
 		// Those that live first: one that is folded meanwhile is in the ledger,
 		// too, and known by its id.
 		live, err := m.snapshot()
 		problems := []error{err}
-		for _, e := range live {
-			if wanted(&e) && !yield(owner(&e), nil) {
+		for _, l := range live {
+			if wanted(&l.key) && !yield(owned(&l.key, l.Counts), nil) {
 				return
 			}
 		}
@@ -144,7 +144,7 @@ func (m *Meter) Usage(ctx context.Context, q Query) iter.Seq2[Usage, error] {
 					problems = append(problems, err)
 					break
 				}
-				if _, again := live[e.ID]; !again && wanted(&e) && !yield(owner(&e), nil) {
+				if _, again := live[e.ID]; !again && wanted(&e.key) && !yield(owned(&e.key, e.counts()), nil) {
 					return
 				}
 			}
@@ -157,16 +157,24 @@ func (m *Meter) Usage(ctx context.Context, q Query) iter.Seq2[Usage, error] {
 	}
 }
 
+// counted is what a slot has.
+type counted struct {
+	key
+	Counts
+}
+
 // snapshot returns what slots have, by their ids.
-func (m *Meter) snapshot() (map[string]entry, error) {
+func (m *Meter) snapshot() (map[string]counted, error) {
+	m.folding.Lock()
+	defer m.folding.Unlock()
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	live := map[string]entry{}
+	counters := slices.Collect(maps.Keys(m.live))
+	m.mu.Unlock()
+	live := make(map[string]counted, len(counters))
 	var failed error
-	for c := range m.live {
+	for _, c := range counters {
 		err := guard(func() error {
-			counts := c.slot.counts.read(c.key.MemoryMB)
-			live[hex.EncodeToString(c.id[:])] = newEntry(c.id, c.key, &counts)
+			live[hex.EncodeToString(c.id[:])] = counted{c.key, c.slot.counts.read(c.key.MemoryMB)}
 			return nil
 		})
 		failed = cmp.Or(failed, err)
@@ -174,23 +182,24 @@ func (m *Meter) snapshot() (map[string]entry, error) {
 	return live, failed
 }
 
-// owners returns what makes usage of an entry, and asks for each function once.
-func (m *Meter) owners() func(*entry) Usage {
-	type owned struct {
+// owned returns what makes usage of counts, and asks for the owner of each
+// function once.
+func (m *Meter) owned() func(*key, Counts) Usage {
+	type owner struct {
 		app  string
 		tags map[string]string
 	}
-	asked := map[pinfold.FunctionRef]owned{}
-	return func(e *entry) Usage {
-		ref := pinfold.FunctionRef{Account: e.Account, Region: e.Region, Name: e.Name}
+	asked := map[pinfold.FunctionRef]owner{}
+	return func(k *key, c Counts) Usage {
+		ref := pinfold.FunctionRef{Account: k.Account, Region: k.Region, Name: k.Name}
 		o, ok := asked[ref]
 		if !ok && m.config.Owner != nil {
 			o.app, o.tags = m.config.Owner(ref)
 			asked[ref] = o
 		}
 		return Usage{
-			Function: ref.With(e.Version), Day: e.Day, MemoryMB: e.MemoryMB, Architecture: e.Architecture,
-			App: o.app, Tags: o.tags, Counts: e.counts(),
+			Function: ref.With(k.Version), Day: k.Day, MemoryMB: k.MemoryMB, Architecture: k.Architecture,
+			App: o.app, Tags: o.tags, Counts: c,
 		}
 	}
 }
