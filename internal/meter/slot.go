@@ -96,7 +96,8 @@ func (s *slot) read() (k key, ok bool) {
 	if state := s.state.Load(); state != slotUsed && state != slotFolding || s.length > keySize || s.sum != s.checksum() {
 		return k, false
 	}
-	return k, json.Unmarshal(s.key[:s.length], &k) == nil
+	err := json.Unmarshal(s.key[:s.length], &k)
+	return k, err == nil
 }
 
 func (s *slot) checksum() uint32 {

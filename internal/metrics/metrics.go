@@ -168,7 +168,7 @@ func (s *series) hear() {
 
 // failure returns the counter of a type of errors.
 func (m *Metrics) failure(s *series, name string) prometheus.Counter {
-	name = strings.ToValidUTF8(name[:min(len(name), maxType)], "") // others are none
+	name = strings.ToValidUTF8(name[:min(len(name), maxType)], "") // as labels must be
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.errors[name]
