@@ -68,7 +68,7 @@ func (c Collector) dial() (*poster, error) {
 		p.grpc = true
 		p.header.Set("Content-Type", "application/grpc")
 		p.header.Set("Te", "trailers")
-		transport.Proxy = nil
+		transport.Proxy = nil // they speak HTTP/1
 		transport.Protocols = new(http.Protocols)
 		transport.Protocols.SetHTTP2(u.Scheme == "grpcs")
 		transport.Protocols.SetUnencryptedHTTP2(u.Scheme == "grpc")

@@ -1,9 +1,9 @@
 package trace
 
 import (
+	"bytes"
 	"encoding/json"
 	"hash/fnv"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -53,8 +53,18 @@ func text(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// lineNumber is where in a file a frame is, in the forms of all runtimes.
-var lineNumber = regexp.MustCompile(`(:\d+)+|, line \d+|:line \d+`)
+// place takes line and column out of a frame: numbers after a colon (Node.js,
+// Java, Ruby) or the word line (Python, .NET).
+func place(frame string) string {
+	b := make([]byte, 0, len(frame))
+	for i := range len(frame) {
+		number := isDigit(frame[i]) && (bytes.HasSuffix(b, []byte(":")) || bytes.HasSuffix(b, []byte("line ")))
+		if !number {
+			b = append(b, frame[i])
+		}
+	}
+	return string(b)
+}
 
 // frames are the top frames of a stack. Some begin with the message: begin is
 // with what all of theirs do.
@@ -69,7 +79,7 @@ func frames(stack []json.RawMessage, begin string) []string {
 			continue
 		}
 		python = python || strings.HasPrefix(line, `File "`)
-		all = append(all, lineNumber.ReplaceAllString(line, ""))
+		all = append(all, place(line))
 	}
 	if python { // the most recent call is the last
 		return all[max(0, len(all)-maxFrames):]

@@ -78,6 +78,14 @@ func TestFingerprint(t *testing.T) {
 			[]string{`{"errorMessage":"x","stackTrace":["com.x.Shop.price(Shop.java:12)"]}`, `{"errorMessage":"x","stackTrace":["com.x.Shop.price(Shop.java:21)"]}`},
 			`{"errorMessage":"x","stackTrace":["com.x.Shop.total(Shop.java:12)"]}`,
 		},
+		{
+			"Ruby and .NET",
+			[]string{
+				`{"errorMessage":"x","stackTrace":["/var/task/f.rb:3:in 'handler'","at Shop.Price() in /x.cs:line 12"]}`,
+				`{"errorMessage":"x","stackTrace":["/var/task/f.rb:31:in 'handler'","at Shop.Price() in /x.cs:line 1"]}`,
+			},
+			`{"errorMessage":"x","stackTrace":["/var/task/f.rb:3:in 'handler2'","at Shop.Price() in /x.cs:line 12"]}`,
+		},
 		{"not an envelope", []string{"", "null", "{", `{"errorMessage":null,"trace":null}`, strings.Repeat("[", 1<<20)}, `{"errorMessage":{"a":"b"}}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -64,14 +64,16 @@ func (r *Recorder) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfol
 // instances will not say any more how they went. It is to be called when no
 // instance is left.
 func (r *Recorder) Close() error {
+	var open []*join
 	r.mu.Lock()
-	left := r.left
-	r.left = make(map[*join]struct{})
-	r.mu.Unlock()
-	for j := range left {
+	for j := range r.left { // who is in it is not used again yet
 		if j.state.Or(claimed)&claimed == 0 {
-			j.finish(false)
+			open = append(open, j)
 		}
+	}
+	r.mu.Unlock()
+	for _, j := range open {
+		j.finish(false)
 	}
 	return nil
 }
@@ -144,11 +146,15 @@ func (j *join) returned(ctx context.Context, inv *pinfold.Invocation, err error)
 		j.of.left[j] = struct{}{}
 		j.of.mu.Unlock()
 	}
-	never := err != nil && !j.left
-	switch was := j.state.Or(returned); {
+	// One step: after it, whoever finishes may have the join used again.
+	mine, never := returned, err != nil && !j.left
+	if never {
+		mine |= claimed
+	}
+	switch was := j.state.Or(mine); {
 	case was&executed != 0:
 		j.finish(true)
-	case never && j.state.Or(claimed)&claimed == 0:
+	case never && was&claimed == 0:
 		j.finish(false)
 	}
 }

@@ -218,7 +218,7 @@ func TestAlias(t *testing.T) {
 // TestRecorderUnderStress has both ends of thousands race, and looks whether each
 // leaves one record, and only what is its own.
 func TestRecorderUnderStress(t *testing.T) {
-	const workers, each = 8, 2000
+	const workers, each = 8, 2400
 	to, meter := &list{}, &seen{}
 	var late sync.WaitGroup
 	r := New(invokerFunc(func(_ context.Context, inv *pinfold.Invocation) (*pinfold.Result, error) {
@@ -228,7 +228,7 @@ func TestRecorderUnderStress(t *testing.T) {
 		if n%7 == 0 {
 			e.Failure, e.Envelope = "Error", []byte(`{"errorMessage":"boom"}`)
 		}
-		switch o := inv.Observer; n % 5 {
+		switch o := inv.Observer; n % 6 {
 		case 0:
 			o.Executed(e)
 		case 1:
@@ -242,6 +242,9 @@ func TestRecorderUnderStress(t *testing.T) {
 		case 4: // and nobody ever tells
 			inv.Left = true
 			return nil, pinfold.Errorf(pinfold.Timeout, "the caller's time was over")
+		case 5: // it was ended while it ran
+			late.Go(func() { o.Executed(e) })
+			return nil, pinfold.Errorf(pinfold.Unavailable, "the platform ended the instance")
 		}
 		return &pinfold.Result{}, nil
 	}), to, meter)
@@ -252,7 +255,7 @@ func TestRecorderUnderStress(t *testing.T) {
 			cancel()
 			for i := range each {
 				inv := invocation()
-				inv.ID, inv.Payload = fmt.Sprint(w, "-", i), make([]byte, i%100)
+				inv.ID, inv.Payload = fmt.Sprint(w, "-", i), make([]byte, i%120)
 				_, _ = r.Invoke(ctx, inv)
 			}
 		})
@@ -265,11 +268,12 @@ func TestRecorderUnderStress(t *testing.T) {
 	ids := make(map[string]bool)
 	for _, got := range to.records {
 		n := got.BytesIn
-		if ids[got.RequestID] || n%5 < 3 && (got.Instance != got.RequestID || int64(got.PeakMB) != n) || n%5 >= 3 && got.Instance != "" {
+		knows := got.Instance == got.RequestID && int64(got.PeakMB) == n
+		if ids[got.RequestID] || !knows && (n%6 < 3 || got.Instance != "") || knows && (n%6 == 3 || n%6 == 4) {
 			t.Fatalf("%+v", got)
 		}
-		want := [...]string{"ok", "ok", "ok", "throttled", "unavailable"}[n%5]
-		if want == "ok" && n%7 == 0 {
+		want := [...]string{"ok", "ok", "ok", "throttled", "unavailable", "unavailable"}[n%6]
+		if knows && n%7 == 0 {
 			want = "error"
 		}
 		if got.Status != want {
@@ -277,7 +281,7 @@ func TestRecorderUnderStress(t *testing.T) {
 		}
 		ids[got.RequestID] = true
 	}
-	if len(ids) != workers*each || len(meter.told) != workers*each*3/5 || len(r.left) != 0 {
+	if len(ids) != workers*each || len(meter.told) != workers*each*4/6 || len(r.left) != 0 {
 		t.Errorf("%d records, %d executions, %d are still open", len(ids), len(meter.told), len(r.left))
 	}
 }

@@ -3,6 +3,7 @@ package trace
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 	"time"
 
 	commonpb "go.opentelemetry.io/proto/slim/otlp/common/v1"
@@ -154,7 +155,7 @@ func callSpan(r *pinfold.Record, at Site) *tracepb.Span {
 
 func span(r *pinfold.Record, id, parent pinfold.SpanID, name string, kind tracepb.Span_SpanKind) *tracepb.Span {
 	s := &tracepb.Span{
-		TraceId: slices.Clone(r.Trace[:]), SpanId: slices.Clone(id[:]), Name: name, Kind: kind,
+		TraceId: slices.Clone(r.Trace[:]), SpanId: slices.Clone(id[:]), Name: strings.ToValidUTF8(name, "\uFFFD"), Kind: kind,
 		StartTimeUnixNano: nano(r.Time),
 	}
 	if parent != (pinfold.SpanID{}) {
@@ -173,7 +174,7 @@ func fail(s *tracepb.Span, a *attributes, r *pinfold.Record) {
 		kind = r.Status
 	}
 	a.text("error.type", kind)
-	s.Status = &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: r.Status}
+	s.Status = &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: strings.ToValidUTF8(r.Status, "\uFFFD")}
 }
 
 // derive makes an id of another, always the same, so that spans can be made of a
@@ -203,11 +204,14 @@ func trigger(kind string) string {
 
 func nano(t time.Time) uint64 { return uint64(max(0, t.UnixNano())) }
 
-// attributes are those of a span. Empty texts are left out.
+// attributes are those of a span.
 type attributes []*commonpb.KeyValue
 
+// text adds a text, unless it is empty. Protocol Buffers refuse a message with one
+// that is not UTF-8, and types of errors are the function's to choose.
 func (a *attributes) text(key, value string) {
 	if value != "" {
+		value = strings.ToValidUTF8(value, "\uFFFD")
 		*a = append(*a, &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}})
 	}
 }

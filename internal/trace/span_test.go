@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	commonpb "go.opentelemetry.io/proto/slim/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
 
 	"pinfold.dev/pinfold"
 )
@@ -116,6 +117,18 @@ func TestSpansAreAlwaysTheSame(t *testing.T) {
 	a, b := derive(pinfold.SpanID{7}, 3), derive(pinfold.SpanID{7}, 3)
 	if a != b || a == derive(pinfold.SpanID{7}, 2) || a == derive(pinfold.SpanID{8}, 3) || a == (pinfold.SpanID{}) {
 		t.Errorf("%x, %x", a, b)
+	}
+}
+
+// TestSpansOfNonsense: one record must not keep a batch from being sent.
+func TestSpansOfNonsense(t *testing.T) {
+	bad := "\xff"
+	records := []pinfold.Record{
+		{Function: bad, Version: bad, Alias: bad, Trigger: bad, Source: bad, Caller: bad, Status: bad, ErrorType: bad, Fingerprint: bad, RequestID: bad, Instance: bad, Cold: pinfold.ColdReason(bad), Handler: -1},
+		{Service: bad, Operation: bad, RequestID: bad, Status: "error", ErrorType: bad},
+	}
+	if _, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: Spans(records, Site{})}); err != nil {
+		t.Error(err)
 	}
 }
 
