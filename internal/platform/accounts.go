@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -45,7 +46,11 @@ func (p *Platform) openAccounts(context.Context) error {
 		return err
 	}
 	p.closing(p.records.Close)
-	p.writer = record.NewWriter(p.records, 0, p.log)
+	sampler, err := p.openExport()
+	if err != nil {
+		return err
+	}
+	p.writer = record.NewWriter(stored{p.records, sampler}, 0, p.log)
 	p.closing(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
@@ -67,6 +72,55 @@ func (p *Platform) openAccounts(context.Context) error {
 		}
 		return p.recorder.Close()
 	})
+	return nil
+}
+
+// openExport has traces sent to a collector, if there is one to be.
+func (p *Platform) openExport() (*trace.Sampler, error) {
+	if p.config.OTLPEndpoint == "" {
+		return nil, nil
+	}
+	headers := map[string]string{}
+	for _, header := range strings.FieldsFunc(p.config.OTLPHeaders, func(r rune) bool { return r == ',' }) {
+		name, value, ok := strings.Cut(header, "=")
+		if !ok {
+			return nil, pinfold.Errorf(pinfold.Invalid, "otlpHeaders: %q is not name=value", header)
+		}
+		headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	exporter, err := trace.NewExporter(trace.ExporterConfig{
+		Collector: trace.Collector{Endpoint: p.config.OTLPEndpoint, Headers: headers},
+		Site:      trace.Site{Account: p.config.Account, Region: p.config.Region, Version: Version()}, Log: p.log,
+	})
+	if err != nil {
+		return nil, pinfold.Errorf(pinfold.Invalid, "otlpEndpoint: %w", err)
+	}
+	p.closing(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		if err := exporter.Close(ctx); err != nil {
+			p.log.Warn("sending the last traces", "error", err) // nothing that the platform needs
+		}
+		return nil
+	})
+	sampler := trace.NewSampler(trace.SamplerConfig{Share: p.config.TraceShare}, exporter.Send)
+	p.closing(sampler.Close)
+	return sampler, nil
+}
+
+// stored is where records go: to the store, and on to a collector.
+type stored struct {
+	record.Appender
+	sampler *trace.Sampler // nil where there is no collector
+}
+
+func (s stored) Append(ctx context.Context, records []pinfold.Record) error {
+	if err := s.Appender.Append(ctx, records); err != nil || s.sampler == nil {
+		return err
+	}
+	for i := range records {
+		s.sampler.Put(&records[i])
+	}
 	return nil
 }
 

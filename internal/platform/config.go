@@ -58,6 +58,14 @@ type Config struct {
 	// Metrics is the address where Prometheus reads metrics, at /metrics and
 	// without a signature; "" is none.
 	Metrics string `yaml:"metrics" env:"PINFOLD_METRICS"`
+	// OTLPEndpoint is the OpenTelemetry collector that traces are sent to:
+	// http://HOST:4318, https://HOST:4318, grpc://HOST:4317 (without TLS) or
+	// grpcs://HOST:4317; "" is none. OTLPHeaders go with them: "name=value,name=value".
+	OTLPEndpoint string `yaml:"otlpEndpoint" env:"PINFOLD_OTLP_ENDPOINT"`
+	OTLPHeaders  string `yaml:"otlpHeaders" env:"PINFOLD_OTLP_HEADERS"`
+	// TraceShare is the share of traces that are sent though nothing in them
+	// failed, was cold or slow: 0 to 1.
+	TraceShare float64 `yaml:"traceShare" env:"PINFOLD_TRACE_SHARE"`
 	// RecordDays is for how many days records of invocations are kept, and RecordMB
 	// in how many megabytes at most.
 	RecordDays int `yaml:"recordDays" env:"PINFOLD_RECORD_DAYS"`
@@ -87,6 +95,7 @@ func Defaults() Config {
 		FreezeAfter:  100 * time.Millisecond,
 		IdleTimeout:  time.Hour,
 		DrainTimeout: 30 * time.Second,
+		TraceShare:   0.05,
 		RecordDays:   30,
 		RecordMB:     1024,
 		LogMB:        64,
@@ -146,6 +155,7 @@ func (c *Config) Validate() error {
 	check(c.Cells >= 0, "cells: must not be negative")
 	check(c.IdleTimeout > 0, "idleTimeout: must be positive, such as 10m")
 	check(c.DrainTimeout >= 0, "drainTimeout: must not be negative")
+	check(c.TraceShare >= 0 && c.TraceShare <= 1, "traceShare: must be from 0 to 1, not %v", c.TraceShare)
 	check(c.RecordDays >= 1, "recordDays: must be at least 1, not %d", c.RecordDays)
 	check(c.RecordMB >= 1, "recordMB: must be at least 1, not %d", c.RecordMB)
 	check(c.LogMB >= 1, "logMB: must be at least 1, not %d", c.LogMB)
