@@ -23,6 +23,8 @@ import (
 type census struct {
 	data, temp string // its folders
 
+	files map[string]int // what the platform's descriptors were of, before the load
+
 	mu     sync.Mutex
 	groups map[string]bool // names of its control groups, such as "pinfold-1a2b3c4d"
 }
@@ -78,6 +80,7 @@ func (c *census) least(ctx context.Context, pid int) (map[string]int, error) {
 			least[what] = min(least[what], n)
 		}
 	}
+	c.files = targets(pid)
 	return least, nil
 }
 
@@ -89,7 +92,11 @@ func (c *census) compare(ctx context.Context, pid int, before map[string]int, pa
 		after := c.count(pid)
 		for _, what := range counted {
 			if after[what] > before[what] {
-				leaked = append(leaked, Leak{what, before[what], after[what]})
+				leak := Leak{What: what, Before: before[what], After: after[what]}
+				if what == "descriptors of the platform" {
+					leak.More = c.opened(pid)
+				}
+				leaked = append(leaked, leak)
 			}
 		}
 		if len(leaked) == 0 || time.Now().After(end) {
@@ -152,6 +159,30 @@ func (c *census) loops() (all []string) {
 }
 
 func descriptors(pid int) int { return len(names(fmt.Sprintf("/proc/%d/fd", pid))) }
+
+var number = regexp.MustCompile(`[0-9]+`)
+
+// targets counts what a process's descriptors are of, whatever their numbers.
+func targets(pid int) map[string]int {
+	dir, of := fmt.Sprintf("/proc/%d/fd", pid), map[string]int{}
+	for _, name := range names(dir) {
+		if target, err := os.Readlink(filepath.Join(dir, name)); err == nil {
+			of[number.ReplaceAllString(target, "0")]++
+		}
+	}
+	return of
+}
+
+// opened says what the platform has more descriptors of than before the load.
+func (c *census) opened(pid int) (more []string) {
+	for target, n := range targets(pid) {
+		if n > c.files[target] {
+			more = append(more, fmt.Sprintf("%d x %s", n-c.files[target], target))
+		}
+	}
+	slices.Sort(more)
+	return more
+}
 
 // mounts counts those in all mount namespaces that threads of some processes are in.
 func mounts(pids []int) (n int) {

@@ -49,6 +49,7 @@ type Result struct {
 type Leak struct {
 	What          string
 	Before, After int
+	More          []string // what it is, where that can be told
 }
 
 // Total is how much was done.
@@ -69,7 +70,7 @@ func (r *Result) Err() error {
 		}
 	}
 	for _, l := range r.Leaked {
-		all = append(all, fmt.Errorf("leaked: %s: %d before the load, %d after it", l.What, l.Before, l.After))
+		all = append(all, fmt.Errorf("leaked: %s: %d before the load, %d after it %v", l.What, l.Before, l.After, l.More))
 	}
 	for _, left := range r.Left {
 		all = append(all, fmt.Errorf("left on the machine: %s", left))
