@@ -183,7 +183,7 @@ func (p *Platform) poolMetrics() metrics.Pool {
 	t := p.pool.Totals()
 	return metrics.Pool{
 		Instances: t.Instances, Cells: t.Cells, InFlight: t.InFlight, Waiting: t.Waiting, Limit: t.Limit,
-		MemoryMB: t.MemoryMB, BudgetMB: t.BudgetMB,
+		MemoryMB: t.MemoryMB, BudgetMB: t.BudgetMB, Evictions: t.Evicted,
 	}
 }
 

@@ -17,6 +17,7 @@ type memory struct {
 	usedMB     int     // by all that are not Gone, cells too
 	drainingMB int     // of that, by those that are on their way out
 	clock      float64 // what the last victim was worth
+	evicted    uint64  // victims, ever
 	// awake and asleep are the idle ones, longest idle first: those to be frozen,
 	// and those that are frozen or never will be.
 	awake, asleep list[*instance]
@@ -89,6 +90,7 @@ func (p *Pool) makeRoom(mb int, idle time.Duration) {
 			return
 		}
 		p.clock = max(p.clock, victim.worth())
+		p.evicted++
 		p.retire(victim)
 	}
 }

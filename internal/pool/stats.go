@@ -60,6 +60,7 @@ type Totals struct {
 	Limit     int            `json:"limit"`    // of InFlight
 	MemoryMB  int            `json:"memoryMB"` // held by instances and cells
 	BudgetMB  int            `json:"budgetMB"`
+	Evicted   uint64         `json:"evicted"` // instances that made room for others, ever
 }
 
 // Totals returns the counts of the pool as a whole.
@@ -68,7 +69,7 @@ func (p *Pool) Totals() Totals {
 	defer p.mu.Unlock()
 	t := Totals{
 		Instances: len(p.instances), Cells: map[string]int{}, Waiting: p.waiting,
-		Limit: p.account, MemoryMB: p.usedMB, BudgetMB: p.config.MemoryMB,
+		Limit: p.account, MemoryMB: p.usedMB, BudgetMB: p.config.MemoryMB, Evicted: p.evicted,
 	}
 	for name, k := range p.kinds {
 		t.Cells[name] = len(k.waiting)
