@@ -159,6 +159,22 @@ func TestOneRecord(t *testing.T) {
 	}
 }
 
+// TestErrorInTheMiddle has Invoke return an error while the instance is about to
+// write its end: that one finishes.
+func TestErrorInTheMiddle(t *testing.T) {
+	to := &list{}
+	j := New(nil, to).joins.Get().(*join)
+	j.state.Store(claimed)
+	j.returned(t.Context(), invocation(), pinfold.Errorf(pinfold.Unavailable, "ended"))
+	if len(to.records) != 0 || j.state.Or(executed)&returned == 0 {
+		t.Errorf("%d records before the instance's end is written, state %b", len(to.records), j.state.Load())
+	}
+	j.finish(true)
+	if len(to.records) != 1 {
+		t.Errorf("%d records", len(to.records))
+	}
+}
+
 func TestPhasesOfAColdStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &list{}

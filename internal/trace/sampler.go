@@ -28,7 +28,7 @@ type SamplerConfig struct {
 // Sampler is a [Sink] that keeps traces with an error, a cold start or a slow
 // invocation, and a share of the rest. It decides when a trace has had time to be
 // complete; what comes later goes the same way, unless it is itself a reason to be
-// kept. Put takes a lock that all share: it belongs behind what decouples records
+// kept. A caller's own decision to sample is not asked: it was made too early. Put takes a lock that all share: it belongs behind what decouples records
 // from invocations.
 type Sampler struct {
 	config SamplerConfig
