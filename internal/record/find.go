@@ -1,7 +1,6 @@
 package record
 
 import (
-	"io"
 	"math"
 
 	"github.com/parquet-go/parquet-go"
@@ -126,104 +125,19 @@ func (m *match) tests() (all []test) {
 	return all
 }
 
-// group is the rows of a segment, by columns.
-type group struct {
-	parquet.RowGroup
-	schema *parquet.Schema
-}
-
-func (g group) column(name string) (parquet.ColumnChunk, error) {
-	leaf, ok := g.schema.Lookup(name)
-	if !ok {
-		return nil, errDamaged
-	}
-	return g.ColumnChunks()[leaf.ColumnIndex], nil
-}
-
 // mayHave asks the filters whether the ids of a query can be there. Without an
 // answer they can.
 func (g group) mayHave(m *match) bool {
-	for name, id := range map[string]string{"request_id": m.RequestID, "trace_id": traceKey(m.Trace)} {
-		column, err := g.column(name)
-		if err != nil || id == "" || column.BloomFilter() == nil {
-			continue
+	may := func(name string, id parquet.Value) bool {
+		column := g.column(name)
+		if column == nil || column.BloomFilter() == nil {
+			return true
 		}
-		value := parquet.ByteArrayValue([]byte(id))
-		if name == "trace_id" {
-			value = parquet.FixedLenByteArrayValue([]byte(id))
-		}
-		if has, err := column.BloomFilter().Check(value); err == nil && !has {
-			return false
-		}
+		has, err := column.BloomFilter().Check(id)
+		return has || err != nil
 	}
-	return true
-}
-
-func traceKey(id pinfold.TraceID) string {
-	if id == (pinfold.TraceID{}) {
-		return ""
-	}
-	return string(id[:])
-}
-
-// pages calls do with pages of a column, until n rows from a first one on are
-// through.
-func (g group) pages(name string, from, n int, do func(done int, page parquet.Page) error) error {
-	column, err := g.column(name)
-	if err != nil {
-		return err
-	}
-	pages := column.Pages()
-	defer pages.Close()
-	if err := pages.SeekToRow(int64(from)); err != nil {
-		return err
-	}
-	for done := 0; done < n; {
-		page, err := pages.ReadPage()
-		if err != nil {
-			if err == io.EOF {
-				err = errDamaged
-			}
-			return err
-		}
-		rows := int(page.NumValues())
-		if rows > n-done {
-			page, rows = page.Slice(0, int64(n-done)), n-done
-		}
-		err = do(done, page)
-		parquet.Release(page)
-		if err != nil {
-			return err
-		}
-		done += rows
-	}
-	return nil
-}
-
-// keep clears what in says of rows, from a first one on, whose value is not to
-// be kept.
-func (g group) keep(name string, from int, in []bool, keep func([]byte) bool) error {
-	return g.pages(name, from, len(in), func(done int, page parquet.Page) error {
-		if words := page.Dictionary(); words != nil {
-			good := make([]bool, words.Len())
-			for i := range good {
-				good[i] = keep(words.Index(int32(i)).ByteArray())
-			}
-			data := page.Data()
-			for i, word := range data.Int32() {
-				in[done+i] = in[done+i] && good[word]
-			}
-			return nil
-		}
-		values := make([]parquet.Value, page.NumValues())
-		if n, err := page.Values().ReadValues(values); n < len(values) {
-			return err
-		}
-		for i := range values {
-			in[done+i] = in[done+i] && keep(values[i].ByteArray())
-		}
-		return nil
-	})
+	return (m.RequestID == "" || may("request_id", parquet.ByteArrayValue([]byte(m.RequestID)))) &&
+		(m.Trace == pinfold.TraceID{} || may("trace_id", parquet.FixedLenByteArrayValue(m.Trace[:])))
 }
 
 // report tells of the rows that are in, if they are of the right time.
@@ -247,15 +161,4 @@ func (g group) report(m *match, from int, in []bool, found func(key int64, row i
 		}
 	}
 	return nil
-}
-
-// add adds the numbers of a column, from a row on, to sums.
-func (g group) add(name string, from int, sums []int64) error {
-	return g.pages(name, from, len(sums), func(done int, page parquet.Page) error {
-		data := page.Data()
-		for i, n := range data.Int64() {
-			sums[done+i] += n
-		}
-		return nil
-	})
 }

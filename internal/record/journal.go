@@ -143,6 +143,7 @@ func readJournal(r io.Reader, each func(*pinfold.Record)) (good int64, err error
 	head := make([]byte, frameHead)
 	var payload []byte
 	d := decoder{words: words{}}
+	var record pinfold.Record
 	for {
 		if _, err := io.ReadFull(br, head); err != nil {
 			if err == io.EOF {
@@ -168,7 +169,6 @@ func readJournal(r io.Reader, each func(*pinfold.Record)) (good int64, err error
 			return good, errDamaged
 		}
 		for d.rest = payload; len(d.rest) > 0; {
-			var record pinfold.Record
 			if err := d.next(&record); err != nil {
 				return good, errDamaged
 			}
@@ -226,11 +226,11 @@ func (t *tail) find(m *match, found func(key int64, row int32)) error {
 }
 
 // fetch implements source.
-func (t *tail) fetch(rows []int32, got func(i int, r *pinfold.Record)) error {
+func (t *tail) fetch(rows []int32, into []*pinfold.Record) error {
 	i := 0
 	return t.each(func(row int32, r *pinfold.Record) {
 		if i < len(rows) && rows[i] == row {
-			got(i, r)
+			*into[i] = *r
 			i++
 		}
 	})

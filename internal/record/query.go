@@ -20,8 +20,8 @@ type source interface {
 	span() (oldest, newest int64)
 	// find tells the rows that match, in any order, each with its key.
 	find(m *match, found func(key int64, row int32)) error
-	// fetch reads rows, which ascend. The record is only lent.
-	fetch(rows []int32, got func(i int, r *pinfold.Record)) error
+	// fetch reads rows, which ascend. After an error none of them is whole.
+	fetch(rows []int32, into []*pinfold.Record) error
 }
 
 // maxPage is how many records a query holds at most. It finds the first so many,
@@ -201,23 +201,20 @@ func (s *search) fetch(found []candidate) []pinfold.Record {
 		places[c.source] = append(places[c.source], int32(i))
 	}
 	records := make([]pinfold.Record, len(found))
-	missing := make([]bool, len(found))
 	for source, indexes := range places {
 		slices.SortFunc(indexes, func(a, b int32) int { return cmp.Compare(found[a].row, found[b].row) })
 		rows := make([]int32, len(indexes))
+		into := make([]*pinfold.Record, len(indexes))
 		for i, index := range indexes {
-			rows[i], missing[index] = found[index].row, true
+			rows[i], into[i] = found[index].row, &records[index]
 		}
-		err := s.sources[source].fetch(rows, func(i int, r *pinfold.Record) {
-			records[indexes[i]], missing[indexes[i]] = *r, false
-		})
-		if err != nil {
+		if err := s.sources[source].fetch(rows, into); err != nil {
 			s.failed[source] = err
 		}
 	}
 	there := records[:0]
 	for i := range records {
-		if !missing[i] {
+		if s.failed[found[i].source] == nil {
 			there = append(there, records[i])
 		}
 	}

@@ -19,8 +19,9 @@ import (
 	"pinfold.dev/pinfold"
 )
 
-// row is a record as Parquet has it. Its fields are those of [pinfold.Record],
-// so that one converts to the other, or the compiler says what is missing.
+// row is a record as it is written to Parquet. Its fields are those of
+// [pinfold.Record], so that one converts to the other, or the compiler says what
+// is missing. What reads is in columns.go.
 type row struct {
 	Time        time.Time          `parquet:"time,timestamp(nanosecond),delta"`
 	RequestID   string             `parquet:"request_id,zstd"`
@@ -191,39 +192,4 @@ func (s *segment) use(do func(*parquet.File) error, options ...parquet.FileOptio
 		return errDamaged
 	}
 	return do(file)
-}
-
-// fetch implements source.
-func (s *segment) fetch(rows []int32, got func(i int, r *pinfold.Record)) error {
-	return s.use(func(file *parquet.File) error {
-		reader := parquet.NewGenericReader[row](file)
-		defer reader.Close()
-		page := make([]row, pageRows)
-		at := int64(-1)
-		for i := 0; i < len(rows); {
-			first, n := rows[i], 1
-			for i+n < len(rows) && rows[i+n]/pageRows == first/pageRows {
-				n++
-			}
-			if at != int64(first) {
-				if err := reader.SeekToRow(int64(first)); err != nil {
-					return err
-				}
-			}
-			piece := page[:rows[i+n-1]-first+1]
-			for read := 0; read < len(piece); {
-				k, err := reader.Read(piece[read:])
-				if read += k; read < len(piece) && (err != nil || k == 0) {
-					return cmp.Or(err, errDamaged)
-				}
-			}
-			at = int64(first) + int64(len(piece))
-			for ; n > 0; n-- {
-				record := pinfold.Record(piece[rows[i]-first])
-				got(i, &record)
-				i++
-			}
-		}
-		return nil
-	}, parquet.SkipBloomFilters(true))
 }

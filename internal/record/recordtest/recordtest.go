@@ -308,7 +308,7 @@ func trimsAge(t *testing.T, b *bench) {
 }
 
 func trimsSize(t *testing.T, b *bench) {
-	const rounds, each = 20, 100
+	const rounds, each = 10, 20
 	for round := range rounds {
 		var records []pinfold.Record
 		for i := range each {
