@@ -92,6 +92,7 @@ func BenchmarkPut(b *testing.B) {
 		b.Run(procs, func(b *testing.B) {
 			w := NewWriter(nowhere{}, 2*b.N+100, quiet())
 			b.ReportAllocs()
+			before := cpu(b)
 			b.ResetTimer()
 			if procs == "one" {
 				for range b.N {
@@ -105,6 +106,7 @@ func BenchmarkPut(b *testing.B) {
 				})
 			}
 			b.StopTimer()
+			b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
 			if w.Dropped() > 0 {
 				b.Errorf("%d were dropped, which is cheap", w.Dropped())
 			}
