@@ -119,13 +119,13 @@ func (m *Metrics) Executed(e *pinfold.Execution) {
 		s = m.find(e.Version)
 	}
 	s.hear()
-	switch e.Status {
-	case "":
-		s.ok.Inc()
-	case "timeout":
+	switch {
+	case e.Status == "timeout":
 		s.timeout.Inc()
-	default:
+	case e.Status != "" || e.Failure != "":
 		s.failed.Inc()
+	default:
+		s.ok.Inc()
 	}
 	if e.Failure != "" {
 		m.failure(s, e.Failure).Inc()

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -150,21 +151,32 @@ func (p *Platform) recording(under *invoke.Invoker) recorded {
 }
 
 // traced has calls that functions make to the platform's services recorded.
-func (p *Platform) traced(by protocol.Caller, service string) (header string, done func(operation, code string)) {
+func (p *Platform) traced(by protocol.Caller, service string) (header string, done func(operation string, failed *protocol.Error)) {
 	if by.Principal.Kind != pinfold.Role {
 		return by.TraceID, nil
 	}
 	call := trace.Begin(by.TraceID, service, "")
 	call.Record.Function = path.Base(by.Principal.ARN) // the session is named after it
 	call.Record.RequestID, call.Record.Caller = by.RequestID, by.Principal.ARN
-	return call.Header, func(operation, code string) {
+	return call.Header, func(operation string, failed *protocol.Error) {
 		call.Record.Operation = operation
 		var err error
-		if code != "" {
-			err = pinfold.Errorf(pinfold.Internal, "%s", code).WithReason(code)
+		if failed != nil {
+			code, known := codes[failed.Status]
+			if !known && failed.Status >= http.StatusInternalServerError {
+				code = pinfold.Internal
+			}
+			err = pinfold.Errorf(cmp.Or(code, pinfold.Invalid), "%s", failed.Message).WithReason(failed.Code)
 		}
 		call.End(&p.accounts, err)
 	}
+}
+
+// codes are those of errors by their status on the wire.
+var codes = map[int]pinfold.Code{
+	http.StatusForbidden: pinfold.Denied, http.StatusNotFound: pinfold.NotFound, http.StatusConflict: pinfold.Conflict,
+	http.StatusTooManyRequests: pinfold.Throttled, http.StatusRequestEntityTooLarge: pinfold.TooLarge,
+	http.StatusNotImplemented: pinfold.Unserved, http.StatusServiceUnavailable: pinfold.Unavailable, http.StatusGatewayTimeout: pinfold.Timeout,
 }
 
 // owner tells the meter whose a function is.

@@ -1,8 +1,10 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,6 +74,9 @@ func (p *Platform) used(ctx context.Context, q meter.Query) (rows []meter.Usage,
 		}
 		rows = append(rows, u)
 	}
+	slices.SortFunc(rows, func(a, b meter.Usage) int { // shares of a cost are rounded in this order
+		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.Function.ARN(), b.Function.ARN()), cmp.Compare(a.MemoryMB, b.MemoryMB), cmp.Compare(a.Architecture, b.Architecture))
+	})
 	return rows, nil
 }
 

@@ -40,6 +40,10 @@ func TestWhyAStartIsCold(t *testing.T) {
 		_, deployed := ask(v2, "")
 		want("of a new version", deployed(), pinfold.ColdDeploy)
 
+		time.Sleep(24 * time.Hour) // nothing is left
+		_, deployed = ask(version("a", "3"), "")
+		want("of a new version, after a day", deployed(), pinfold.ColdDeploy)
+
 		b := version("b", "1")
 		_, first = ask(b, "timeout")
 		want("of another function", first(), pinfold.ColdFirst)

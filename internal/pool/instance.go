@@ -111,6 +111,10 @@ func (p *Pool) move(in *instance, e event) {
 	switch to {
 	case Draining:
 		p.drainingMB += in.sizeMB
+		s.known.lastEnd = pinfold.ColdEvicted
+		if in.broke {
+			s.known.lastEnd = pinfold.ColdFailed
+		}
 		p.unkeep(in, from)
 	case Gone:
 		p.bury(in, from)
@@ -122,10 +126,6 @@ func (p *Pool) bury(in *instance, from State) {
 	s := in.set
 	if from == Draining {
 		p.drainingMB -= in.sizeMB
-	}
-	s.known.lastEnd = pinfold.ColdEvicted
-	if in.broke {
-		s.known.lastEnd = pinfold.ColdFailed
 	}
 	p.unkeep(in, from)
 	p.charge(in, 0)
@@ -152,7 +152,7 @@ func takeFrom(l *[]*instance, in *instance) {
 func (p *Pool) start(s *set, provisioned bool) {
 	in := &instance{
 		set: s, state: Starting, provisioned: provisioned, kept: provisioned, began: p.now(),
-		why: s.coldReason(provisioned), quit: make(chan struct{}), empty: make(chan struct{}), stopped: make(chan struct{}),
+		why: p.coldReason(s, provisioned), quit: make(chan struct{}), empty: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	in.idle.value = in
 	close(in.stopped)
@@ -280,7 +280,7 @@ func (p *Pool) bereave(in *instance) {
 }
 
 // coldReason is why an instance is launched.
-func (s *set) coldReason(provisioned bool) pinfold.ColdReason {
+func (p *Pool) coldReason(s *set, provisioned bool) pinfold.ColdReason {
 	switch {
 	case provisioned:
 		return pinfold.Warm
@@ -288,7 +288,7 @@ func (s *set) coldReason(provisioned bool) pinfold.ColdReason {
 		return pinfold.ColdScaleOut
 	case s.known.lastEnd != pinfold.Warm:
 		return s.known.lastEnd
-	case len(s.function.sets) > 1:
+	case len(s.function.sets) > 1 || p.ran[s.function.ref]:
 		return pinfold.ColdDeploy
 	}
 	return pinfold.ColdFirst

@@ -187,6 +187,7 @@ func (p *Pool) grant(w *waiter, l *lease, err error) {
 	w.queued = p.now() - w.since
 	if l != nil && l.in.uses == 1 { // the launch has phases of its own
 		w.queued = max(0, l.in.began-w.since)
+		l.cold = l.in.why
 	}
 	w.granted <- struct{}{}
 }

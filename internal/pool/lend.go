@@ -106,9 +106,6 @@ func (p *Pool) give(in *instance) *lease {
 	in.running++
 	in.uses++
 	l.cold = pinfold.Warm
-	if in.uses == 1 {
-		l.cold = in.why
-	}
 	in.value.use(p)
 	return l
 }

@@ -89,8 +89,9 @@ func (k *figures) quick() bool {
 // measures is what was measured of all versions.
 type measures struct {
 	launch   [origins]float32
-	figures  map[key]figures // of versions that have no instances
-	watching bool            // somebody waits, or did just now
+	figures  map[key]figures              // of versions that have no instances
+	ran      map[pinfold.FunctionRef]bool // functions that have had an instance
+	watching bool                         // somebody waits, or did just now
 }
 
 // maxFigures bounds what is known about versions without instances: a hundred
@@ -99,6 +100,7 @@ const maxFigures = 20_000
 
 func (m *measures) open() {
 	m.figures = map[key]figures{}
+	m.ran = map[pinfold.FunctionRef]bool{}
 	m.launch = [origins]float32{float32(guessFromNothing), float32(guessFromCell)}
 }
 
@@ -113,6 +115,10 @@ func (p *Pool) remember(s *set) {
 		delete(p.figures, k)
 	}
 	p.figures[s.key] = s.known
+	if len(p.ran) >= maxFigures {
+		clear(p.ran) // the next one of each is the first again
+	}
+	p.ran[s.function.ref] = true
 }
 
 func (p *Pool) recall(k key) figures {

@@ -116,7 +116,10 @@ func (j *join) Executed(e *pinfold.Execution) {
 	j.began = e.Began.Sub(rec.Time)
 	rec.Version, rec.Instance = e.Version.Ref.Qualifier, e.Instance
 	p := &e.Phases
-	rec.Fetch, rec.Sandbox, rec.Boot, rec.Init, rec.Handler = p.Fetch, p.Sandbox, p.Boot, p.Init, p.Handler
+	rec.Handler = p.Handler
+	if e.Cold != pinfold.Warm { // or else nobody waited for the launch
+		rec.Fetch, rec.Sandbox, rec.Boot, rec.Init = p.Fetch, p.Sandbox, p.Boot, p.Init
+	}
 	rec.Billed, rec.MemoryMB, rec.PeakMB, rec.CPU = e.Billed, e.Version.Config.MemoryMB, e.PeakMB, e.CPU
 	rec.BytesOut, rec.CodeSize, rec.Cold = e.BytesOut, e.Version.Code.Size, e.Cold
 	rec.Status = "ok"

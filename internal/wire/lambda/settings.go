@@ -46,7 +46,7 @@ var Refused = []Setting{
 var Kept = []Setting{
 	{Name: "Role", Note: "A role's policies are not looked at: a function may invoke functions of its account, and no more."},
 	{Name: "CapacityProviderConfig", Note: "`PerExecutionEnvironmentMaxConcurrency` is followed, without it an instance serves one invocation at a time; instances run on this machine whatever `CapacityProviderArn` says."},
-	{Name: "TracingConfig", Note: "Trace headers are handed on; no traces are collected."},
+	{Name: "TracingConfig", Note: "Trace headers are handed on, and traces are recorded and sent on as the server is configured, whatever the mode."},
 	{Name: "AddPermission, AddLayerVersionPermission", Note: "Policies are kept and shown; they grant nothing yet."},
 }
 

@@ -49,8 +49,8 @@ type Options struct {
 	Routes        []Route
 	// Traced, if there is one, is told of every call to a service by a request
 	// with a trace header. It returns the header for what the call causes, and
-	// who is told how it went: the error's code, or "" for none.
-	Traced func(by protocol.Caller, service string) (header string, done func(operation, code string))
+	// who is told how it went.
+	Traced func(by protocol.Caller, service string) (header string, done func(operation string, failed *protocol.Error))
 	Log    *slog.Logger
 }
 
@@ -161,17 +161,13 @@ func (m *Mux) serveService(w http.ResponseWriter, r *http.Request, caller protoc
 		server.Fail(w, r, rename(service, err))
 		return
 	}
-	var done func(operation, code string)
+	var done func(operation string, failed *protocol.Error)
 	if m.options.Traced != nil && caller.TraceID != "" {
 		caller.TraceID, done = m.options.Traced(caller, service.Name)
 	}
 	operation, failed := server.Serve(w, r.WithContext(protocol.WithCaller(r.Context(), caller)), body)
 	if done != nil {
-		code := ""
-		if failed != nil {
-			code = failed.Code
-		}
-		done(operation, code)
+		done(operation, failed)
 	}
 }
 
