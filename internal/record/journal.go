@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 
 	"pinfold.dev/pinfold"
 )
@@ -204,7 +205,7 @@ func (j *journal) tail() (*tail, error) {
 	return &tail{j.path, f, j.size, j.min, j.max}, nil
 }
 
-func (t *tail) name() string         { return t.path }
+func (t *tail) name() string         { return filepath.Base(t.path) }
 func (t *tail) span() (int64, int64) { return t.min, t.max }
 
 func (t *tail) each(do func(row int32, r *pinfold.Record)) error {
@@ -228,10 +229,14 @@ func (t *tail) find(m *match, found func(key int64, row int32)) error {
 // fetch implements source.
 func (t *tail) fetch(rows []int32, into []*pinfold.Record) error {
 	i := 0
-	return t.each(func(row int32, r *pinfold.Record) {
+	err := t.each(func(row int32, r *pinfold.Record) {
 		if i < len(rows) && rows[i] == row {
 			*into[i] = *r
 			i++
 		}
 	})
+	if i == len(rows) { // what is damaged comes after them
+		return nil
+	}
+	return err
 }

@@ -201,6 +201,7 @@ func (s *search) fetch(found []candidate) []pinfold.Record {
 		places[c.source] = append(places[c.source], int32(i))
 	}
 	records := make([]pinfold.Record, len(found))
+	lost := make(map[int32]bool) // by source
 	for source, indexes := range places {
 		slices.SortFunc(indexes, func(a, b int32) int { return cmp.Compare(found[a].row, found[b].row) })
 		rows := make([]int32, len(indexes))
@@ -209,12 +210,12 @@ func (s *search) fetch(found []candidate) []pinfold.Record {
 			rows[i], into[i] = found[index].row, &records[index]
 		}
 		if err := s.sources[source].fetch(rows, into); err != nil {
-			s.failed[source] = err
+			s.failed[source], lost[source] = err, true
 		}
 	}
 	there := records[:0]
 	for i := range records {
-		if s.failed[found[i].source] == nil {
+		if !lost[found[i].source] {
 			there = append(there, records[i])
 		}
 	}

@@ -235,6 +235,18 @@ func TestTornJournal(t *testing.T) {
 		count(t, s, pinfold.RecordQuery{}, want+1)
 		s.Close()
 	}
+	// What is damaged while the journal is in use costs what follows it, too.
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, 0)
+	if err := flip(path, int(whole)+frameHead+3); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ids(t, s, pinfold.RecordQuery{}); len(got) != 10 || err == nil || !strings.Contains(err.Error(), journalEnd) {
+		t.Errorf("of a damaged journal %q came, %v", got, err)
+	}
+	s.Close()
 	// What is damaged, not torn, costs what follows it.
 	data[whole+frameHead+3] ^= 1
 	if err := os.WriteFile(path, data, 0o600); err != nil {

@@ -12,7 +12,8 @@ import (
 // Trim implements [pinfold.RecordStore]. No record older than before is found any
 // more; a segment goes from the disk when all of it is older. Then the oldest
 // segments go, in the order in which they came, until no more than so many bytes
-// are there; 0 and less is no bound.
+// are there; 0 and less is no bound. What is old and still there is found again
+// after a restart, until the next Trim: begin with one.
 func (s *Store) Trim(ctx context.Context, before time.Time, bytes int64) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
