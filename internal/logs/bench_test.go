@@ -3,10 +3,7 @@
 package logs
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -167,11 +164,112 @@ func BenchmarkLoad(b *testing.B) {
 
 // whole fails a benchmark that was cheap because lines were dropped.
 func whole(b *testing.B, s *Store) {
-	s.flush(b.Context())
-	segments, _ := filepath.Glob(filepath.Join(s.config.Dir, "*", "*.jsonl"))
-	for _, name := range segments {
-		if data, err := os.ReadFile(name); err != nil || bytes.Contains(data, []byte("log lines are missing")) {
-			b.Fatalf("%s is not whole: %v", name, err)
+	for l, err := range s.Query(b.Context(), Query{Text: "log lines are missing"}) {
+		b.Fatalf("the log is not whole: %q, %v", l.Text, err)
+	}
+}
+
+// sample is a line as programs write it.
+func sample(i int) string {
+	level := "INFO"
+	if i%1000 == 7 {
+		level = "ERROR"
+	}
+	return fmt.Sprintf(`{"time":"2026-11-21T12:00:%02d.%03dZ","level":"%s","msg":"handled request","path":"/orders/%d","status":%d,"ms":%d}`,
+		i/1000%60, i%1000, level, i*7919%100_000, 200+i%7*50, i*31%400)
+}
+
+// BenchmarkIngest writes lines as fast as the store takes them without loss, by
+// sources that wait, down to the disk. MB are of text.
+func BenchmarkIngest(b *testing.B) {
+	for _, sources := range []int{1, 8} {
+		b.Run(fmt.Sprint("sources=", sources), func(b *testing.B) {
+			s := open(b, Config{Dir: b.TempDir(), FunctionRate: 1 << 40})
+			texts := make([][]byte, 10_000)
+			size := 0
+			for i := range texts {
+				texts[i] = []byte(sample(i))
+				size += len(texts[i])
+			}
+			b.SetBytes(int64(size * sources))
+			before := cpu(b)
+			for b.Loop() {
+				var wg sync.WaitGroup
+				for n := range sources {
+					wg.Go(func() {
+						source := s.Source(line(fmt.Sprint("hello", n), 0, "")).(*Source)
+						for i, text := range texts {
+							if i%500 == 0 { // about as much as a pipe holds
+								_ = source.Wait(b.Context())
+							}
+							source.Write(time.Now(), "6bc9e3a1-7c53-4b0e-9f0a-2b8f3c1d5e77", false, text)
+						}
+					})
+				}
+				wg.Wait()
+			}
+			s.flush(b.Context())
+			b.ReportMetric(float64(b.N*size*sources)/1e6/(cpu(b)-before).Seconds(), "MB/cpu-s")
+			whole(b, s)
+		})
+	}
+}
+
+// BenchmarkSearch searches lines, of which one in a thousand is wanted. MB are of
+// text. It tells what a million lines take on disk.
+func BenchmarkSearch(b *testing.B) {
+	lines := 9_000_000 // about a gigabyte
+	if testing.Short() {
+		lines = 700_000
+	}
+	s := open(b, Config{Dir: b.TempDir(), KeepBytes: 1 << 40, SegmentBytes: 64 << 20, FunctionRate: 1 << 40})
+	source := s.Source(line("hello", 0, "")).(*Source)
+	size := 0
+	for i := range lines {
+		if i%500 == 0 {
+			_ = source.Wait(b.Context())
 		}
+		text := sample(i)
+		size += len(text)
+		source.Write(begin.Add(time.Duration(i)*time.Millisecond), fmt.Sprintf("6bc9e3a1-7c53-4b0e-9f0a-%012x", i/3*7919%1_000_000_007), false, []byte(text))
+	}
+	s.flush(b.Context())
+	whole(b, s)
+	group, err := s.Group(groupName("hello"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		query Query
+	}{
+		{"text", Query{Text: `"ERROR"`}},
+		{"term", Query{Pattern: `ERROR`}},
+		{"json", Query{Pattern: `{ $.level = "ERROR" }`}},
+		{"json-number", Query{Pattern: `{ $.ms > 398 && $.status = 500 }`}},
+		{"fields", Query{Pattern: `[first, last=*399}]`}},
+		{"nothing", Query{Pattern: `"not there at all"`}},
+		{"regex", Query{Pattern: `%ER+OR%`}},
+		{"request", Query{RequestID: fmt.Sprintf("6bc9e3a1-7c53-4b0e-9f0a-%012x", 12345*7919)}},
+		{"minute", Query{Since: begin.Add(2 * time.Minute), Until: begin.Add(3 * time.Minute)}},
+		{"last", Query{Limit: 100, Tail: true}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(size))
+			before := cpu(b)
+			n := 0
+			for b.Loop() {
+				n = 0
+				for _, err := range s.Query(b.Context(), c.query) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					n++
+				}
+			}
+			b.ReportMetric(float64(b.N*size)/1e6/(cpu(b)-before).Seconds(), "MB/cpu-s")
+			b.ReportMetric(float64(n), "lines")
+			b.ReportMetric(float64(group.StoredBytes)/1e6/(float64(lines)/1e6), "disk-MB/Mlines")
+		})
 	}
 }

@@ -125,36 +125,3 @@ func TestSlowFollowerIsTold(t *testing.T) {
 		s.Close()
 	})
 }
-
-func FuzzReadLines(f *testing.F) {
-	f.Add([]byte(`{"time":"2026-11-21T12:00:00Z","function":"a","version":"1","instance":"i","text":"x"}`+"\n"), 7)
-	f.Add([]byte(`{"time":"2026-11-21T12:00:00Z","text":"torn`), 1)
-	f.Add([]byte("\n\n{}\nnull\n[]\n{\"time\":1}\n\x00\x00\x00"), 3)
-	f.Add([]byte(strings.Repeat("x", 70_000)+"\n"+`{"time":"2026-11-21T12:00:00Z","text":"y"}`+"\n"), 0)
-	f.Fuzz(func(t *testing.T, data []byte, cut int) {
-		read := func(data []byte) (lines []pinfold.LogLine) {
-			more, err := readLines(strings.NewReader(string(data)), func([]byte) bool { return true }, func(l pinfold.LogLine) bool {
-				lines = append(lines, l)
-				return true
-			})
-			if err != nil || !more {
-				t.Fatal(more, err)
-			}
-			return lines
-		}
-		// What a crash cuts off costs the line that is cut and no other.
-		whole := read(data)
-		if cut < 0 || cut > len(data) {
-			return
-		}
-		torn := read(data[:cut])
-		if len(torn) > len(whole)+1 {
-			t.Fatalf("%d lines, of which a part has %d", len(whole), len(torn))
-		}
-		for i := range torn[:max(0, len(torn)-1)] {
-			if torn[i] != whole[i] {
-				t.Fatalf("line %d: %+v became %+v", i, whole[i], torn[i])
-			}
-		}
-	})
-}

@@ -3,15 +3,18 @@ package logs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"iter"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/logs/pattern"
+	"pinfold.dev/pinfold/internal/logs/segment"
 )
 
-// Query says which lines are wanted. Its zero value wants all.
+// Query says which lines of functions are wanted. Its zero value wants all.
 type Query struct {
 	// Functions are those whose lines are wanted; none means all. One with a
 	// Qualifier wants that version's lines only.
@@ -20,269 +23,179 @@ type Query struct {
 	Until     time.Time // before; zero for no bound
 	Text      string    // a part of the line's text, in exact case
 	RequestID string
-	Limit     int  // how many lines at most; 0 for no bound
-	Tail      bool // the last Limit lines rather than the first
+	Pattern   string // a CloudWatch filter pattern that the line's text matches
+	Limit     int    // how many lines at most; 0 for no bound
+	Tail      bool   // the last Limit lines rather than the first
+}
+
+// search is a query with its pattern parsed.
+type search struct {
+	Query
+	pattern *pattern.Pattern
+}
+
+func (q Query) parse() (*search, error) {
+	p, err := pattern.Parse(q.Pattern)
+	return &search{q, p}, err
 }
 
 // Query returns the lines that are there, merged in the order of their times.
-// It sees every line written before the call. An error ends it.
-func (s *Store) Query(ctx context.Context, q Query) iter.Seq2[pinfold.LogLine, error] {
+// It sees every line written before the call. What cannot be read is left out,
+// and is the error that ends it.
+func (s *Store) Query(ctx context.Context, query Query) iter.Seq2[pinfold.LogLine, error] {
 	return func(yield func(pinfold.LogLine, error) bool) {
-		if err := s.flush(ctx); err != nil {
+		q, err := query.parse()
+		if err == nil {
+			err = s.flush(ctx)
+		}
+		if err != nil {
 			yield(pinfold.LogLine{}, err)
 			return
 		}
 		s.files.Lock()
-		extents, err := s.extents(q)
+		places, err := s.places(q.wantsGroup)
 		s.files.Unlock()
 		if err != nil {
 			yield(pinfold.LogLine{}, unreadable(err))
 			return
 		}
-		history(ctx, q, extents, yield)
+		history(ctx, q, places, yield)
 	}
-}
-
-// Follow returns the lines that Query returns, and then those that come, each
-// once, until ctx ends or the store is closed. A follower that does not keep up
-// gets a line that says how many it has missed. Limit bounds what was there
-// before, not what comes; Until is of no use here.
-func (s *Store) Follow(ctx context.Context, q Query) iter.Seq2[pinfold.LogLine, error] {
-	return func(yield func(pinfold.LogLine, error) bool) {
-		q.Until = time.Time{}
-		f := &follower{query: q, lines: make(chan pinfold.LogLine, s.config.FollowLines)}
-		// From here on lines are kept for followers. What waits may have begun
-		// before, so let it be written.
-		s.follow(1)
-		defer s.follow(-1)
-		if err := s.flush(ctx); err != nil {
-			return
-		}
-		// Under the lock that batches are written under: what is on disk now
-		// is history, what comes after it goes to the follower.
-		s.files.Lock()
-		extents, err := s.extents(q)
-		s.followers[f] = struct{}{}
-		s.files.Unlock()
-		defer func() {
-			s.files.Lock()
-			delete(s.followers, f)
-			s.files.Unlock()
-		}()
-		if err != nil {
-			yield(pinfold.LogLine{}, unreadable(err))
-			return
-		}
-		if history(ctx, q, extents, yield) {
-			f.follow(ctx, s.done, yield)
-		}
-	}
-}
-
-// follow counts who follows.
-func (s *Store) follow(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.following += n
 }
 
 func unreadable(err error) error {
 	return pinfold.Errorf(pinfold.Unavailable, "reading logs: %w", err)
 }
 
-// extents returns what there is to read for a query. The caller holds files.
-func (s *Store) extents(q Query) ([]extent, error) {
-	var all []extent
-	for ref, j := range s.journals {
-		if !q.wantsFunction(ref) {
-			continue
-		}
-		e, err := j.extent()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, e)
+// wantsGroup reports whether a group may have lines that are asked for.
+func (q *search) wantsGroup(g *group) bool {
+	if len(q.Functions) == 0 {
+		return len(g.Functions) > 0
 	}
-	return all, nil
-}
-
-func (q *Query) wantsFunction(unqualified pinfold.FunctionRef) bool {
-	for _, ref := range q.Functions {
-		if ref.With("") == unqualified {
-			return true
-		}
-	}
-	return len(q.Functions) == 0
+	return slices.ContainsFunc(q.Functions, func(ref pinfold.FunctionRef) bool {
+		return ref.Account == g.ref.Account && ref.Region == g.ref.Region && slices.Contains(g.Functions, ref.Name)
+	})
 }
 
 // wants reports whether a line is asked for.
-func (q *Query) wants(line *pinfold.LogLine) bool {
-	if len(q.Functions) > 0 {
-		found := false
-		for _, ref := range q.Functions {
-			found = found || ref == line.Function || ref == line.Function.With("")
-		}
-		if !found {
-			return false
-		}
-	}
-	return (q.Since.IsZero() || !line.Time.Before(q.Since)) &&
+func (q *search) wants(line *pinfold.LogLine) bool {
+	return line.Function.Name != "" && q.wantsFunction(line.Function) &&
+		(q.Since.IsZero() || !line.Time.Before(q.Since)) &&
 		(q.Until.IsZero() || line.Time.Before(q.Until)) &&
 		(q.RequestID == "" || line.RequestID == q.RequestID) &&
-		strings.Contains(line.Text, q.Text)
+		strings.Contains(line.Text, q.Text) &&
+		q.pattern.Match([]byte(line.Text))
 }
 
-// history yields the lines of extents that q wants, within its limit. It
-// reports whether the caller wants more.
-func history(ctx context.Context, q Query, extents []extent, yield func(pinfold.LogLine, error) bool) (more bool) {
-	var tail []pinfold.LogLine // a ring, once it is full
-	seen := 0
-	for line, err := range merge(ctx, q, extents) {
-		switch {
-		case err != nil:
-			yield(line, err)
+func (q *search) wantsFunction(version pinfold.FunctionRef) bool {
+	return len(q.Functions) == 0 || slices.ContainsFunc(q.Functions, func(ref pinfold.FunctionRef) bool {
+		return ref == version || ref == version.With("")
+	})
+}
+
+// filter says what a query wants of a place.
+func (q *search) filter(p *place) segment.Filter {
+	f := p.between(q.Since, q.Until)
+	f.Request = q.RequestID
+	f.Reverse = q.Tail && q.Limit > 0
+	text := []byte(q.Text)
+	f.May = func(raw []byte) bool {
+		return bytes.Contains(raw, text) && q.pattern.May(raw)
+	}
+	f.Want = func(e segment.Entry) bool {
+		r := e.Record
+		if len(r.Function()) == 0 || p.hides(e) || !bytes.Contains(r.Text(), text) || !q.pattern.Match(r.Text()) {
 			return false
-		case q.Limit <= 0 || !q.Tail:
-			if !yield(line, nil) {
-				return false
-			}
-			if seen++; seen == q.Limit {
-				return true
-			}
-		case len(tail) < q.Limit:
+		}
+		if len(q.Functions) == 0 {
+			return true
+		}
+		version, _ := parseStream(string(r.Stream()))
+		return q.wantsFunction(pinfold.FunctionRef{Account: p.group.Account, Region: p.group.Region, Name: string(r.Function()), Qualifier: version})
+	}
+	return f
+}
+
+// history yields the lines of places that q wants, within its limit. It reports
+// whether the caller wants more.
+func history(ctx context.Context, q *search, places []*place, yield func(pinfold.LogLine, error) bool) (more bool) {
+	reverse := q.Tail && q.Limit > 0
+	var tail []pinfold.LogLine
+	var failed error
+	n := 0
+	for found, err := range merge(ctx, places, q.filter, reverse) {
+		if failed = err; err != nil {
+			break
+		}
+		line := decode(found.place.group, found.Record)
+		if reverse {
 			tail = append(tail, line)
-		default:
-			tail[seen%q.Limit] = line
-			seen++
+		} else if !yield(line, nil) {
+			return false
+		}
+		if n++; n == q.Limit {
+			break
 		}
 	}
-	for i := range tail {
-		if !yield(tail[(seen+i)%len(tail)], nil) {
+	for _, line := range slices.Backward(tail) {
+		if !yield(line, nil) {
 			return false
 		}
 	}
-	return true
+	return failed == nil || yield(pinfold.LogLine{}, failed)
 }
 
-// merge yields the lines of several extents in the order of their times.
-func merge(ctx context.Context, q Query, extents []extent) iter.Seq2[pinfold.LogLine, error] {
-	return func(yield func(pinfold.LogLine, error) bool) {
-		type source struct {
-			head pinfold.LogLine
-			next func() (pinfold.LogLine, error, bool)
+// found is a record and where it was found.
+type found struct {
+	place *place
+	segment.Entry
+}
+
+// merge yields what is wanted of several places in the order of time, or against
+// it. What cannot be read is the error that comes last.
+func merge(ctx context.Context, places []*place, filter func(*place) segment.Filter, reverse bool) iter.Seq2[found, error] {
+	return func(yield func(found, error) bool) {
+		var damage []error
+		type reader struct {
+			head found
+			next func() (segment.Entry, error, bool)
 		}
-		var sources []*source
-		// advance reports whether the source has another line.
-		advance := func(src *source) (ok bool, err error) {
-			if err := ctx.Err(); err != nil {
-				return false, err
+		var readers []*reader
+		// advance reports whether a reader has another record.
+		advance := func(r *reader) bool {
+			entry, err, ok := r.next()
+			if ok && err != nil {
+				damage = append(damage, err)
+				ok = false
 			}
-			src.head, err, ok = src.next()
-			return ok, err
+			r.head.Entry = entry
+			return ok
 		}
-		for _, e := range extents {
-			next, stop := iter.Pull2(wanted(e, q))
+		for _, p := range places {
+			next, stop := iter.Pull2(p.extent.Scan(ctx, filter(p)))
 			defer stop()
-			src := &source{next: next}
-			ok, err := advance(src)
-			if err != nil {
-				yield(pinfold.LogLine{}, err)
-				return
-			}
-			if ok {
-				sources = append(sources, src)
+			if r := (&reader{found{place: p}, next}); advance(r) {
+				readers = append(readers, r)
 			}
 		}
-		for len(sources) > 0 {
+		for len(readers) > 0 && ctx.Err() == nil {
 			first := 0
-			for i, src := range sources {
-				if src.head.Time.Before(sources[first].head.Time) {
+			for i, r := range readers {
+				if a, b := r.head.Record.Nano(), readers[first].head.Record.Nano(); a != b && a < b != reverse {
 					first = i
 				}
 			}
-			if !yield(sources[first].head, nil) {
+			if !yield(readers[first].head, nil) {
 				return
 			}
-			ok, err := advance(sources[first])
-			if err != nil {
-				yield(pinfold.LogLine{}, err)
-				return
-			}
-			if !ok {
-				sources = append(sources[:first], sources[first+1:]...)
+			if !advance(readers[first]) {
+				readers = slices.Delete(readers, first, first+1)
 			}
 		}
-	}
-}
-
-// wanted yields the lines of an extent that q wants.
-func wanted(e extent, q Query) iter.Seq2[pinfold.LogLine, error] {
-	id := []byte(q.RequestID)
-	return func(yield func(pinfold.LogLine, error) bool) {
-		err := e.lines(q.Since, func(text []byte) bool { return bytes.Contains(text, id) }, func(line pinfold.LogLine) bool {
-			return !q.wants(&line) || yield(line, nil)
-		})
-		if err != nil {
-			yield(pinfold.LogLine{}, unreadable(err))
-		}
-	}
-}
-
-// follower is one Follow's place among those that get each line.
-type follower struct {
-	query Query
-	lines chan pinfold.LogLine
-	// missed counts the lines that found no room. While it is not zero none is
-	// offered, so the gap is in one piece, behind the lines that wait.
-	missed atomic.Int64
-}
-
-// offer hands over a line, or counts it as missed. It never waits.
-func (f *follower) offer(line pinfold.LogLine) {
-	line.Function = line.Function.With(line.Version)
-	if !f.query.wants(&line) {
-		return
-	}
-	if f.missed.Load() == 0 {
-		select {
-		case f.lines <- line:
-			return
-		default:
-		}
-	}
-	f.missed.Add(1)
-}
-
-// follow yields what is offered.
-func (f *follower) follow(ctx context.Context, done <-chan struct{}, yield func(pinfold.LogLine, error) bool) {
-	ended := false
-	for {
-		select {
-		case line := <-f.lines:
-			if !yield(line, nil) {
-				return
-			}
-			continue
-		default:
-		}
-		if n := f.missed.Swap(0); n > 0 {
-			if !yield(gap(pinfold.FunctionRef{}, int(n), "this reader did not keep up"), nil) {
-				return
-			}
-			continue
-		}
-		if ended {
-			return
-		}
-		select {
-		case line := <-f.lines:
-			if !yield(line, nil) {
-				return
-			}
-		case <-done:
-			ended = true // once what is left has been read
-		case <-ctx.Done():
-			return
+		if err := ctx.Err(); err != nil {
+			yield(found{}, err)
+		} else if len(damage) > 0 {
+			yield(found{}, unreadable(errors.Join(damage...)))
 		}
 	}
 }

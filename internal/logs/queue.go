@@ -11,6 +11,12 @@ import (
 const (
 	maxWaiting = 32 << 20 // how much may wait to be written, in bytes
 	maxSpare   = 2 << 20  // how much memory of batches is kept to be used again
+	// easy is how much of a function may wait before [Source.Wait] does: 1/easy of
+	// all that may wait, or of what room is left.
+	easy = 32
+	// burst is for how long a function may be above [Config.FunctionRate], after it
+	// has been idle.
+	burst = time.Second
 )
 
 // share is how much waits. That of a function may be as much as there is room
@@ -21,14 +27,17 @@ type share struct{ lines, bytes int }
 // queue is where a function's lines wait. Store.mu guards it.
 type queue struct {
 	ref   pinfold.FunctionRef // unqualified
-	batch *batch              // nil if nothing waits
+	group GroupRef
+	batch *batch        // nil if nothing waits
+	room  chan struct{} // closed when the batch is taken; nil if nobody waits for it
+	until time.Time     // when what it has written is paid for, at FunctionRate
 }
 
 // batch is lines of one function, ready to be written. It holds no pointers to
 // them: the garbage collector has nothing to do with lines that wait.
 type batch struct {
 	queue *queue
-	text  []byte
+	text  []byte // records
 	lines []entry
 	mixed bool // they are not in order
 	lost  int  // lines that found no room
@@ -40,19 +49,26 @@ type entry struct {
 	from, to uint32
 }
 
+// queueKey is what lines have in common that wait together.
+type queueKey struct {
+	ref   pinfold.FunctionRef
+	group GroupRef
+}
+
 // queue returns a function's queue. The caller holds mu.
-func (s *Store) queue(ref pinfold.FunctionRef) *queue {
-	q := s.queues[ref]
+func (s *Store) queue(ref pinfold.FunctionRef, group GroupRef) *queue {
+	key := queueKey{ref, group}
+	q := s.queues[key]
 	if q == nil {
-		q = &queue{ref: ref}
-		s.queues[ref] = q
+		q = &queue{ref: ref, group: group}
+		s.queues[key] = q
 	}
 	return q
 }
 
 // wait lets a line, encoded as text, wait to be written if there is room. line
 // returns it for followers. The caller holds mu.
-func (s *Store) wait(q *queue, at time.Time, text []byte, line func() pinfold.LogLine) {
+func (s *Store) wait(q *queue, at time.Time, text []byte, line func() kept) {
 	if s.closing {
 		return
 	}
@@ -74,6 +90,37 @@ func (s *Store) wait(q *queue, at time.Time, text []byte, line func() pinfold.Lo
 		s.idle = false
 		s.nudge()
 	}
+}
+
+// room returns nil if a function has room for more, or what is closed when it
+// is worth asking again. The caller holds mu.
+func (s *Store) room(q *queue) <-chan struct{} {
+	b := q.batch
+	if b == nil || s.closing {
+		return nil
+	}
+	if len(b.lines) < max(1, (s.config.BufferLines-s.total.lines)/easy) && len(b.text) < max(1, (maxWaiting-s.total.bytes)/easy) {
+		return nil
+	}
+	if q.room == nil {
+		q.room = make(chan struct{})
+		s.idle = false
+		s.nudge()
+	}
+	return q.room
+}
+
+// taken says that a queue's batch is on its way to the disk. The caller holds mu.
+func (s *Store) taken(q *queue, now time.Time) {
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
+	if earliest := now.Add(-burst); q.until.Before(earliest) {
+		q.until = earliest
+	}
+	q.until = q.until.Add(time.Duration(len(q.batch.text)) * time.Second / time.Duration(s.config.FunctionRate))
+	q.batch = nil
 }
 
 // urgent reports whether so much waits that the writer shall not rest any more.

@@ -2,9 +2,11 @@ package logs
 
 import (
 	"cmp"
+	"context"
 	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/logs/segment"
 )
 
 // Source writes the lines of one instance. It costs less than [Store.Write]:
@@ -14,41 +16,89 @@ type Source struct {
 	store  *Store
 	queue  *queue
 	common pinfold.LogLine
-	origin []byte
+	stream string
+	origin *segment.Origin
 }
 
 // Source returns a source whose lines have Function, Name, Version and Instance
-// of common.
-func (s *Store) Source(common pinfold.LogLine) pinfold.LogSource {
+// of common. It is a *[Source].
+func (s *Store) Source(common pinfold.LogLine) pinfold.LogSource { return s.source(common, time.Now()) }
+
+func (s *Store) source(common pinfold.LogLine, began time.Time) *Source {
 	common.Name = cmp.Or(common.Name, common.Function.Name)
 	common.Version = cmp.Or(common.Version, common.Function.Qualifier)
+	group := s.groupOf(common.Function)
+	stream := streamName(began, common.Version, common.Instance)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &Source{
-		store: s, queue: s.queue(common.Function.With("")), common: common,
-		origin: appendOrigin(nil, common.Name, common.Version, common.Instance),
+		store: s, queue: s.queue(common.Function.With(""), group), common: common,
+		stream: stream, origin: segment.NewOrigin(stream, common.Function.Name),
 	}
+}
+
+// groupOf returns the group that a function's lines belong to.
+func (s *Store) groupOf(ref pinfold.FunctionRef) GroupRef {
+	name := ""
+	if s.config.Group != nil {
+		name = s.config.Group(ref)
+	}
+	return GroupRef{ref.Account, ref.Region, cmp.Or(name, functionGroup+ref.Name)}
 }
 
 // Write keeps a line as [Store.Write] does. It does not hold on to text.
 func (w *Source) Write(at time.Time, requestID string, system bool, text []byte) {
-	line := func() pinfold.LogLine {
-		line := w.common
-		line.Time, line.RequestID, line.System, line.Text = at, requestID, system, string(text)
-		return line
+	if at.IsZero() {
+		at = time.Now()
 	}
-	if at.IsZero() || len(text) > MaxText {
-		w.store.Write(line())
+	if len(text) > MaxText {
+		text = []byte(cut(text))
+	}
+	if !keepable(at) {
 		return
 	}
 	s := w.store
 	b := s.lines.Get().(*[]byte)
 	defer s.lines.Put(b)
-	var ok bool
-	if *b, ok = appendRest((*b)[:0], &s.clock, at, w.origin, requestID, system, text); !ok {
-		return
-	}
+	*b = segment.Append((*b)[:0], w.origin, at.UnixNano(), 0, requestID, system, text)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wait(w.queue, at, *b, line)
+	s.wait(w.queue, at, *b, func() kept {
+		line := w.common
+		line.Time, line.RequestID, line.System, line.Text = at, requestID, system, string(text)
+		return kept{line, w.queue.group, w.stream}
+	})
+}
+
+// Wait returns when the source may write more without loss: at once, unless its
+// function has filled its share of the buffer, or has written more than
+// [Config.FunctionRate] allows. Whoever reads what an instance writes shall call
+// it before reading on, so that it is the instance that waits. It returns ctx's
+// error if that ends first.
+func (w *Source) Wait(ctx context.Context) error {
+	for {
+		s := w.store
+		s.mu.Lock()
+		room := s.room(w.queue)
+		rest := time.Until(w.queue.until)
+		s.mu.Unlock()
+		switch {
+		case room != nil:
+			select {
+			case <-room:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		case rest > 0:
+			pause := time.NewTimer(rest)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				pause.Stop()
+				return ctx.Err()
+			}
+		default:
+			return nil
+		}
+	}
 }

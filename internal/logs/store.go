@@ -3,14 +3,12 @@ package logs
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/logs/segment"
 )
 
 // MaxText is the length of a line's text in bytes from which on it is cut.
@@ -19,70 +17,78 @@ const MaxText = 256 << 10
 // Config bounds a store. A zero field but Dir takes its default.
 type Config struct {
 	Dir          string // the folder that holds the logs; made if missing
+	BlockBytes   int    // how many bytes of lines are compressed together. Default 256 KB
 	SegmentBytes int64  // size from which on a segment is finished. Default 8 MB
-	KeepBytes    int64  // about how much is kept per function. Default 64 MB
+	KeepBytes    int64  // about how much is kept per group, on disk. Default 64 MB
+	KeepAllBytes int64  // about how much is kept in all. Default: no bound
 	BufferLines  int    // how many lines may wait to be written. Default 65,536
 	FollowLines  int    // how many lines a follower may be behind. Default 4,096
-	Log          *slog.Logger
+	FunctionRate int    // how many bytes a second a function may write for long. Default 25 MB
+	// Group names the log group that the lines of a version belong to; nil or ""
+	// is the usual one, /aws/lambda/NAME. It is called once per instance.
+	Group func(pinfold.FunctionRef) string
+	Log   *slog.Logger
 }
 
 // Store keeps log lines. It implements [pinfold.LogSink].
 type Store struct {
-	config Config
-	clock  clock
-	lines  sync.Pool     // of *[]byte, where lines are put together
-	wake   chan struct{} // has a value if the writer shall look what there is
-	done   chan struct{} // closed when the writer has written everything
+	config  Config
+	journal segment.Config
+	lines   sync.Pool     // of *[]byte, where lines are put together
+	wake    chan struct{} // has a value if the writer shall look what there is
+	done    chan struct{} // closed when the writer has written everything
+	swept   chan struct{} // closed when the janitor has gone
 
 	mu        sync.Mutex // of what is not written yet
-	queues    map[pinfold.FunctionRef]*queue
-	waiting   []*batch          // those of queues
-	followed  []pinfold.LogLine // what waits, for followers; only if there are some
-	total     share             // of all that wait
-	idle      bool              // the writer sleeps until it is woken
-	following int               // how many followers there are
-	spare     []*batch          // to be used again
+	queues    map[queueKey]*queue
+	waiting   []*batch // those of queues
+	followed  []kept   // what waits, for followers; only if there are some
+	total     share    // of all that wait
+	idle      bool     // the writer sleeps until it is woken
+	following int      // how many followers there are
+	spare     []*batch // to be used again
 	flushes   []chan struct{}
 	closing   bool
 
 	files     sync.Mutex // of what is; held while a batch is written
-	journals  map[pinfold.FunctionRef]*journal
+	groups    map[GroupRef]*group
 	followers map[*follower]struct{}
 	sorted    []byte // room for a batch
 	failing   bool   // the last write went wrong
 }
 
-// Open returns the store in a folder. Close it.
+// Open returns the store in a folder. Logs that an earlier version has left there
+// are converted first. Close it.
 func Open(c Config) (*Store, error) {
-	c.SegmentBytes = cmp.Or(c.SegmentBytes, 8<<20)
+	c.BlockBytes = cmp.Or(c.BlockBytes, 256<<10)
 	c.KeepBytes = cmp.Or(c.KeepBytes, 64<<20)
+	c.SegmentBytes = cmp.Or(c.SegmentBytes, min(8<<20, max(c.KeepBytes/8, 64<<10)))
 	c.BufferLines = cmp.Or(c.BufferLines, 1<<16)
 	c.FollowLines = cmp.Or(c.FollowLines, 4096)
+	c.FunctionRate = cmp.Or(c.FunctionRate, 25<<20)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return nil, pinfold.Errorf(pinfold.Unavailable, "opening the log folder: %w", err)
-	}
-	entries, err := os.ReadDir(c.Dir)
+	codec, err := segment.NewCodec()
 	if err != nil {
-		return nil, pinfold.Errorf(pinfold.Unavailable, "opening the log folder: %w", err)
+		return nil, pinfold.Errorf(pinfold.Internal, "making ready to compress logs: %w", err)
 	}
 	s := &Store{
 		config:    c,
+		journal:   segment.Config{Codec: codec, BlockBytes: c.BlockBytes, SegmentBytes: c.SegmentBytes, KeepBytes: c.KeepBytes},
 		wake:      make(chan struct{}, 1),
 		done:      make(chan struct{}),
-		queues:    map[pinfold.FunctionRef]*queue{},
-		journals:  map[pinfold.FunctionRef]*journal{},
+		swept:     make(chan struct{}),
+		queues:    map[queueKey]*queue{},
+		groups:    map[GroupRef]*group{},
 		followers: map[*follower]struct{}{},
 	}
 	s.lines.New = func() any { return new([]byte) }
-	for _, entry := range entries {
-		if ref, ok := folderFunction(entry.Name()); ok && entry.IsDir() {
-			s.journals[ref] = newJournal(c, ref)
-		}
+	if err := s.load(); err != nil {
+		return nil, pinfold.Errorf(pinfold.Unavailable, "opening the log folder: %w", err)
 	}
 	go s.write()
+	go s.janitor()
 	return s, nil
 }
 
@@ -90,23 +96,11 @@ func Open(c Config) (*Store, error) {
 // that finds no room is dropped, and the log says how many were. A line's Name
 // and Version follow from its Function, and a line without a time is of now.
 func (s *Store) Write(line pinfold.LogLine) {
-	line.Name = cmp.Or(line.Name, line.Function.Name)
-	line.Version = cmp.Or(line.Version, line.Function.Qualifier)
-	if line.Time.IsZero() {
-		line.Time = time.Now()
+	at := line.Time
+	if at.IsZero() {
+		at = time.Now()
 	}
-	if len(line.Text) > MaxText {
-		line.Text = strings.ToValidUTF8(line.Text[:MaxText], "") + fmt.Sprintf(" [cut: the line has %d bytes]", len(line.Text))
-	}
-	text := s.lines.Get().(*[]byte)
-	defer s.lines.Put(text)
-	var ok bool
-	if *text, ok = appendLine((*text)[:0], &s.clock, &line); !ok {
-		return // a time outside of the years 0 to 9999
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.wait(s.queue(line.Function.With("")), line.Time, *text, func() pinfold.LogLine { return line })
+	s.source(line, at).Write(at, line.RequestID, line.System, []byte(line.Text))
 }
 
 func (s *Store) nudge() {
@@ -123,6 +117,7 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.nudge()
 	<-s.done
+	<-s.swept
 	return nil
 }
 
@@ -142,13 +137,5 @@ func (s *Store) flush(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// gap is the line that stands for lines that are missing.
-func gap(ref pinfold.FunctionRef, n int, why string) pinfold.LogLine {
-	return pinfold.LogLine{
-		Time: time.Now(), Function: ref, Name: ref.Name, Version: ref.Qualifier, System: true,
-		Text: fmt.Sprintf("PINFOLD %d log lines are missing here: %s", n, why),
 	}
 }

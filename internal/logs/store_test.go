@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,12 +16,18 @@ import (
 	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/logs/segment"
 )
 
 var begin = time.Date(2020, 11, 21, 12, 0, 0, 0, time.UTC)
 
 func function(name string) pinfold.FunctionRef {
 	return pinfold.FunctionRef{Account: "000000000000", Region: "us-east-1", Name: name}
+}
+
+// groupName the group of a function.
+func groupName(fn string) GroupRef {
+	return GroupRef{Account: "000000000000", Region: "us-east-1", Name: "/aws/lambda/" + fn}
 }
 
 func line(fn string, second int, text string) pinfold.LogLine {
@@ -124,12 +131,13 @@ func TestLogsOutliveTheStore(t *testing.T) {
 	expect(t, "closed", texts(t, s.Query(t.Context(), Query{})), "one")
 
 	// kill -9 in the middle of a line
-	path := filepath.Join(dir, "000000000000.us-east-1.a", "00000001.jsonl")
+	path := filepath.Join(dir, folderName(groupName("a")), "00000000000000000000.tail")
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.WriteString(`{"time":"2020-11-21T12:00:02Z","function":"a","text":"to`)
+	half := segment.Append(nil, segment.NewOrigin("stream", "a"), begin.UnixNano(), 0, "", false, "torn")
+	f.Write(half[:len(half)-2])
 	f.Close()
 	s = open(t, Config{Dir: dir})
 	expect(t, "torn", texts(t, s.Query(t.Context(), Query{})), "one")
@@ -137,7 +145,7 @@ func TestLogsOutliveTheStore(t *testing.T) {
 	s.Write(line("b", 4, "four"))
 	expect(t, "after the torn line", texts(t, s.Query(t.Context(), Query{})), "one", "three", "four")
 	data, _ := os.ReadFile(path)
-	if strings.Count(string(data), "\n") != 2 || strings.Contains(string(data), `"to`) {
+	if strings.Count(string(data), "[$LATEST]i1") != 2 || strings.Contains(string(data), "to") {
 		t.Errorf("the file holds %q", data)
 	}
 	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
@@ -147,25 +155,29 @@ func TestLogsOutliveTheStore(t *testing.T) {
 
 func TestSegmentsRotateAndAreBounded(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, Config{Dir: dir, SegmentBytes: 2000, KeepBytes: 10_000})
-	text := strings.Repeat("x", 80)
+	s := open(t, Config{Dir: dir, BlockBytes: 1000, SegmentBytes: 2000, KeepBytes: 10_000})
+	random := rand.New(rand.NewPCG(1, 2))
+	text := make([]byte, 80)
 	for i := range 1000 {
+		for k := range text { // what does not get smaller
+			text[k] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[random.IntN(64)]
+		}
 		s.Write(line("a", i, fmt.Sprintf("%s%d", text, i)))
 		if i%5 == 0 { // write in batches of a few lines
 			texts(t, s.Query(t.Context(), Query{Limit: 1}))
 		}
 	}
 	got := texts(t, s.Query(t.Context(), Query{}))
-	if len(got) < 20 || len(got) > 60 || !strings.HasSuffix(got[len(got)-1], "x999") {
+	if len(got) < 20 || len(got) > 120 || got[len(got)-1][80:] != "999" {
 		t.Errorf("%d lines are left, the last is %q", len(got), got[len(got)-1])
 	}
-	for i := 1; i < len(got); i++ { // what is left is the end, without a hole
-		if want := fmt.Sprintf("%s%d", text, 1000-len(got)+i); got[i] != want {
-			t.Fatalf("line %d is %q", i, got[i])
+	for i := range got { // what is left is the end, without a hole
+		if want := fmt.Sprint(1000 - len(got) + i); got[i][80:] != want {
+			t.Fatalf("line %d is %q, want %s", i, got[i], want)
 		}
 	}
 	var total int64
-	files, _ := filepath.Glob(filepath.Join(dir, "*", "*.jsonl"))
+	files, _ := filepath.Glob(filepath.Join(dir, "*", "*.seg"))
 	for _, file := range files {
 		info, err := os.Stat(file)
 		if err != nil {
@@ -176,25 +188,16 @@ func TestSegmentsRotateAndAreBounded(t *testing.T) {
 	if total > 10_000 || len(files) < 3 {
 		t.Errorf("%d bytes in %d segments", total, len(files))
 	}
-	for range 2 { // one query is under way while its oldest segment is deleted
-		for range s.Query(t.Context(), Query{}) {
-			if err := os.Remove(files[0]); err == nil {
-				os.Remove(files[1])
-			}
+	// One query is under way while its oldest segments are deleted.
+	n := 0
+	for range s.Query(t.Context(), Query{}) {
+		if n++; n == 1 {
+			os.Remove(files[0])
+			os.Remove(files[1])
 		}
 	}
-	// Segments whose end was before Since are not even read.
-	if err := os.WriteFile(files[2], []byte(`{"time":"2030-01-01T00:00:00Z","text":"old file"}`+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chtimes(files[2], begin, begin); err != nil {
-		t.Fatal(err)
-	}
-	if got := texts(t, s.Query(t.Context(), Query{Since: begin.Add(2 * time.Second), Text: "old file"})); len(got) != 0 {
-		t.Errorf("%q", got)
-	}
-	if got := texts(t, s.Query(t.Context(), Query{Text: "old file"})); len(got) != 1 {
-		t.Errorf("%q", got)
+	if n < 10 || n >= len(got) {
+		t.Errorf("%d of %d lines after two segments were deleted", n, len(got))
 	}
 }
 
@@ -226,7 +229,7 @@ func TestWriteNeverWaits(t *testing.T) {
 
 func TestDiskThatFailsAndRecovers(t *testing.T) {
 	dir := t.TempDir()
-	block := filepath.Join(dir, "000000000000.us-east-1.a")
+	block := filepath.Join(dir, folderName(groupName("a")))
 	if err := os.WriteFile(block, nil, 0o600); err != nil { // where the folder should be
 		t.Fatal(err)
 	}
@@ -250,8 +253,9 @@ func TestDiskThatFailsAndRecovers(t *testing.T) {
 
 func TestFunctionNamesAreSafeAsFolders(t *testing.T) {
 	folders := map[string]string{}
-	for _, name := range []string{"hello", "Hello", "HELLO", "a.b", "..", ".", "a/b", `a\b`, "con", "a_b-c", "%41", "ü", "", "a\x00b", "a:b*?", strings.Repeat("A", 64)} {
-		folder := folderName(function(name))
+	for _, name := range []string{"hello", "Hello", "HELLO", "a.b", "..", ".", "a/b", `a\b`, "con", "a_b-c", "%41", "ü", "", "a\x00b", "a:b*?", strings.Repeat("A", 64), strings.Repeat("/", 512), strings.Repeat("/", 511) + "x"} {
+		ref := groupName(name)
+		folder := folderName(ref)
 		if strings.ContainsAny(folder, `/\:*?`+"\x00") || len(folder) > 255 || folder != strings.ToLower(folder) {
 			t.Errorf("%q: folder %q", name, folder)
 		}
@@ -259,12 +263,12 @@ func TestFunctionNamesAreSafeAsFolders(t *testing.T) {
 			t.Errorf("%q and %q share %q", name, other, folder)
 		}
 		folders[folder] = name
-		if ref, ok := folderFunction(folder); !ok || ref != function(name) {
-			t.Errorf("%q comes back as %+v, %v", name, ref, ok)
+		if back, ok := parseFolder(folder); len(ref.Name) < 100 && (!ok || back != ref) {
+			t.Errorf("%q comes back as %+v, %v", name, back, ok)
 		}
 	}
 	for _, folder := range []string{"", "a", "a.b", "a.b.c.d", "a.b.%zz", "a.b.C", "lost+found"} {
-		if ref, ok := folderFunction(folder); ok {
+		if ref, ok := parseFolder(folder); ok {
 			t.Errorf("%q is taken for %+v", folder, ref)
 		}
 	}
@@ -278,6 +282,12 @@ func TestLongLinesAreCut(t *testing.T) {
 	if len(got) != 2 || !strings.HasSuffix(got[0], fmt.Sprintf(" [cut: the line has %d bytes]", 2*MaxText)) || len(got[0]) > MaxText+100 || len(got[1]) != MaxText {
 		t.Errorf("%d lines", len(got))
 	}
+}
+
+func TestBinaryLines(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	s.Write(line("a", 1, "\x00\xff\xfe ü \xc3\r\n\t\x1b"))
+	expect(t, "binary", texts(t, s.Query(t.Context(), Query{Text: "\xff\xfe"})), "\x00\ufffd ü \ufffd\r\n\t\x1b")
 }
 
 func TestConcurrentWriters(t *testing.T) {

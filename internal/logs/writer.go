@@ -3,8 +3,6 @@ package logs
 import (
 	"slices"
 	"time"
-
-	"pinfold.dev/pinfold"
 )
 
 const (
@@ -20,7 +18,7 @@ const (
 // round is what the writer takes over at once.
 type round struct {
 	batches  []*batch
-	followed []pinfold.LogLine
+	followed []kept
 	flushes  []chan struct{}
 	closing  bool
 }
@@ -70,8 +68,9 @@ func (s *Store) take(r *round) bool {
 		s.followed = nil
 	}
 	r.closing = s.closing
+	now := time.Now()
 	for _, b := range r.batches {
-		b.queue.batch = nil
+		s.taken(b.queue, now)
 	}
 	s.total = share{}
 	s.idle = len(r.batches) == 0 && len(r.flushes) == 0 && !r.closing
@@ -96,7 +95,7 @@ func (p *pace) rest(began, ended time.Time) time.Duration {
 	return p.due.Sub(ended)
 }
 
-// keep appends what was taken to its journals and hands it to who follows.
+// keep appends what was taken to its groups and hands it to who follows.
 func (s *Store) keep(r *round) {
 	s.files.Lock()
 	defer s.files.Unlock()
@@ -104,20 +103,14 @@ func (s *Store) keep(r *round) {
 	for _, b := range r.batches {
 		if b.lost > 0 {
 			line := gap(b.queue.ref, b.lost, "they came faster than they could be written")
-			text, _ := appendLine(nil, &s.clock, &line)
-			b.add(line.Time, text)
-			r.followed = append(r.followed, line)
-		}
-		j := s.journals[b.queue.ref]
-		if j == nil {
-			j = newJournal(s.config, b.queue.ref)
-			s.journals[b.queue.ref] = j
+			b.add(line.Time, encodeGap(&line))
+			r.followed = append(r.followed, kept{line, b.queue.group, ""})
 		}
 		text := b.ordered(s.sorted)
 		if b.mixed && cap(text) <= maxSpare {
 			s.sorted = text
 		}
-		if err := j.append(text, len(b.lines)); err != nil {
+		if err := s.group(b.queue.group).write(b.queue.ref, text, len(b.lines)); err != nil {
 			failed = err
 		}
 	}
@@ -125,10 +118,15 @@ func (s *Store) keep(r *round) {
 		s.config.Log.Error("logs cannot be kept; lines are lost until this is mended", "error", failed)
 	}
 	s.failing = failed != nil
-	slices.SortStableFunc(r.followed, func(a, b pinfold.LogLine) int { return a.Time.Compare(b.Time) })
+	slices.SortStableFunc(r.followed, func(a, b kept) int { return a.Time.Compare(b.Time) })
+	for i := range r.followed {
+		s.offer(&r.followed[i])
+	}
+}
+
+// offer hands a line to everybody who follows. The caller holds files.
+func (s *Store) offer(line *kept) {
 	for f := range s.followers {
-		for _, line := range r.followed {
-			f.offer(line)
-		}
+		f.offer(line)
 	}
 }

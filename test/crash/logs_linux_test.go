@@ -85,18 +85,26 @@ func logsAfterAKill(t *testing.T) {
 // tear leaves half a line at the end of the log, as a crash can.
 func (s *server) tear() {
 	s.t.Helper()
-	segments, err := filepath.Glob(filepath.Join(s.data, "logs", "*.app-dev-chatty", "*.jsonl"))
-	if err != nil || len(segments) == 0 {
-		s.t.Fatalf("no log on the disk: %v", err)
+	// What is not in a block yet is in the tail, if there is any.
+	for _, kind := range []string{"*.tail", "*.seg"} {
+		files, err := filepath.Glob(filepath.Join(s.data, "logs", "*%2fapp-dev-chatty", kind))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if len(files) == 0 {
+			continue
+		}
+		file, err := os.OpenFile(files[len(files)-1], os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = file.WriteString("half a line")
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			s.t.Fatal(err)
+		}
+		return
 	}
-	file, err := os.OpenFile(segments[len(segments)-1], os.O_APPEND|os.O_WRONLY, 0)
-	if err == nil {
-		_, err = file.WriteString(`{"time":"2026-11-21T09:00:00Z","text":"line torn`)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := file.Close(); err != nil {
-		s.t.Fatal(err)
-	}
+	s.t.Fatal("no log on the disk")
 }
