@@ -180,9 +180,9 @@ func TestGone(t *testing.T) {
 		}
 		m.Executed(gone)
 		got := gather(t, m)
-		for name, want := range map[string]float64{"gone": 1, "stays": 13} {
-			if n := value(got[`pinfold_function_invocations_total{function="`+name+`",status="ok"}`]); n != want {
-				t.Errorf("%s has %v, want %v", name, n, want)
+		for series, want := range map[string]float64{`{function="gone",status="error"}`: 1, `{function="stays",status="ok"}`: 13} {
+			if n := value(got["pinfold_function_invocations_total"+series]); n != want {
+				t.Errorf("%s has %v, want %v", series, n, want)
 			}
 		}
 	})

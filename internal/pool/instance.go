@@ -288,7 +288,7 @@ func (p *Pool) coldReason(s *set, provisioned bool) pinfold.ColdReason {
 		return pinfold.ColdScaleOut
 	case s.known.lastEnd != pinfold.Warm:
 		return s.known.lastEnd
-	case len(s.function.sets) > 1 || p.ran[s.function.ref]:
+	case len(s.function.sets) > 1 || p.ran[s.key.ref.With("")]:
 		return pinfold.ColdDeploy
 	}
 	return pinfold.ColdFirst

@@ -118,7 +118,7 @@ func (p *Pool) remember(s *set) {
 	if len(p.ran) >= maxFigures {
 		clear(p.ran) // the next one of each is the first again
 	}
-	p.ran[s.function.ref] = true
+	p.ran[s.key.ref.With("")] = true
 }
 
 func (p *Pool) recall(k key) figures {

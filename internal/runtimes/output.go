@@ -2,6 +2,7 @@ package runtimes
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"sync"
@@ -31,6 +32,8 @@ type output struct {
 	file *os.File        // our end of the pipe, non-blocking
 	conn syscall.RawConn
 	done chan struct{}
+	ctx  context.Context // ends when the pipe is given up
+	stop context.CancelFunc
 
 	raw atomic.Bool // something has come through the pipe
 
@@ -65,6 +68,7 @@ func newOutput(sink pinfold.LogSink) (*output, *os.File, error) {
 	o := &output{
 		sink: sink, file: r, conn: conn, done: make(chan struct{}),
 	}
+	o.ctx, o.stop = context.WithCancel(context.Background())
 	go o.run()
 	return o, w, nil
 }
@@ -78,10 +82,27 @@ func (o *output) adopt(common pinfold.LogLine) {
 	}
 }
 
-// run sends lines on as they come, until nobody can write any more.
+// run sends lines on as they come, until nobody can write any more. While the log
+// takes no more it does not read: the instance's own writes wait then.
 func (o *output) run() {
 	defer close(o.done)
 	for o.readable() == nil && !o.over() {
+		o.ease()
+	}
+}
+
+// patient is a log that can say when it has room for more.
+type patient interface {
+	Wait(context.Context) error
+}
+
+// ease waits until the log has room for what is to be read next.
+func (o *output) ease() {
+	o.mu.Lock()
+	source, ok := o.source.(patient)
+	o.mu.Unlock()
+	if ok {
+		_ = source.Wait(o.ctx) // an instance that goes does not wait
 	}
 }
 
@@ -267,6 +288,7 @@ func (o *output) end(c *call) []byte {
 // process that has escaped its sandbox must not hold up the platform.
 func (o *output) close() error {
 	o.drain()
+	o.stop()
 	err := o.file.Close()
 	<-o.done
 	o.mu.Lock()
