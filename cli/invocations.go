@@ -45,6 +45,11 @@ began with a cold start:
 				return err
 			}
 			var records []pinfold.Record
+			defer func() {
+				if !sh.json && (len(records) > 0 || err == nil) { // what came before an error is shown, too
+					sh.printRecords(records)
+				}
+			}()
 			for r, err := range c.Records(cmd.Context(), q) {
 				if pinfold.CodeOf(err) == pinfold.NotFound {
 					return didYouMean(cmd.Context(), c, q.Function, err)
@@ -57,9 +62,6 @@ began with a cold start:
 					continue
 				}
 				records = append(records, r)
-			}
-			if !sh.json {
-				sh.printRecords(records)
 			}
 			return nil
 		},

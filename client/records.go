@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,16 +60,29 @@ func stream[T any](ctx context.Context, c *Client, path string, query url.Values
 		defer resp.Body.Close()
 		dec := json.NewDecoder(bufio.NewReader(resp.Body))
 		for {
-			var value T
-			if err := dec.Decode(&value); err != nil {
+			var line json.RawMessage
+			if err := dec.Decode(&line); err != nil {
 				if !errors.Is(err, io.EOF) && ctx.Err() == nil {
 					yield(zero, pinfold.Errorf(pinfold.Unavailable, "the answer broke off: %w", err))
 				}
 				return
 			}
-			if !yield(value, nil) {
+			value, err := lineOf[T](line)
+			if !yield(value, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// lineOf reads a line of a stream. The last may be an error.
+func lineOf[T any](line json.RawMessage) (value T, err error) {
+	if bytes.HasPrefix(line, []byte(`{"code":`)) {
+		failed := new(pinfold.Error)
+		if err := json.Unmarshal(line, failed); err != nil {
+			return value, err
+		}
+		return value, failed
+	}
+	return value, json.Unmarshal(line, &value)
 }

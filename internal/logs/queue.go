@@ -78,6 +78,7 @@ func (s *Store) wait(q *queue, at time.Time, text []byte, line func() kept) {
 	}
 	if len(b.lines) >= s.config.BufferLines-s.total.lines || len(b.text) > maxWaiting-s.total.bytes {
 		b.lost++
+		s.dropped.Add(1)
 	} else {
 		b.add(at, text)
 		s.total.lines++

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -27,11 +28,14 @@ type Config struct {
 	// Group names the log group that the lines of a version belong to; nil or ""
 	// is the usual one, /aws/lambda/NAME. It is called once per instance.
 	Group func(pinfold.FunctionRef) string
+	// Wrote is told how long each batch took to be written. It may be nil.
+	Wrote func(took time.Duration)
 	Log   *slog.Logger
 }
 
 // Store keeps log lines. It implements [pinfold.LogSink].
 type Store struct {
+	dropped atomic.Uint64 // lines that found no room, ever
 	config  Config
 	journal segment.Config
 	lines   sync.Pool     // of *[]byte, where lines are put together
@@ -56,6 +60,9 @@ type Store struct {
 	sorted    []byte // room for a batch
 	failing   bool   // the last write went wrong
 }
+
+// Dropped returns how many lines have found no room since the store was opened.
+func (s *Store) Dropped() uint64 { return s.dropped.Load() }
 
 // Open returns the store in a folder. Logs that an earlier version has left there
 // are converted first. Close it.

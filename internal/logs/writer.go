@@ -37,6 +37,9 @@ func (s *Store) write() {
 		}
 		began := time.Now()
 		s.keep(&r)
+		if s.config.Wrote != nil && len(r.batches) > 0 {
+			s.config.Wrote(time.Since(began))
+		}
 		for _, written := range r.flushes {
 			close(written)
 		}

@@ -15,6 +15,7 @@ import (
 	"pinfold.dev/pinfold/internal/meter"
 	"pinfold.dev/pinfold/internal/metrics"
 	"pinfold.dev/pinfold/internal/record"
+	"pinfold.dev/pinfold/internal/store"
 	"pinfold.dev/pinfold/internal/trace"
 	"pinfold.dev/pinfold/internal/wire/protocol"
 )
@@ -65,7 +66,7 @@ func (p *Platform) openAccounts(context.Context) error {
 	}
 	p.closing(p.meter.Close)
 	p.metrics = metrics.New(metrics.Config{Platform: metrics.Platform{
-		Pool: p.poolMetrics, Functions: p.functionMetrics, RecordsDropped: p.writer.Dropped,
+		Pool: p.poolMetrics, Functions: p.functionMetrics, RecordsDropped: p.writer.Dropped, LogLinesDropped: p.logs.Dropped,
 	}})
 	p.closing(func() error { // when no instance is left
 		if p.recorder == nil {
@@ -205,6 +206,27 @@ func (p *Platform) functionMetrics() []metrics.Function {
 		all = append(all, metrics.Function{Name: s.Function.Name, Running: s.Busy, Waiting: s.Waiting})
 	}
 	return all
+}
+
+// timed is the control state, whose transactions are in the metrics.
+type timed struct {
+	store.Control
+	p *Platform
+}
+
+func (t timed) Update(ctx context.Context, fn func(store.Tx) error) error {
+	began := time.Now()
+	err := t.Control.Update(ctx, fn)
+	if m := t.p.metrics; m != nil && err == nil {
+		m.StoreCommit.Observe(time.Since(began).Seconds())
+	}
+	return err
+}
+
+func (p *Platform) wroteLogs(took time.Duration) {
+	if p.metrics != nil {
+		p.metrics.LogWrite.Observe(took.Seconds())
+	}
 }
 
 // serveMetrics answers Prometheus until ctx ends.

@@ -173,7 +173,7 @@ func (p *Platform) openState(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.logs, err = logs.Open(logs.Config{Dir: logsDir, KeepBytes: int64(p.config.LogMB) << 20, Log: p.log}); err != nil {
+	if p.logs, err = logs.Open(logs.Config{Dir: logsDir, KeepBytes: int64(p.config.LogMB) << 20, Wrote: p.wroteLogs, Log: p.log}); err != nil {
 		return err
 	}
 	p.closing(p.logs.Close)
@@ -203,12 +203,12 @@ func (p *Platform) scope() pinfold.Scope {
 
 func (p *Platform) openServices(context.Context) error {
 	p.functions = function.New(function.Options{
-		Store: p.db, Code: p.packages, Scope: p.scope(), SupportedRuntime: runtimes.Supported,
+		Store: timed{p.db, p}, Code: p.packages, Scope: p.scope(), SupportedRuntime: runtimes.Supported,
 		Limits: function.Limits{Concurrency: p.config.Concurrency},
 	})
-	p.apis = httpapi.New(p.db)
+	p.apis = httpapi.New(timed{p.db, p})
 	p.deployer = deploy.New(deploy.Options{
-		Store: p.db, Functions: p.functions, APIs: p.apis, Packages: p.packages, Target: p.facts.Target,
+		Store: timed{p.db, p}, Functions: p.functions, APIs: p.apis, Packages: p.packages, Target: p.facts.Target,
 	})
 	return nil
 }

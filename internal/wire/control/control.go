@@ -252,8 +252,8 @@ func (h *handler) logs(w http.ResponseWriter, r *http.Request) {
 	enc := json.NewEncoder(w)
 	for line, err := range h.Logs.Lines(r.Context(), q) {
 		if err != nil {
-			// Too late for a status: breaking off tells the client.
-			panic(http.ErrAbortHandler)
+			writeLast(w, err)
+			return
 		}
 		if enc.Encode(line) != nil {
 			return
@@ -333,6 +333,12 @@ func readJSON(r *http.Request, what string, limit int64, v any) error {
 	return nil
 }
 
+// writeLast says how an answer that has begun ends: too late for a status, it is the
+// last of its lines.
+func writeLast(w io.Writer, err error) {
+	_ = json.NewEncoder(w).Encode(errorBody(err)) // or else the client has gone
+}
+
 var statuses = map[pinfold.Code]int{
 	pinfold.NotFound: http.StatusNotFound, pinfold.Conflict: http.StatusConflict, pinfold.Invalid: http.StatusBadRequest,
 	pinfold.Denied: http.StatusForbidden, pinfold.Throttled: http.StatusTooManyRequests, pinfold.TooLarge: http.StatusRequestEntityTooLarge,
@@ -349,7 +355,15 @@ func writeError(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"code": pinfold.CodeOf(err), "reason": pinfold.ReasonOf(err), "message": err.Error(),
-	})
+	_ = json.NewEncoder(w).Encode(errorBody(err))
+}
+
+// errorBody is how an error is written. Nothing else that the protocol has begins
+// with "code".
+func errorBody(err error) any {
+	return struct {
+		Code    pinfold.Code `json:"code"`
+		Reason  string       `json:"reason"`
+		Message string       `json:"message"`
+	}{pinfold.CodeOf(err), pinfold.ReasonOf(err), err.Error()}
 }

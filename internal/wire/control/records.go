@@ -30,7 +30,8 @@ func (h *handler) records(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if err != nil {
-			panic(http.ErrAbortHandler) // breaking off tells the client
+			writeLast(w, err)
+			return
 		}
 		begun = true
 		if enc.Encode(record) != nil {
