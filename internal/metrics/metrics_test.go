@@ -87,9 +87,12 @@ func TestSums(t *testing.T) {
 				status := "ok"
 				name := e.Version.Ref.Name
 				mu.Lock()
-				switch r.IntN(4) {
+				switch r.IntN(5) {
 				case 0:
 					e.Status, e.Failure, status = "error", "TypeError", "error"
+					want[`pinfold_function_errors_total{function="`+name+`",type="TypeError"}`]++
+				case 3: // the function throws
+					e.Failure, status = "TypeError", "error"
 					want[`pinfold_function_errors_total{function="`+name+`",type="TypeError"}`]++
 				case 1:
 					e.Status, e.Failure, status = "timeout", "Sandbox.Timedout", "timeout"

@@ -83,7 +83,8 @@ type served struct {
 // Facts is what a platform that has started can say about itself.
 type Facts struct {
 	app.Target
-	Ready       time.Duration      `json:"readyNs"` // from New to ready
+	Ready       time.Duration      `json:"readyNs"`           // from New to ready
+	Metrics     string             `json:"metrics,omitempty"` // base URL of the metrics, if they have an address
 	Data        string             `json:"data"`
 	RootKeyFile string             `json:"rootKeyFile,omitempty"` // "" if the key came with the configuration
 	RootKeyMade bool               `json:"rootKeyMade,omitempty"` // this start made it

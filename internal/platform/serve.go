@@ -46,7 +46,7 @@ func (p *Platform) openListeners(ctx context.Context) error {
 	if err != nil || p.config.Metrics == "" {
 		return err
 	}
-	_, err = listen("metrics", p.config.Metrics, "metrics in the configuration")
+	p.facts.Metrics, err = listen("metrics", p.config.Metrics, "metrics in the configuration")
 	return err
 }
 

@@ -41,10 +41,11 @@ func (p *Pool) invoke(ctx context.Context, v *pinfold.Version, inv *pinfold.Invo
 	var queued time.Duration
 	for attempt := 1; ; attempt++ {
 		l, wait, err := p.acquire(ctx, v, inv.Deadline, attempt == 1)
+		queued += wait
 		if err != nil {
+			inv.Placed.Queue = queued
 			return nil, err
 		}
-		queued += wait
 		turn := l.turns.Load()
 		inv.Placed = pinfold.Placement{Queue: queued, Cold: l.cold}
 		res, err := l.in.worker.Invoke(ctx, inv, l.over)
@@ -82,7 +83,7 @@ func (p *Pool) acquire(ctx context.Context, v *pinfold.Version, deadline time.Ti
 			return nil, 0, err
 		}
 		if _, queued, err = p.await(ctx, w, deadline); err != nil {
-			return nil, 0, err
+			return nil, queued, err
 		}
 		p.mu.Lock()
 		s = p.setOf(v)
@@ -210,15 +211,16 @@ func (p *Pool) await(ctx context.Context, w *waiter, deadline time.Time) (*lease
 	if by, ok := ctx.Deadline(); !ok || deadline.IsZero() || by.Before(deadline) {
 		done = ctx.Done()
 	}
+	since := w.since
 	select {
 	case <-w.granted:
 		l, queued, err := w.lease, w.queued, w.err
 		p.spare(w)
 		return l, queued, err
 	case <-expired:
-		return nil, 0, p.giveUp(w, nil)
+		return nil, p.now() - since, p.giveUp(w, nil)
 	case <-done:
-		return nil, 0, p.giveUp(w, gaveUp(ctx))
+		return nil, p.now() - since, p.giveUp(w, gaveUp(ctx))
 	}
 }
 
