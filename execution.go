@@ -42,7 +42,9 @@ type Execution struct {
 // Observer is told how invocations go.
 type Observer interface {
 	// Executed is called once for an invocation that an instance has begun with,
-	// when the instance has done with it. It may be called from any goroutine,
-	// and after Invoke has returned, and must not block.
+	// when it is known how that ended: before Invoke returns or, if the caller has
+	// left, after it. It is nil if the caller has left and nothing came of it, so
+	// that there is nothing to be counted. It may be called from any goroutine, and
+	// must not block.
 	Executed(e *Execution)
 }

@@ -3,6 +3,7 @@ package runtimes
 import (
 	"math"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,9 @@ type call struct {
 	by      time.Time   // when it must be over
 	cold    bool
 	final   *outcome    // how it ended; nil until that is known
-	told    atomic.Bool // the caller has been
+	told    atomic.Bool // the caller has been, or has left
+	counted sync.Once   // sets report
+	report  report
 
 	result chan outcome  // has room for the one value that it ever gets
 	flow   *flow         // its answer is a stream
@@ -61,6 +64,16 @@ func (c *call) end(o *outcome, by time.Time) { c.final, c.by = o, by }
 func (c *call) tell() {
 	if c.told.CompareAndSwap(false, true) {
 		c.result <- *c.final
+	}
+}
+
+// refuse tells the caller that the platform has no result or, if he has left, who
+// observes the call.
+func (c *call) refuse() {
+	if c.told.CompareAndSwap(false, true) {
+		c.result <- *c.final
+	} else if c.inv.Observer != nil {
+		c.inv.Observer.Executed(nil)
 	}
 }
 

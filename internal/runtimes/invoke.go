@@ -157,6 +157,10 @@ func (in *Instance) wait(ctx context.Context, c *call) (*pinfold.Result, error) 
 		case <-c.wake:
 			in.hand(c)
 		case <-done:
+			if !c.told.CompareAndSwap(false, true) { // the result is there
+				done = nil
+				continue
+			}
 			in.leave(c)
 			c.inv.Left = true
 			return nil, gaveUp(ctx)
@@ -316,7 +320,8 @@ func (in *Instance) ended(b *body) {
 // turnAway ends calls that have not begun.
 func turnAway(calls []*call) {
 	for _, c := range calls {
-		c.result <- outcome{err: gone(nil)}
+		c.final = &outcome{err: gone(nil)}
+		c.refuse()
 		c.over()
 	}
 }
@@ -333,7 +338,10 @@ func (in *Instance) cutOff(b *body, c *call) *outcome {
 }
 
 // tell gives the caller what came of a call, unless he wants to see its log first.
+// Whoever observes it is told before: what was answered is metered, even if the
+// platform is killed in the next moment.
 func (in *Instance) tell(c *call) {
+	c.counted.Do(func() { in.count(c) })
 	if !c.inv.WantLogTail {
 		c.tell()
 	}
@@ -347,10 +355,13 @@ func (in *Instance) conclude(c *call) {
 }
 
 func (in *Instance) complete(c *call) {
-	in.tell(c)
-	if c.final.err == nil {
-		in.report(c)
+	if c.final.err != nil {
+		in.out.end(c)
+		c.refuse()
+		return
 	}
+	in.tell(c)
+	in.report(c)
 	if tail := in.out.end(c); c.inv.WantLogTail {
 		c.final.tail = tail
 		c.tell()

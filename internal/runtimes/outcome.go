@@ -6,18 +6,25 @@ import (
 	"pinfold.dev/pinfold"
 )
 
+// count finds how a call went, and tells who observes it.
+func (in *Instance) count(c *call) {
+	o := c.final
+	r := &c.report
+	*r = report{requestID: c.inv.ID, duration: o.duration, status: o.status}
+	if c.cold {
+		r.init = in.initTook
+	}
+	var cpu time.Duration
+	r.peakMB, cpu = in.spent(o.duration)
+	in.observe(c, r, cpu)
+}
+
 // report completes the log of a call.
 func (in *Instance) report(c *call) {
 	if in.room == 1 {
 		in.out.drain()
 	}
-	o := c.final
-	r := report{requestID: c.inv.ID, duration: o.duration, status: o.status}
-	peakMB, cpu := in.spent(o.duration)
-	r.peakMB = peakMB
-	if c.cold {
-		r.init = in.initTook
-	}
+	o, r := c.final, c.report
 	f := o.failure
 	if f != nil && f.envelope != nil && o.fatal && !o.unloaded {
 		f = exitFailure(in.box.Exit()) // the caller is told why, the log also how it ended
@@ -33,11 +40,10 @@ func (in *Instance) report(c *call) {
 		ended = time.Now()
 	}
 	in.log.end(c, ended, r)
-	in.observe(c, r, cpu)
 }
 
 // observe tells who observes the call how it went.
-func (in *Instance) observe(c *call, r report, cpu time.Duration) {
+func (in *Instance) observe(c *call, r *report, cpu time.Duration) {
 	if c.inv.Observer == nil {
 		return
 	}

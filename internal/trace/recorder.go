@@ -98,13 +98,16 @@ type join struct {
 	took    time.Duration // and until Invoke returned
 	version string        // that was to run
 	left    bool          // Invoke returned without waiting for the function
+	lost    bool          // and it did not run to its end
 	err     error         // of Invoke, but that the caller has left
 }
 
 // Executed writes the instance's end.
 func (j *join) Executed(e *pinfold.Execution) {
-	for _, o := range j.of.observers {
-		o.Executed(e)
+	if e != nil {
+		for _, o := range j.of.observers {
+			o.Executed(e)
+		}
 	}
 	if j.outer != nil {
 		j.outer.Executed(e)
@@ -112,6 +115,15 @@ func (j *join) Executed(e *pinfold.Execution) {
 	if j.state.Or(claimed)&claimed != 0 {
 		return
 	}
+	if j.lost = e == nil; !j.lost {
+		j.executed(e)
+	}
+	if j.state.Or(executed)&returned != 0 {
+		j.finish(!j.lost)
+	}
+}
+
+func (j *join) executed(e *pinfold.Execution) {
 	rec := &j.record
 	j.began = e.Began.Sub(rec.Time)
 	rec.Version, rec.Instance = e.Version.Ref.Qualifier, e.Instance
@@ -126,9 +138,6 @@ func (j *join) Executed(e *pinfold.Execution) {
 	if e.Failure != "" || e.Status != "" {
 		rec.Status, rec.ErrorType = cmp.Or(e.Status, "error"), e.Failure
 		rec.Fingerprint = Fingerprint(e.Failure, e.Envelope)
-	}
-	if j.state.Or(executed)&returned != 0 {
-		j.finish(true)
 	}
 }
 
@@ -156,7 +165,7 @@ func (j *join) returned(ctx context.Context, inv *pinfold.Invocation, err error)
 	}
 	switch was := j.state.Or(mine); {
 	case was&executed != 0:
-		j.finish(true)
+		j.finish(!j.lost)
 	case never && was&claimed == 0:
 		j.finish(false)
 	}
@@ -182,7 +191,7 @@ func (j *join) finish(ran bool) {
 	rec.Place = max(0, until-rec.Queue-rec.Fetch-rec.Sandbox-rec.Boot-rec.Init)
 	err := j.err
 	if err == nil && !ran {
-		err = pinfold.Errorf(pinfold.Unavailable, "the function ran on and did not end before the platform")
+		err = pinfold.Errorf(pinfold.Unavailable, "the caller left, and the function did not run to its end")
 	}
 	if err != nil && (!ran || rec.Status == "ok") { // it did not run, or the platform ended it
 		rec.Status, rec.ErrorType = failed(err)

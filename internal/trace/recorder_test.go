@@ -74,6 +74,8 @@ func TestOneRecord(t *testing.T) {
 		after  *pinfold.Execution // or after
 		err    error
 		left   bool // by the caller
+		lost   bool // is told that nothing came of it
+		early  bool // and before Invoke returns
 		ended  bool // Close is called, rather than anything told
 	}
 	for _, tc := range []struct {
@@ -90,6 +92,8 @@ func TestOneRecord(t *testing.T) {
 		{"the caller left", func() ends { return ends{after: ran("", ""), err: gone, left: true} }, pinfold.Record{Status: "ok", Handler: 15 * ms, Place: 7 * ms}},
 		{"left, executed, returned", func() ends { return ends{before: ran("", ""), err: gone, left: true} }, pinfold.Record{Status: "ok", Handler: 15 * ms, Place: 7 * ms}},
 		{"left, and nobody tells", func() ends { return ends{err: gone, left: true, ended: true} }, pinfold.Record{Status: "unavailable", ErrorType: "Unavailable", Place: 27 * ms}},
+		{"left, returned, and nothing came of it", func() ends { return ends{lost: true, err: gone, left: true} }, pinfold.Record{Status: "unavailable", ErrorType: "Unavailable", Place: 27 * ms}},
+		{"left, nothing came of it, returned", func() ends { return ends{lost: true, early: true, err: gone, left: true} }, pinfold.Record{Status: "unavailable", ErrorType: "Unavailable", Place: 27 * ms}},
 		{"the platform ended it", func() ends { return ends{before: ran("", ""), err: gone} }, pinfold.Record{Status: "unavailable", ErrorType: "Unavailable", Handler: 15 * ms, Response: 5 * ms, Place: 7 * ms}},
 		{"told though nothing ran", func() ends { return ends{after: ran("", ""), err: throttled} }, pinfold.Record{Status: "throttled", ErrorType: "TooManyRequestsException", Place: 27 * ms}},
 	} {
@@ -108,6 +112,9 @@ func TestOneRecord(t *testing.T) {
 					if e.before != nil {
 						inv.Observer.Executed(e.before)
 					}
+					if e.early {
+						inv.Observer.Executed(nil)
+					}
 					if inv.Left = e.left; e.left {
 						cancel()
 					}
@@ -122,6 +129,12 @@ func TestOneRecord(t *testing.T) {
 					done := make(chan struct{})
 					go func() { inv.Observer.Executed(e.after); close(done) }()
 					<-done
+				}
+				if e.lost && !e.early {
+					inv.Observer.Executed(nil)
+				}
+				if e.lost && len(to.records) != 1 {
+					t.Error("no record before the end")
 				}
 				if e.ended {
 					if len(to.records) != 0 {
