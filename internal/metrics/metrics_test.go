@@ -183,15 +183,9 @@ func TestGone(t *testing.T) {
 		}
 		m.Executed(gone)
 		got := gather(t, m)
-<<<<<<< HEAD
-		for series, want := range map[string]float64{`{function="gone",status="error"}`: 1, `{function="stays",status="ok"}`: 13} {
-			if n := value(got["pinfold_function_invocations_total"+series]); n != want {
-				t.Errorf("%s has %v, want %v", series, n, want)
-=======
 		for name, want := range map[string]float64{`"gone",status="error"`: 1, `"stays",status="ok"`: 13} {
 			if n := value(got[`pinfold_function_invocations_total{function=`+name+`}`]); n != want {
 				t.Errorf("%s has %v, want %v", name, n, want)
->>>>>>> d0e2597 (Meter what was answered before it is answered, and tell who observes of callers that left in vain)
 			}
 		}
 	})

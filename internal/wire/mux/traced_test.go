@@ -42,12 +42,16 @@ func TestTraced(t *testing.T) {
 			m := testMux(t)
 			m.served["lambda"] = server(t, m.served["lambda"].Model(), seer{})
 			told, times := "", 0
-			m.options.Traced = func(by protocol.Caller, service string) (string, func(operation, code string)) {
+			m.options.Traced = func(by protocol.Caller, service string) (string, func(operation string, failed *protocol.Error)) {
 				if by.RequestID == "" {
 					t.Error("a call without an id")
 				}
 				told = by.Principal.ARN + " " + by.TraceID + " " + service + ": "
-				return "ours", func(operation, code string) {
+				return "ours", func(operation string, failed *protocol.Error) {
+					code := ""
+					if failed != nil {
+						code = failed.Code
+					}
 					told += operation + " " + code
 					times++
 				}
@@ -64,7 +68,7 @@ func TestTraced(t *testing.T) {
 // Who does not want to be told how it went need not.
 func TestTracedWithoutDone(t *testing.T) {
 	m := testMux(t)
-	m.options.Traced = func(by protocol.Caller, _ string) (string, func(operation, code string)) { return by.TraceID, nil }
+	m.options.Traced = func(by protocol.Caller, _ string) (string, func(operation string, failed *protocol.Error)) { return by.TraceID, nil }
 	w := httptest.NewRecorder()
 	m.ServeHTTP(w, request(t, "POST /2015-03-31/functions/f/invocations HTTP/1.1\nHost: x\nX-Amzn-Trace-Id: theirs\n\n{}"))
 	if w.Code != 200 {
