@@ -1,6 +1,7 @@
 package runtimes
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -8,17 +9,23 @@ import (
 	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/sandbox"
 )
 
 // watcher keeps what it is told.
 type watcher struct {
-	mu  sync.Mutex
-	got []pinfold.Execution
+	mu   sync.Mutex
+	got  []pinfold.Execution
+	lost int // how often it is told that nothing came of it
 }
 
 func (w *watcher) Executed(e *pinfold.Execution) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if e == nil {
+		w.lost++
+		return
+	}
 	w.got = append(w.got, *e)
 }
 
@@ -100,5 +107,57 @@ func TestProcessorTimeIsSharedOut(t *testing.T) {
 	}
 	if given > measured || measured-given > 100*time.Millisecond || given+u.left != measured {
 		t.Errorf("%v of %v were given out, %v are left", given, measured, u.left)
+	}
+}
+
+// TestToldBeforeTheAnswer: who observes an invocation is told before the caller has
+// the answer, though the process that is killed for it takes its time.
+func TestToldBeforeTheAnswer(t *testing.T) {
+	p := newPuppet(t)
+	p.limit = time.Millisecond
+	late, end := make(chan struct{}), p.box.end
+	p.box.end = func(e sandbox.Exit) { <-late; end(e) }
+	var seen watcher
+	one := p.invoke(&pinfold.Invocation{ID: "one", Observer: &seen})
+	p.hears(frameInvoke)
+	<-one.done
+	seen.mu.Lock()
+	if len(seen.got) != 1 || seen.got[0].Status != "timeout" || seen.got[0].Billed != time.Millisecond {
+		t.Errorf("with the answer there is %+v", seen.got)
+	}
+	seen.mu.Unlock()
+	close(late)
+	p.quit(sandbox.Exit{})
+	<-p.Done()
+	if len(seen.got) != 1 || seen.lost != 0 {
+		t.Errorf("in the end there is %+v, and %d lost", seen.got, seen.lost)
+	}
+}
+
+// TestLeftInVain: who observes an invocation is told that nothing came of it, where
+// its caller has left and the process ends before its turn.
+func TestLeftInVain(t *testing.T) {
+	p := newPuppet(t)
+	var seen, stays watcher
+	one := p.invoke(&pinfold.Invocation{ID: "one"})
+	p.hears(frameInvoke)
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	inv := &pinfold.Invocation{ID: "two", Observer: &seen}
+	over := make(chan struct{})
+	if _, err := p.Invoke(ctx, inv, func() { close(over) }); err == nil || !inv.Left {
+		t.Errorf("who leaves gets %v, left: %t", err, inv.Left)
+	}
+	p.hears(frameInvoke)
+	three := p.invoke(&pinfold.Invocation{ID: "three", Observer: &stays})
+	p.hears(frameInvoke)
+	p.quit(sandbox.Exit{Code: 3})
+	one.answer()
+	if three.answer(); pinfold.ReasonOf(three.err) != "InstanceGone" || stays.lost != 0 || len(stays.got) != 0 {
+		t.Errorf("who stays gets %v, and is observed: %+v", three.err, stays.got)
+	}
+	<-over
+	if seen.lost != 1 || len(seen.got) != 0 {
+		t.Errorf("told %d times that nothing came of it, and of %+v", seen.lost, seen.got)
 	}
 }
