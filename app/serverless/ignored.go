@@ -10,7 +10,7 @@ type setting struct{ key, why string }
 const (
 	noVPC      = "there are no VPCs; custom.pinfold.network says what functions may reach"
 	plainKept  = "environment variables are kept in Pinfold's data folder as they are"
-	noTraces   = "traces are not sent anywhere, the trace header is passed on"
+	noTraces   = "traces are sent on as the server is configured, whatever this says; the trace header is passed on"
 	logsBySize = "Pinfold keeps as much of a log as its setting logMB says"
 	logsAsIs   = "logs are kept as they are written"
 )

@@ -34,7 +34,7 @@ var plugins = map[string]string{
 	"serverless-iam-roles-per-function":              "statements of a function are kept with it",
 	"serverless-plugin-split-stacks":                 "there are no stacks to split",
 	"serverless-plugin-aws-alerts":                   "alarms are not served yet",
-	"serverless-plugin-tracing":                      "traces are not sent anywhere",
+	"serverless-plugin-tracing":                      "traces are sent on as the server is configured",
 	"serverless-plugin-canary-deployments":           "a deployment replaces the last one at once",
 	"serverless-plugin-log-retention":                "Pinfold keeps as much of a log as its setting logMB says",
 	"serverless-plugin-resource-tagging":             "tags of functions are kept",

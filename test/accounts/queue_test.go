@@ -38,6 +38,7 @@ exports.handler = async ({ rawPath }) => { if (rawPath === "/open") open(); awai
 	}
 	first := invoke(t.Context())
 	until(t, p, `pinfold_function_concurrency{function="line-dev-one"} 1`)
+	until(t, p, `pinfold_function_concurrency{function="gate-dev-gate"} 1`) // and nobody waits for that
 	ctx, leave := context.WithCancel(t.Context())
 	second := invoke(ctx)
 	until(t, p, "pinfold_pool_waiting 1")
