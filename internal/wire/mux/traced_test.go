@@ -68,7 +68,9 @@ func TestTraced(t *testing.T) {
 // Who does not want to be told how it went need not.
 func TestTracedWithoutDone(t *testing.T) {
 	m := testMux(t)
-	m.options.Traced = func(by protocol.Caller, _ string) (string, func(operation string, failed *protocol.Error)) { return by.TraceID, nil }
+	m.options.Traced = func(by protocol.Caller, _ string) (string, func(operation string, failed *protocol.Error)) {
+		return by.TraceID, nil
+	}
 	w := httptest.NewRecorder()
 	m.ServeHTTP(w, request(t, "POST /2015-03-31/functions/f/invocations HTTP/1.1\nHost: x\nX-Amzn-Trace-Id: theirs\n\n{}"))
 	if w.Code != 200 {
