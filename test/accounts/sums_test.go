@@ -21,9 +21,9 @@ import (
 // The functions of the load. They do what the event says; gate is where one waits
 // until another lets it go on.
 const manifest = `service: load
-provider: {name: aws, runtime: nodejs22.x, timeout: 60, versionFunctions: false}
+provider: {name: aws, runtime: nodejs22.x, timeout: 60, memorySize: 128, versionFunctions: false}
 functions:
-  gate: {handler: gate.handler}
+  gate: {handler: gate.handler, timeout: 600}
   node: {handler: node.handler, memorySize: 256}
   python: {handler: snake.handler, runtime: python3.12}
   several: {handler: node.handler}
@@ -114,8 +114,14 @@ func load(t *testing.T, p *platformtest.Platform, n int) tally {
 		defer mu.Unlock()
 		seen[function+" "+status]++
 	}
+	// While somebody waits at the gate it is one instance, and is not evicted.
+	ask := func(do string) []byte { return fmt.Appendf(nil, `{"do":%q,"name":"load"}`, do) }
+	count("gate", call(t, p, "gate", ask("none")))
+	all.Go(func() { count("gate", call(t, p, "gate", ask("wait"))) })
+	count("gate", call(t, p, "gate", ask("came")))
+	var workers sync.WaitGroup
 	for worker := range 8 {
-		all.Go(func() {
+		workers.Go(func() {
 			times := 0
 			for j := range work {
 				switch times++; {
@@ -133,6 +139,8 @@ func load(t *testing.T, p *platformtest.Platform, n int) tally {
 		work <- j
 	}
 	close(work)
+	workers.Wait()
+	count("gate", call(t, p, "gate", ask("open")))
 	all.Wait()
 	return seen
 }
