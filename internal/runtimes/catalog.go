@@ -117,13 +117,13 @@ type finding struct {
 	at   time.Time
 }
 
-// missingFor is how long an interpreter that was not found is not looked for
-// again: to look reads every folder of PATH, and the pool's lock waits for it.
+// missingFor is how long glance does not look again for an interpreter that was
+// not found: to look reads every folder of PATH, and the pool's lock waits for it.
 const missingFor = 5 * time.Second
 
 // current reports whether there is no need to look again. An upgrade of the
 // machine may move an interpreter, or bring it.
-func (f finding) current() bool {
+func (f finding) current(missingFor time.Duration) bool {
 	if f.path == "" {
 		return !f.at.IsZero() && time.Since(f.at) < missingFor
 	}
@@ -132,11 +132,17 @@ func (f finding) current() bool {
 
 // find returns the interpreter that an identifier runs on: one of its exact
 // version if the machine has it, else the one that PATH has first.
-func (f *finder) find(id identifier) (string, error) {
+func (f *finder) find(id identifier) (string, error) { return f.within(id, 0) }
+
+// glance is find for who must not wait often: one that is installed it finds a
+// little later.
+func (f *finder) glance(id identifier) (string, error) { return f.within(id, missingFor) }
+
+func (f *finder) within(id identifier, missingFor time.Duration) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	found := f.known[id]
-	if !found.current() {
+	if !found.current(missingFor) {
 		found = finding{look(id), time.Now()}
 		if f.known == nil {
 			f.known = map[identifier]finding{}

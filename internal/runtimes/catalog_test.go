@@ -79,22 +79,28 @@ func TestInterpreterThatMoved(t *testing.T) {
 	}
 }
 
-// An interpreter that is not there is not looked for at each call, but found soon
-// after it was installed.
+// An interpreter that is not there is not looked for at each glance, but found soon
+// after it was installed, and at once by who looks.
 func TestInterpreterThatIsInstalledLater(t *testing.T) {
 	dir := fakes(t, nil)
 	synctest.Test(t, func(t *testing.T) {
-		var f finder
+		var f, g finder
+		if got, err := g.find(identifier{family: Node}); err == nil {
+			t.Errorf("found %s", got)
+		}
 		for _, step := range []struct {
 			later time.Duration
 			want  string
 		}{{0, ""}, {missingFor - 1, ""}, {1, dir + "/node"}} {
 			time.Sleep(step.later)
-			if got, err := f.find(identifier{family: Node}); got != step.want || (err == nil) != (got != "") {
+			if got, err := f.glance(identifier{family: Node}); got != step.want || (err == nil) != (got != "") {
 				t.Errorf("%v later: %q, %v; want %q", step.later, got, err, step.want)
 			}
 			if err := os.WriteFile(dir+"/node", []byte("\x7fELF"), 0o755); err != nil {
 				t.Fatal(err)
+			}
+			if got, err := g.find(identifier{family: Node}); got == "" {
+				t.Error(err)
 			}
 		}
 	})

@@ -41,7 +41,7 @@ func (l *Launcher) Kind(v *pinfold.Version) string {
 	if !ok || runtime.family == Custom || !l.options.Driver.Capabilities().Filesystem || startsOtherwise(v.Config.Environment) {
 		return ""
 	}
-	interpreter, err := l.find.find(runtime)
+	interpreter, err := l.find.glance(runtime)
 	if err != nil {
 		return ""
 	}
