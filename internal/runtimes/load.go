@@ -67,7 +67,8 @@ func (in *Instance) revive(c *call) {
 	in.mu.Unlock()
 	in.entering.Unlock()
 	if c.final.unloaded {
-		in.log.initFailed(c, time.Now(), time.Since(in.initBegan), failed.initStatus(), failed.initError())
+		// Logs are read in the order of time: this comes before END.
+		in.log.initFailed(c, c.began.Add(c.final.duration), time.Since(in.initBegan), failed.initStatus(), failed.initError())
 	}
 	_ = in.body.close() // again with the instance, which reports it
 	in.conclude(c)
