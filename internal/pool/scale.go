@@ -248,12 +248,13 @@ func (in *instance) serves(now, service, horizon time.Duration) int {
 	if left < 0 {
 		left = age
 	}
+	free := max(0, in.places-in.running) // it is being thawed, or else nobody would wait
 	if left > horizon {
-		return 0
+		return free
 	}
 	ahead := max(0, in.running-in.places)
 	n := float64(in.places) * (1 + math.Floor(float64(horizon-left)/float64(service)))
-	return max(0, int(min(n, math.MaxInt32))-ahead)
+	return max(free, int(min(n, math.MaxInt32))-ahead)
 }
 
 // want asks for launches if the queue of s is worth any.
