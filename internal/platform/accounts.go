@@ -128,7 +128,7 @@ func (s stored) Append(ctx context.Context, records []pinfold.Record) error {
 
 // Put takes in a record that the recorder will use again.
 func (a *accounts) Put(r *pinfold.Record) {
-	if r.Status == "throttled" {
+	if r.Status == "throttled" && r.Service == "" { // or else it is another function that was
 		a.metrics.Throttled(r.Function)
 	}
 	kept := *r
