@@ -28,18 +28,18 @@ type Site struct {
 // below it for each phase, among them "handler": that is the one whose id the
 // function gets, so what it calls comes below. A call becomes a client's span.
 func Spans(records []pinfold.Record, at Site) []*tracepb.ResourceSpans {
-	type runs struct{ function, version string }
+	type runs struct{ function, version, instance string }
 	found := make(map[runs]*tracepb.ScopeSpans)
 	var all []*tracepb.ResourceSpans
 	for i := range records {
 		r := &records[i]
-		scope := found[runs{r.Function, r.Version}]
+		scope := found[runs{r.Function, r.Version, r.Instance}]
 		if scope == nil {
 			scope = &tracepb.ScopeSpans{
 				Scope:     &commonpb.InstrumentationScope{Name: "pinfold.dev/pinfold", Version: at.Version},
 				SchemaUrl: schema,
 			}
-			found[runs{r.Function, r.Version}] = scope
+			found[runs{r.Function, r.Version, r.Instance}] = scope
 			all = append(all, &tracepb.ResourceSpans{
 				Resource: at.resource(r), ScopeSpans: []*tracepb.ScopeSpans{scope}, SchemaUrl: schema,
 			})
@@ -53,7 +53,8 @@ func Spans(records []pinfold.Record, at Site) []*tracepb.ResourceSpans {
 	return all
 }
 
-// resource is what all spans of a version have in common.
+// resource is what all spans of an instance have in common or, where there was
+// none, of a version.
 func (at Site) resource(r *pinfold.Record) *resourcepb.Resource {
 	a := attributes{}
 	a.text("service.name", r.Function)
@@ -62,12 +63,22 @@ func (at Site) resource(r *pinfold.Record) *resourcepb.Resource {
 	a.text("cloud.platform", "pinfold")
 	a.text("cloud.account.id", at.Account)
 	a.text("cloud.region", at.Region)
+	a.text("cloud.resource_id", at.arn(r))
 	a.text("faas.name", r.Function)
 	a.text("faas.version", r.Version)
+	a.text("faas.instance", r.Instance)
+	if r.Instance != "" {
+		a.number("faas.max_memory", int64(r.MemoryMB)<<20)
+	}
 	for name, value := range at.Attributes {
 		a.text(name, value)
 	}
 	return &resourcepb.Resource{Attributes: a}
+}
+
+// arn names the version that a record is of.
+func (at Site) arn(r *pinfold.Record) string {
+	return pinfold.FunctionRef{Account: at.Account, Region: at.Region, Name: r.Function, Qualifier: r.Version}.ARN()
 }
 
 // phase is a part of an invocation's time.
@@ -93,10 +104,7 @@ func invocationSpans(r *pinfold.Record, at Site) []*tracepb.Span {
 	a.text("faas.trigger", trigger(r.Trigger))
 	a.text("faas.invocation_id", r.RequestID)
 	a.flag("faas.coldstart", r.Cold != pinfold.Warm)
-	a.text("faas.instance", r.Instance)
-	a.number("faas.max_memory", int64(r.MemoryMB)<<20)
-	ref := pinfold.FunctionRef{Account: at.Account, Region: at.Region, Name: r.Function, Qualifier: r.Version}
-	a.text("cloud.resource_id", ref.ARN())
+	a.text("cloud.resource_id", at.arn(r))
 	a.text("pinfold.alias", r.Alias)
 	a.text("pinfold.trigger", r.Trigger)
 	a.text("pinfold.trigger.source", r.Source)

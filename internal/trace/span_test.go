@@ -73,7 +73,8 @@ func TestSpans(t *testing.T) {
 		for _, a := range r.Resource.Attributes {
 			attributes[a.Key] = plain(a.Value)
 		}
-		resources = append(resources, fmt.Sprintf("%v %v %v %v", attributes["faas.name"], attributes["faas.version"], attributes["service.name"], attributes["deployment.environment.name"]))
+		resources = append(resources, fmt.Sprintf("%v %v %v %v %v %v", attributes["faas.name"], attributes["faas.version"], attributes["service.name"],
+			attributes["faas.instance"], attributes["faas.max_memory"], attributes["deployment.environment.name"]))
 		for _, s := range r.ScopeSpans[0].Spans {
 			if id := string(s.SpanId); len(id) != 8 || spans[id] != nil || len(s.TraceId) != 16 {
 				t.Errorf("span %x of trace %x", s.SpanId, s.TraceId)
@@ -107,7 +108,7 @@ func TestSpans(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"price $LATEST price test", "order 7 order test", "price <nil> price test"}, resources); diff != "" {
+	if diff := cmp.Diff([]string{"price $LATEST price i2 134217728 test", "order 7 order <nil> <nil> test", "price <nil> price <nil> <nil> test", "order 7 order i1 134217728 test"}, resources); diff != "" {
 		t.Error(diff)
 	}
 }
