@@ -46,7 +46,11 @@ type Invocation struct {
 // Placement is how an invocation came to its instance.
 type Placement struct {
 	Queue time.Duration // waiting for an instance to be free or allowed
-	Cold  ColdReason    // why one was launched, if one was
+	// What follows is of the first invocation of an instance that waited for its
+	// launch.
+	Cold ColdReason    // why it was launched
+	Boot time.Duration // waiting for the runtime to be up that it is made of
+	Late time.Duration // for how long it had been made already when the wait began
 }
 
 // Stream takes an answer while the function writes it. Its methods are called by

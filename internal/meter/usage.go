@@ -30,7 +30,7 @@ type Counts struct {
 	// 1,024,000 of them.
 	MBMillis, MBMillis100 uint64
 	BytesOut              uint64
-	Init                  time.Duration // loading handlers; a part of the billed time
+	Init                  time.Duration // loading handlers, as far as callers waited for it
 	CPU                   time.Duration // processor time
 	PeakMB                int           // the most memory that an instance held
 	// Durations counts requests by billed time: bucket i is up to 2^i ms. Peaks

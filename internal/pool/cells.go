@@ -185,10 +185,9 @@ func (p *Pool) nextCell(in *instance) *cell {
 	return in.cell
 }
 
-// assign makes an instance of a cell, when that is up. Without a worker, dead
-// says whether that was the cell's fault.
+// assign makes an instance of a cell that is up, if it came up. Without a worker,
+// dead says whether that was the cell's fault.
 func (p *Pool) assign(ctx context.Context, c *cell, v *pinfold.Version) (worker Worker, dead bool) {
-	<-c.up
 	if c.cell == nil {
 		return nil, true
 	}

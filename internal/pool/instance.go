@@ -28,6 +28,7 @@ type instance struct {
 	alone     bool          // what it has was lost once: nothing is sent after it
 	uses      int           // invocations that it ever had
 	began     time.Duration // when its launch did
+	made      time.Duration // when the making of it began: its cell was up
 	since     time.Duration // while it is Busy: when it last began with one, or was done with one
 	idleSince time.Duration
 	idle      node[*instance] // in Pool.awake or Pool.asleep
@@ -44,10 +45,11 @@ type instance struct {
 // used for many, one after the other.
 type lease struct {
 	in    *instance
-	over  func()             // takes the instance back
-	began time.Duration      // when it was given
-	cold  pinfold.ColdReason // why the instance was launched, whose first invocation this is
-	turns atomic.Uint64      // how often it was taken back
+	over  func()        // takes the instance back
+	began time.Duration // when it was given
+	turns atomic.Uint64 // how often it was taken back
+	// placed is how who waited for the instance to be launched came to it.
+	placed pinfold.Placement
 	// asleep: the instance must be thawed first. Only for who has the lease.
 	asleep bool
 	// answered: the caller has the answer, but the worker has not done yet.
@@ -154,7 +156,7 @@ func (p *Pool) start(s *set, provisioned bool) {
 		set: s, state: Starting, provisioned: provisioned, kept: provisioned, began: p.now(),
 		why: p.coldReason(s, provisioned), quit: make(chan struct{}), empty: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	in.idle.value = in
+	in.idle.value, in.made = in, in.began
 	close(in.stopped)
 	s.count[Starting]++
 	s.live++
@@ -202,6 +204,8 @@ func (p *Pool) launch(in *instance) (Worker, origin, error) {
 		ctx = context.WithValue(ctx, purpose{}, forProvision)
 	}
 	for c, attempt := in.cell, 1; c != nil; attempt++ {
+		<-c.up
+		in.made = p.now()
 		worker, dead := p.assign(ctx, c, in.set.version)
 		if worker != nil {
 			return worker, fromCell, nil

@@ -47,7 +47,8 @@ func (p *Pool) invoke(ctx context.Context, v *pinfold.Version, inv *pinfold.Invo
 			return nil, err
 		}
 		turn := l.turns.Load()
-		inv.Placed = pinfold.Placement{Queue: queued, Cold: l.cold}
+		inv.Placed = l.placed
+		inv.Placed.Queue = queued
 		res, err := l.in.worker.Invoke(ctx, inv, l.over)
 		if l.turns.Load() == turn && ctx.Err() == nil {
 			p.answered(l, turn)
@@ -113,7 +114,8 @@ func (p *Pool) acquire(ctx context.Context, v *pinfold.Version, deadline time.Ti
 	l.in.alone = !first
 	p.mu.Unlock()
 	if l.asleep && !p.thaw(l) {
-		return p.acquire(ctx, v, deadline, false)
+		l, wait, err := p.acquire(ctx, v, deadline, false)
+		return l, queued + wait, err
 	}
 	return l, queued, nil
 }
@@ -186,9 +188,10 @@ func (p *Pool) grant(w *waiter, l *lease, err error) {
 	p.unline(w)
 	w.lease, w.err = l, err
 	w.queued = p.now() - w.since
-	if l != nil && l.in.uses == 1 { // the launch has phases of its own
-		w.queued = max(0, l.in.began-w.since)
-		l.cold = l.in.why
+	if l != nil && l.in.uses == 1 && l.in.why != pinfold.Warm { // the launch has phases of its own
+		came := max(w.since, l.in.began)
+		w.queued = came - w.since
+		l.placed = pinfold.Placement{Cold: l.in.why, Boot: max(0, l.in.made-came), Late: max(0, came-l.in.made)}
 	}
 	w.granted <- struct{}{}
 }

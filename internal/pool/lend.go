@@ -105,7 +105,7 @@ func (p *Pool) give(in *instance) *lease {
 	}
 	in.running++
 	in.uses++
-	l.cold = pinfold.Warm
+	l.placed = pinfold.Placement{}
 	in.value.use(p)
 	return l
 }

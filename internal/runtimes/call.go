@@ -22,7 +22,8 @@ type call struct {
 	at      int64       // where its frame begins in all that is sent to the process
 	owed    int         // bytes of its stream that the process has not been told were passed on; the link's
 	fetched atomic.Bool // a runtime that asks for its work has got it
-	began   time.Time   // when its time began; zero while it waits behind another
+	came    time.Time   // if it had to wait behind another: since when
+	began   time.Time   // when its time began; zero while it waits
 	by      time.Time   // when it must be over
 	cold    bool
 	final   *outcome    // how it ended; nil until that is known

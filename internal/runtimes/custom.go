@@ -37,9 +37,10 @@ func (in *Instance) loadCustom(ctx context.Context, b *body, a sandbox.Assignmen
 	}
 	if failed != nil {
 		in.initTook = time.Since(began)
+		in.phases.Init = in.initTook
 		return failed, nil
 	}
-	in.phases.Boot = time.Since(began)
+	in.phases.Boot = in.initBegan.Sub(began) // its start is a part of init
 	in.log.initStart(time.Now(), in.version.Config.Runtime)
 	return in.awaitInit(ctx, limit)
 }

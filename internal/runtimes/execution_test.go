@@ -47,9 +47,11 @@ func TestExecutions(t *testing.T) {
 		run := func(in *Instance, event string) (*pinfold.Result, pinfold.Execution) {
 			t.Helper()
 			seen.got = nil
-			res, err := invoke(in, t.Context(), &pinfold.Invocation{
-				ID: testID, Payload: []byte(event), WantLogTail: true, Observer: &seen, Placed: pinfold.Placement{Cold: pinfold.ColdFirst},
-			})
+			inv := &pinfold.Invocation{ID: testID, Payload: []byte(event), WantLogTail: true, Observer: &seen}
+			if !in.used {
+				inv.Placed.Cold = pinfold.ColdFirst
+			}
+			res, err := invoke(in, t.Context(), inv)
 			if err != nil || len(seen.got) != 1 {
 				t.Fatalf("%s: %v, told %d times", event, err, len(seen.got))
 			}
@@ -160,4 +162,63 @@ func TestLeftInVain(t *testing.T) {
 	if seen.lost != 1 || len(seen.got) != 0 {
 		t.Errorf("told %d times that nothing came of it, and of %+v", seen.lost, seen.got)
 	}
+}
+
+// What a launch took is, in its order, what was waited for; who comes late has
+// waited for the rest alone.
+func TestWithoutTheFirstPart(t *testing.T) {
+	const ms = time.Millisecond
+	launch := pinfold.Phases{Fetch: 10 * ms, Sandbox: 20 * ms, Boot: 30 * ms, Init: 40 * ms}
+	for first, want := range map[time.Duration]pinfold.Phases{
+		0:         launch,
+		5 * ms:    {Fetch: 5 * ms, Sandbox: 20 * ms, Boot: 30 * ms, Init: 40 * ms},
+		10 * ms:   {Sandbox: 20 * ms, Boot: 30 * ms, Init: 40 * ms},
+		70 * ms:   {Init: 30 * ms},
+		100 * ms:  {},
+		time.Hour: {},
+	} {
+		if got := without(launch, first); got != want {
+			t.Errorf("without %v it is %+v, want %+v", first, got, want)
+		}
+	}
+}
+
+// The phases of a launch do not overlap, whatever is launched and however that
+// ends, and a second attempt to load a function is a part of its invocation.
+func TestPhasesOfALaunch(t *testing.T) {
+	behind(t, func(t *testing.T, w walls) {
+		l := newLab(t, w)
+		for name, v := range map[string]*pinfold.Version{
+			"Node.js":    l.version("nodejs20.x", "index.handler", map[string]string{"index.js": `exports.handler = async () => 1`}),
+			"Python":     l.version("python3.12", "index.handler", map[string]string{"index.py": "def handler(*_): return 1"}),
+			"a program":  goVersion(l, "provided.al2023", "bootstrap", "bootstrap"),
+			"no program": l.version("provided.al2023", "bootstrap", map[string]string{"other": ""}),
+			"fails once": l.version("nodejs20.x", "index.handler", map[string]string{"index.js": `
+				const fs = require("fs"); const until = Date.now() + 50; while (Date.now() < until);
+				throw new Error("no")`}),
+			"its options": l.version("nodejs20.x", "index.handler", map[string]string{"index.js": ``}, func(c *pinfold.Config) {
+				c.Environment = map[string]string{"NODE_OPTIONS": "--nonsense"}
+			}),
+		} {
+			began := time.Now()
+			in := l.launch(v)
+			took := time.Since(began)
+			p := in.Phases()
+			if sum := p.Fetch + p.Sandbox + p.Boot + p.Init; sum > took || p.Fetch <= 0 || p.Sandbox <= 0 || p.Boot+p.Init <= 0 {
+				t.Errorf("%s: %v have become %+v", name, took, p)
+			}
+			var seen watcher
+			_, _ = invoke(in, t.Context(), &pinfold.Invocation{
+				ID: testID, Payload: []byte(`{}`), Observer: &seen, Placed: pinfold.Placement{Cold: pinfold.ColdFirst, Boot: time.Hour},
+			})
+			p.Cold, p.Boot = true, p.Boot+time.Hour
+			if len(seen.got) != 1 {
+				t.Fatalf("%s: told %d times", name, len(seen.got))
+			}
+			got := seen.got[0].Phases
+			if p.Handler = got.Handler; got != p {
+				t.Errorf("%s: its first invocation has waited for %+v, want %+v", name, got, p)
+			}
+		}
+	})
 }

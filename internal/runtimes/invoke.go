@@ -102,6 +102,7 @@ func (in *Instance) admit(c *call) (how entry) {
 	if how == runs || how == inherits || how == revives {
 		in.start(c)
 	} else {
+		c.came = time.Now()
 		in.ahead = append(in.ahead, c)
 	}
 	return how

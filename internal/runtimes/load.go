@@ -46,8 +46,9 @@ func (in *Instance) revive(c *call) {
 	defer cancel()
 	in.begin(c)
 	in.reviver = c
+	launch := in.phases // which its caller waited for; the rest is part of the invocation
 	failed, err := in.embody(ctx, in.limit)
-	in.initTook = 0 // it is part of the invocation
+	in.phases, in.initTook = launch, 0
 	in.entering.Lock()
 	in.mu.Lock()
 	c.final = in.unrevived(ctx, c, failed, err)
@@ -156,14 +157,15 @@ func (in *Instance) fill(ctx context.Context, b *body, limit time.Duration) (*fa
 		return in.loadCustom(ctx, b, assignment, paths, env, limit)
 	}
 	began = time.Now()
-	if err := l.boot(ctx, b, interpreter, in.runtime.family, environ(env), paths.Task); err != nil {
+	err = l.boot(ctx, b, interpreter, in.runtime.family, environ(env), paths.Task)
+	in.phases.Boot = time.Since(began)
+	if err != nil {
 		if f, ok := errors.AsType[*failure](err); ok { // the function's environment can be the reason: NODE_OPTIONS
 			in.out.drain()
 			return f, nil
 		}
 		return nil, err
 	}
-	in.phases.Boot = time.Since(began)
 	if b.version != expected {
 		paths.Cache = "" // of another version
 		l.caches.saw(interpreter, b.version)

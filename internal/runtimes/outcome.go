@@ -52,7 +52,7 @@ func (in *Instance) observe(c *call, r *report, cpu time.Duration) {
 		Version: in.version, Instance: in.id, Began: c.began, Phases: in.phasesOf(c, o), Billed: r.billed(),
 		PeakMB: r.peakMB, CPU: cpu, Cold: c.inv.Placed.Cold, Status: r.status, BytesOut: int64(len(o.payload)),
 	}
-	e.Phases.Queue = c.inv.Placed.Queue
+	e.Phases.Queue += c.inv.Placed.Queue
 	if f := o.failure; f != nil {
 		e.Envelope = f.payload(c.inv.ID)
 		e.Failure, e.BytesOut = f.kind, int64(len(e.Envelope))
@@ -63,14 +63,29 @@ func (in *Instance) observe(c *call, r *report, cpu time.Duration) {
 	c.inv.Observer.Executed(&e)
 }
 
-// phasesOf is where the time of a call went.
+// phasesOf is where the time of a call went since the instance has it, and that of
+// the launch, as far as its caller waited for it.
 func (in *Instance) phasesOf(c *call, o *outcome) pinfold.Phases {
 	var p pinfold.Phases
-	if c.cold {
-		p = in.phases
+	if placed := &c.inv.Placed; c.cold || placed.Cold != pinfold.Warm {
+		p = without(in.phases, placed.Late)
+		p.Boot += placed.Boot
 		p.Cold = true
 	}
+	if !c.came.IsZero() {
+		p.Queue = c.began.Sub(c.came)
+	}
 	p.Handler = o.duration
+	return p
+}
+
+// without is a launch without the first part of it.
+func without(p pinfold.Phases, first time.Duration) pinfold.Phases {
+	for _, phase := range []*time.Duration{&p.Fetch, &p.Sandbox, &p.Boot, &p.Init} {
+		past := min(first, *phase)
+		*phase -= past
+		first -= past
+	}
 	return p
 }
 

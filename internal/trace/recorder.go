@@ -96,6 +96,7 @@ type join struct {
 
 	began   time.Duration // from the arrival to the execution
 	took    time.Duration // and until Invoke returned
+	queue   time.Duration // what the caller's end knows of it, if no instance does
 	version string        // that was to run
 	left    bool          // Invoke returned without waiting for the function
 	lost    bool          // and it did not run to its end
@@ -128,7 +129,7 @@ func (j *join) executed(e *pinfold.Execution) {
 	j.began = e.Began.Sub(rec.Time)
 	rec.Version, rec.Instance = e.Version.Ref.Qualifier, e.Instance
 	p := &e.Phases
-	rec.Handler = p.Handler
+	rec.Queue, rec.Handler = p.Queue, p.Handler
 	if e.Cold != pinfold.Warm { // or else nobody waited for the launch
 		rec.Fetch, rec.Sandbox, rec.Boot, rec.Init = p.Fetch, p.Sandbox, p.Boot, p.Init
 	}
@@ -147,7 +148,7 @@ func (j *join) returned(ctx context.Context, inv *pinfold.Invocation, err error)
 	j.took = time.Since(rec.Time)
 	rec.RequestID, rec.Function, rec.Alias = inv.ID, inv.Function.Name, aliasOf(inv.Function.Qualifier)
 	rec.Trigger, rec.Source, rec.Caller = inv.Trigger.Kind, inv.Trigger.Source, inv.Principal.ARN
-	rec.Queue, rec.BytesIn = inv.Placed.Queue, int64(len(inv.Payload))
+	j.queue, rec.BytesIn = inv.Placed.Queue, int64(len(inv.Payload))
 	j.left = err != nil && inv.Left
 	if !j.left || ctx.Err() == nil {
 		j.err = err
@@ -186,7 +187,7 @@ func (j *join) finish(ran bool) {
 			rec.Response = max(0, j.took-j.began-rec.Handler)
 		}
 	} else {
-		rec.Version = j.version
+		rec.Version, rec.Queue = j.version, j.queue
 	}
 	rec.Place = max(0, until-rec.Queue-rec.Fetch-rec.Sandbox-rec.Boot-rec.Init)
 	err := j.err
