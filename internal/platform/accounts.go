@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"net"
 	"net/http"
 	"path"
@@ -29,6 +30,7 @@ type accounts struct {
 	prices   meter.Prices
 	metrics  *metrics.Metrics
 	recorder *trace.Recorder
+	wanted   bool // records: they are kept, or sent to a collector
 }
 
 // flushTimeout is how long records are waited for that are not stored yet when the
@@ -52,7 +54,12 @@ func (p *Platform) openAccounts(context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.writer = record.NewWriter(stored{p.records, sampler}, 0, p.log)
+	to := stored{sampler: sampler}
+	if p.config.RecordDays > 0 {
+		to.store = p.records
+	}
+	p.wanted = to != stored{}
+	p.writer = record.NewWriter(to, 0, p.log)
 	p.closing(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
@@ -112,18 +119,34 @@ func (p *Platform) openExport() (*trace.Sampler, error) {
 
 // stored is where records go: to the store, and on to a collector.
 type stored struct {
-	record.Appender
+	store   *record.Store  // nil where none are kept
 	sampler *trace.Sampler // nil where there is no collector
 }
 
 func (s stored) Append(ctx context.Context, records []pinfold.Record) error {
-	if err := s.Appender.Append(ctx, records); err != nil || s.sampler == nil {
-		return err
+	if s.store != nil {
+		if err := s.store.Append(ctx, records); err != nil {
+			return err
+		}
 	}
-	for i := range records {
-		s.sampler.Put(&records[i])
+	if s.sampler != nil {
+		for i := range records {
+			s.sampler.Put(&records[i])
+		}
 	}
 	return nil
+}
+
+// finder finds records, where any are kept.
+type finder struct{ p *Platform }
+
+func (f finder) Query(ctx context.Context, q pinfold.RecordQuery) iter.Seq2[pinfold.Record, error] {
+	if f.p.config.RecordDays == 0 {
+		return func(yield func(pinfold.Record, error) bool) {
+			yield(pinfold.Record{}, pinfold.Errorf(pinfold.Unavailable, "no records of invocations are kept: recordDays is 0 in the configuration"))
+		}
+	}
+	return f.p.records.Query(ctx, q)
 }
 
 // Put takes in a record that the recorder will use again.
@@ -131,8 +154,9 @@ func (a *accounts) Put(r *pinfold.Record) {
 	if r.Status == "throttled" && r.Service == "" { // or else it is another function that was
 		a.metrics.Throttled(r.Function)
 	}
-	kept := *r
-	a.writer.Put(&kept)
+	if a.wanted {
+		a.writer.Put(r)
+	}
 }
 
 // recorded is an invoker that leaves records.

@@ -20,6 +20,7 @@ func TestThrottledCallsAreNotTheCallers(t *testing.T) {
 	}
 	defer store.Close()
 	a := accounts{metrics: metrics.New(metrics.Config{}), writer: record.NewWriter(store, 0, slog.New(slog.DiscardHandler))}
+	a.wanted = true
 	a.Put(&pinfold.Record{Function: "caller", Service: "lambda", Operation: "Invoke", Status: "throttled"})
 	a.Put(&pinfold.Record{Function: "called", Status: "throttled"})
 	if err := a.writer.Close(t.Context()); err != nil {
@@ -30,4 +31,18 @@ func TestThrottledCallsAreNotTheCallers(t *testing.T) {
 	if text := w.Body.String(); strings.Contains(text, `"caller"`) || !strings.Contains(text, `pinfold_function_throttles_total{function="called"} 1`) {
 		t.Errorf("the metrics say\n%s", text)
 	}
+}
+
+// Where no records are kept, who asks for them is told so, and metrics go on.
+func TestNoRecords(t *testing.T) {
+	p := &Platform{config: Config{RecordDays: 0}}
+	p.metrics = metrics.New(metrics.Config{})
+	p.Put(&pinfold.Record{Function: "called", Status: "throttled"}) // there is no writer
+	for _, err := range (finder{p}).Query(t.Context(), pinfold.RecordQuery{}) {
+		if err == nil || !strings.Contains(err.Error(), "recordDays is 0") {
+			t.Errorf("asking for records: %v", err)
+		}
+		return
+	}
+	t.Error("that no records are kept looks as if nothing had run")
 }

@@ -67,7 +67,7 @@ type Config struct {
 	// failed, was cold or slow: 0 to 1.
 	TraceShare float64 `yaml:"traceShare" env:"PINFOLD_TRACE_SHARE"`
 	// RecordDays is for how many days records of invocations are kept, and RecordMB
-	// in how many megabytes at most.
+	// in how many megabytes at most. With 0 days there are none.
 	RecordDays int `yaml:"recordDays" env:"PINFOLD_RECORD_DAYS"`
 	RecordMB   int `yaml:"recordMB" env:"PINFOLD_RECORD_MB"`
 	// Prices is a file with what use costs (YAML); "" is AWS's public list price.
@@ -156,7 +156,7 @@ func (c *Config) Validate() error {
 	check(c.IdleTimeout > 0, "idleTimeout: must be positive, such as 10m")
 	check(c.DrainTimeout >= 0, "drainTimeout: must not be negative")
 	check(c.TraceShare >= 0 && c.TraceShare <= 1, "traceShare: must be from 0 to 1, not %v", c.TraceShare)
-	check(c.RecordDays >= 1, "recordDays: must be at least 1, not %d", c.RecordDays)
+	check(c.RecordDays >= 0, "recordDays: must be at least 0, not %d", c.RecordDays)
 	check(c.RecordMB >= 1, "recordMB: must be at least 1, not %d", c.RecordMB)
 	check(c.LogMB >= 1, "logMB: must be at least 1, not %d", c.LogMB)
 	if len(wrong) > 0 {

@@ -18,7 +18,7 @@ import (
 // controlRoutes puts the control API onto the listener.
 func (p *Platform) controlRoutes() mux.Route {
 	handler := control.New(control.Options{
-		Deployer: p.deployer, Packages: p.packages, Logs: logReader{p}, Records: p.records, Usage: p.usage, Advice: p.advice, Authorizer: p.identity,
+		Deployer: p.deployer, Packages: p.packages, Logs: logReader{p}, Records: finder{p}, Usage: p.usage, Advice: p.advice, Authorizer: p.identity,
 		Info: client.Info{
 			Target: p.facts.Target, Version: Version(), Sandbox: p.facts.Sandbox, Contained: p.facts.Contained, MachineMB: machineMB(),
 			Dev: p.facts.Dev, PID: os.Getpid(), Data: p.facts.Data,

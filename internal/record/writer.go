@@ -18,8 +18,9 @@ import (
 type Writer struct {
 	store   Appender
 	log     *slog.Logger
+	room    int // of a shard, in records
 	shards  []shard
-	spare   [][]*pinfold.Record // what the shards had before, for them to have again
+	spare   [][]pinfold.Record // what the shards had before, for them to have again
 	dropped atomic.Uint64
 	idle    atomic.Bool   // the goroutine sleeps until it is woken
 	wake    chan struct{} // has a value if it shall look what there is
@@ -43,7 +44,7 @@ type Appender interface {
 // them seldom meet.
 type shard struct {
 	mu      sync.Mutex
-	records []*pinfold.Record // never grows
+	records []pinfold.Record
 	closed  bool
 	_       [64]byte // the next one is in another line of the processor's cache
 }
@@ -56,6 +57,9 @@ const (
 	minWait, maxWait = 100 * time.Millisecond, 5 * time.Second
 	// tellEvery is how often the log is told of dropped records at most.
 	tellEvery = time.Second
+	// keep is how many records' room is kept between two batches at most: much
+	// comes seldom, and memory is for functions.
+	keep = 1024
 )
 
 // NewWriter returns a Writer for a store. Up to about so many records wait for it
@@ -64,26 +68,21 @@ func NewWriter(store Appender, waiting int, log *slog.Logger) *Writer {
 	waiting = cmp.Or(waiting, 16<<10)
 	n := 2 * runtime.GOMAXPROCS(0)
 	w := &Writer{
-		store: store, log: log, shards: make([]shard, n), spare: make([][]*pinfold.Record, n),
+		store: store, log: log, room: (waiting + n - 1) / n, shards: make([]shard, n), spare: make([][]pinfold.Record, n),
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
-	}
-	for i := range w.shards {
-		w.shards[i].records = make([]*pinfold.Record, 0, (waiting+n-1)/n)
-		w.spare[i] = make([]*pinfold.Record, 0, (waiting+n-1)/n)
 	}
 	w.ctx, w.giveUp = context.WithCancel(context.Background())
 	go w.run()
 	return w
 }
 
-// Put gives a record away: the caller does not touch it any more. It never
-// waits. A record that finds no room is dropped and counted, as are those that
-// come after Close.
+// Put takes in a copy of a record. It never waits. A record that finds no room
+// is dropped and counted, as are those that come after Close.
 func (w *Writer) Put(r *pinfold.Record) {
 	n := uint32(len(w.shards))
 	first := rand.Uint32N(n)
 	for i := range n {
-		if w.shards[(first+i)%n].put(r) {
+		if w.shards[(first+i)%n].put(r, w.room) {
 			if w.idle.Load() {
 				w.nudge()
 			}
@@ -93,11 +92,11 @@ func (w *Writer) Put(r *pinfold.Record) {
 	w.dropped.Add(1)
 }
 
-func (s *shard) put(r *pinfold.Record) bool {
+func (s *shard) put(r *pinfold.Record, room int) bool {
 	s.mu.Lock()
-	fits := !s.closed && len(s.records) < cap(s.records)
+	fits := !s.closed && len(s.records) < room
 	if fits {
-		s.records = append(s.records, r)
+		s.records = append(s.records, *r)
 	}
 	s.mu.Unlock()
 	return fits
@@ -143,7 +142,7 @@ func (w *Writer) run() {
 	defer close(w.done)
 	var batch []pinfold.Record
 	for {
-		batch = w.take(batch[:0])
+		batch = w.take(batch)
 		if len(batch) == 0 {
 			if !w.sleep() {
 				return
@@ -155,10 +154,7 @@ func (w *Writer) run() {
 			return
 		}
 		w.tell()
-		if cap(batch) > 1024 {
-			batch = nil
-		}
-		clear(batch)
+		batch = emptied(batch)
 		select {
 		case <-time.After(rest):
 		case <-w.closing:
@@ -173,13 +169,19 @@ func (w *Writer) take(batch []pinfold.Record) []pinfold.Record {
 		s.mu.Lock()
 		s.records, w.spare[i] = w.spare[i], s.records
 		s.mu.Unlock()
-		for _, r := range w.spare[i] {
-			batch = append(batch, *r)
-		}
-		clear(w.spare[i])
-		w.spare[i] = w.spare[i][:0]
+		batch = append(batch, w.spare[i]...)
+		w.spare[i] = emptied(w.spare[i])
 	}
 	return batch
+}
+
+// emptied returns the room that records had, if it is worth being kept.
+func emptied(records []pinfold.Record) []pinfold.Record {
+	if cap(records) > keep {
+		return nil
+	}
+	clear(records)
+	return records[:0]
 }
 
 // sleep returns true when there may be something to do, and false if there will
