@@ -51,6 +51,7 @@ func (b *body) watch(in *Instance) {
 	}
 	in.look(b)
 	_ = b.box.Close() // close reports what it cannot remove
+	b.out.stop()      // what is left is little, and is taken in at once
 	b.worker.finish()
 	in.ended(b)
 }
@@ -64,6 +65,9 @@ func (b *body) close() error {
 			<-b.over
 		}
 		problems = append(problems, b.box.Close())
+	}
+	if b.out != nil {
+		b.out.stop()
 	}
 	if b.worker != nil {
 		problems = append(problems, b.worker.close())

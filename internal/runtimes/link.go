@@ -23,6 +23,7 @@ type link struct {
 	ready chan initResult
 	gone  chan struct{}
 	stray int                      // frames that were nobody's
+	heard int                      // bytes of log since its reader was asked for room
 	to    atomic.Pointer[Instance] // whose calls are answered; nil while it is a cell's
 	cache *keeping                 // of compiled code, if it was asked for; not changed once to is set
 
@@ -157,6 +158,10 @@ func (l *link) pass(in *Instance, f frame) bool {
 	c := in.find(f.id)
 	if f.kind == frameLog {
 		in.out.event(c, f.payload)
+		if l.heard += len(f.payload); l.heard >= pipeSize {
+			l.heard = 0
+			in.out.ease()
+		}
 		return true
 	}
 	if c == nil {

@@ -32,7 +32,7 @@ type output struct {
 	file *os.File        // our end of the pipe, non-blocking
 	conn syscall.RawConn
 	done chan struct{}
-	ctx  context.Context // ends when the pipe is given up
+	ctx  context.Context // ends when nothing that is read waits for the log any more
 	stop context.CancelFunc
 
 	raw atomic.Bool // something has come through the pipe
@@ -96,7 +96,8 @@ type patient interface {
 	Wait(context.Context) error
 }
 
-// ease waits until the log has room for what is to be read next.
+// ease waits until the log has room for what is to be read next, be it of the pipe
+// or of a link. It is called every pipeSize bytes or so.
 func (o *output) ease() {
 	o.mu.Lock()
 	source, ok := o.source.(patient)
