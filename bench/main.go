@@ -38,6 +38,7 @@ var parts = []struct {
 	{"boot", boot},
 	{"burst", burst},
 	{"functions", functions},
+	{"accounts", accounts},
 	{"start", start},
 	{"walls", walls},
 	{"peers", rivals},
