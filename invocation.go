@@ -116,6 +116,7 @@ type LogLine struct {
 	Name      string      `json:"function"`
 	Version   string      `json:"version"`
 	Instance  string      `json:"instance"`
+	Group     string      `json:"-"` // log group that it is kept in; "" is /aws/lambda/ and the function's name
 	RequestID string      `json:"requestId,omitempty"`
 	System    bool        `json:"system,omitempty"` // START, END, REPORT and their like
 	Text      string      `json:"text"`
@@ -123,8 +124,8 @@ type LogLine struct {
 
 // LogSink takes what instances write, each by a source of its own.
 type LogSink interface {
-	// Source returns a source of lines that have Function, Name, Version and
-	// Instance of common.
+	// Source returns a source of lines that have Function, Name, Version,
+	// Instance and Group of common.
 	Source(common LogLine) LogSource
 }
 

@@ -44,10 +44,15 @@ type Event struct {
 // those before TooOld and Expired. -1 is none. AWS: RejectedLogEventsInfo.
 type Rejected struct{ TooNew, TooOld, Expired int }
 
+var noneRejected = Rejected{-1, -1, -1}
+
+// Any reports whether any event was not taken.
+func (r Rejected) Any() bool { return r != noneRejected }
+
 // PutEvents puts events into a stream that is there. Those whose time cannot be
 // taken are left out, and told. When it returns the rest can be found.
 func (s *Store) PutEvents(ref GroupRef, stream string, events []InputEvent) (Rejected, error) {
-	rejected := Rejected{-1, -1, -1}
+	rejected := noneRejected
 	if err := checkBatch(events); err != nil {
 		return rejected, err
 	}
@@ -83,6 +88,9 @@ func (s *Store) PutEvents(ref GroupRef, stream string, events []InputEvent) (Rej
 	if len(taken) == 0 {
 		return rejected, nil
 	}
+	if taken[len(taken)-1].Time.Sub(taken[0].Time) > maxSpan {
+		return noneRejected, invalid("The batch of log events in a single PutLogEvents request cannot span more than 24 hours.")
+	}
 	if _, err := g.journal.Append(text); err != nil {
 		return rejected, failed(err)
 	}
@@ -109,7 +117,7 @@ func (s *Store) hasStream(ref GroupRef, stream string) error {
 		return err
 	}
 	if _, ok := streams[stream]; !ok {
-		return missing("The specified log stream does not exist: %s", stream)
+		return missing("The specified log stream does not exist.")
 	}
 	return nil
 }
@@ -124,18 +132,15 @@ func checkBatch(events []InputEvent) error {
 			return invalid("log event %d has no message", i)
 		}
 		if len(e.Message) > maxEvent {
-			return invalid("Log event too large: event %d has %d bytes, and may have %d", i, len(e.Message), maxEvent)
+			return invalid("Log event too large: %d bytes exceeds limit of %d", len(e.Message)+eventOverhead, maxBatch)
 		}
 		size += len(e.Message) + eventOverhead
 		if i > 0 && e.Time.Before(events[i-1].Time) {
-			return invalid("Log events in a single PutLogEvents request must be in chronological order: event %d is older than the one before it", i)
+			return invalid("Log events in a single PutLogEvents request must be in chronological order.")
 		}
 	}
 	if size > maxBatch {
 		return invalid("Upload too large: %d bytes exceeds limit of %d", size, maxBatch)
-	}
-	if span := events[len(events)-1].Time.Sub(events[0].Time); span > maxSpan {
-		return invalid("The batch of log events in a single PutLogEvents request cannot span more than 24 hours: this one spans %v", span)
 	}
 	return nil
 }
@@ -159,7 +164,7 @@ func (p position) token(kind byte) string { return fmt.Sprintf("%c/%d/%d", kind,
 func parseToken(token, kinds string) (kind byte, p position, err error) {
 	n, err := fmt.Sscanf(token, "%c/%d/%d", &kind, &p.nano, &p.sequence)
 	if err != nil || n != 3 || !strings.ContainsRune(kinds, rune(kind)) || p.token(kind) != token {
-		return 0, p, invalid("The specified nextToken is invalid: %q", token)
+		return 0, p, invalid("The specified nextToken is invalid.")
 	}
 	return kind, p, nil
 }

@@ -46,6 +46,7 @@ type group struct {
 // facts is what group.json holds.
 type facts struct {
 	Ref       GroupRef
+	Class     string `json:",omitempty"` // "": STANDARD
 	Created   time.Time
 	Retention int               `json:",omitempty"` // days; 0: for ever
 	Tags      map[string]string `json:",omitempty"`
@@ -64,7 +65,7 @@ type tombstone struct {
 }
 
 func (t tombstone) covers(sequence uint64, ingested time.Time) bool {
-	return sequence <= t.Sequence && !ingested.After(t.At)
+	return sequence <= t.Sequence && !ingested.After(t.At.Add(time.Millisecond)) // which is how exactly it is known
 }
 
 const factsName = "group.json"

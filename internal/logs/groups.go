@@ -16,6 +16,7 @@ import (
 // Group is a log group. AWS: LogGroup.
 type Group struct {
 	GroupRef
+	Class         string // STANDARD or INFREQUENT_ACCESS: kept and shown
 	Created       time.Time
 	RetentionDays int // 0: for ever
 	Tags          map[string]string
@@ -67,7 +68,7 @@ func (s *Store) known(ref GroupRef) (*group, error) {
 	if g := s.groups[ref]; g != nil {
 		return g, nil
 	}
-	return nil, missing("The specified log group does not exist: %s", ref.Name)
+	return nil, missing("The specified log group does not exist.")
 }
 
 // change changes what is known of a group, and puts it on disk.
@@ -85,9 +86,10 @@ func (s *Store) change(ref GroupRef, fn func(*group) error) error {
 }
 
 // CreateGroup makes a group. The groups of functions make themselves.
-func (s *Store) CreateGroup(ref GroupRef, tags map[string]string) error {
-	if !groupPattern.MatchString(ref.Name) {
-		return invalid("%q cannot be a log group's name: it must have 1 to %d letters, digits and any of . - _ / #", ref.Name, maxName)
+// class is "" for the usual one, STANDARD.
+func (s *Store) CreateGroup(ref GroupRef, class string, tags map[string]string) error {
+	if !groupPattern.MatchString(ref.Name) || strings.HasPrefix(ref.Name, "aws/") {
+		return invalid("%q cannot be a log group's name: it must have 1 to %d letters, digits and any of . - _ / #, and not begin with aws/", ref.Name, maxName)
 	}
 	if err := checkTags(tags, len(tags)); err != nil {
 		return err
@@ -95,10 +97,10 @@ func (s *Store) CreateGroup(ref GroupRef, tags map[string]string) error {
 	s.files.Lock()
 	defer s.files.Unlock()
 	if s.groups[ref] != nil {
-		return pinfold.Errorf(pinfold.Conflict, "The specified log group already exists: %s", ref.Name).WithReason("ResourceAlreadyExistsException")
+		return pinfold.Errorf(pinfold.Conflict, "The specified log group already exists").WithReason("ResourceAlreadyExistsException")
 	}
 	g := s.newGroup(ref)
-	g.Tags = maps.Clone(tags)
+	g.Class, g.Tags = class, maps.Clone(tags)
 	if err := g.save(); err != nil {
 		return failed(err)
 	}
@@ -109,6 +111,9 @@ func (s *Store) CreateGroup(ref GroupRef, tags map[string]string) error {
 // DeleteGroup deletes a group and all that is in it. A function that writes
 // another line makes its group anew.
 func (s *Store) DeleteGroup(ref GroupRef) error {
+	if err := s.flush(context.Background()); err != nil { // what waits goes with it
+		return err
+	}
 	s.files.Lock()
 	defer s.files.Unlock()
 	g, err := s.known(ref)
@@ -123,7 +128,8 @@ func (s *Store) DeleteGroup(ref GroupRef) error {
 type GroupQuery struct {
 	Account, Region string
 	Prefix          string // of the name
-	Contains        string // a part of the name, in any case
+	Contains        string // a part of the name
+	Class           string // "" for any
 	After           string // the name after which to go on: what Groups returned last
 	Limit           int    // at most 50, which is the default
 }
@@ -133,11 +139,10 @@ type GroupQuery struct {
 func (s *Store) Groups(q GroupQuery) (page []Group, after string, err error) {
 	s.files.Lock()
 	defer s.files.Unlock()
-	part := strings.ToLower(q.Contains)
 	var names []string
-	for ref := range s.groups {
+	for ref, g := range s.groups {
 		if ref.Account == q.Account && ref.Region == q.Region && strings.HasPrefix(ref.Name, q.Prefix) &&
-			strings.Contains(strings.ToLower(ref.Name), part) && ref.Name > q.After {
+			strings.Contains(ref.Name, q.Contains) && (q.Class == "" || q.Class == g.class()) && ref.Name > q.After {
 			names = append(names, ref.Name)
 		}
 	}
@@ -166,8 +171,11 @@ func (s *Store) Group(ref GroupRef) (Group, error) {
 	return g.public(), nil
 }
 
+// class returns a group's class.
+func (g *group) class() string { return cmp.Or(g.Class, "STANDARD") }
+
 func (g *group) public() Group {
-	return Group{GroupRef: g.ref, Created: g.Created, RetentionDays: g.Retention, Tags: maps.Clone(g.Tags), StoredBytes: g.size()}
+	return Group{GroupRef: g.ref, Class: g.class(), Created: g.Created, RetentionDays: g.Retention, Tags: maps.Clone(g.Tags), StoredBytes: g.size()}
 }
 
 func pageSize(limit, most int) (int, error) {
@@ -236,7 +244,7 @@ func (s *Store) CreateStream(ref GroupRef, name string) error {
 		return err
 	}
 	if _, ok := streams[name]; ok {
-		return pinfold.Errorf(pinfold.Conflict, "The specified log stream already exists: %s", name).WithReason("ResourceAlreadyExistsException")
+		return pinfold.Errorf(pinfold.Conflict, "The specified log stream already exists").WithReason("ResourceAlreadyExistsException")
 	}
 	return s.change(ref, func(g *group) error {
 		if g.Streams == nil {
@@ -255,7 +263,7 @@ func (s *Store) DeleteStream(ref GroupRef, name string) error {
 		return err
 	}
 	if _, ok := streams[name]; !ok {
-		return missing("The specified log stream does not exist: %s", name)
+		return missing("The specified log stream does not exist.")
 	}
 	return s.change(ref, func(g *group) error {
 		delete(g.Streams, name)

@@ -39,11 +39,11 @@ func TestGroups(t *testing.T) {
 	s := open(t, Config{Dir: dir})
 	s.Write(line("a", 1, "a line"))
 	must(t, s.flush(t.Context()))
-	must(t, s.CreateGroup(custom("app/x"), map[string]string{"team": "blue"}), s.CreateGroup(custom("app/y"), nil), s.CreateGroup(GroupRef{"1", "eu-west-1", "app/z"}, nil))
-	refused(t, s.CreateGroup(custom("app/x"), nil), pinfold.Conflict, "ResourceAlreadyExistsException")
-	refused(t, s.CreateGroup(groupName("a"), nil), pinfold.Conflict, "ResourceAlreadyExistsException")
-	for _, name := range []string{"", "a b", "a:b", strings.Repeat("a", 513)} {
-		refused(t, s.CreateGroup(custom(name), nil), pinfold.Invalid, "InvalidParameterException")
+	must(t, s.CreateGroup(custom("app/x"), "", map[string]string{"team": "blue"}), s.CreateGroup(custom("app/y"), "INFREQUENT_ACCESS", nil), s.CreateGroup(GroupRef{"1", "eu-west-1", "app/z"}, "", nil))
+	refused(t, s.CreateGroup(custom("app/x"), "", nil), pinfold.Conflict, "ResourceAlreadyExistsException")
+	refused(t, s.CreateGroup(groupName("a"), "", nil), pinfold.Conflict, "ResourceAlreadyExistsException")
+	for _, name := range []string{"", "a b", "a:b", "aws/x", strings.Repeat("a", 513)} {
+		refused(t, s.CreateGroup(custom(name), "", nil), pinfold.Invalid, "InvalidParameterException")
 	}
 	must(t, s.SetRetention(custom("app/x"), 7), s.Tag(custom("app/x"), map[string]string{"cost": "1"}), s.Untag(custom("app/x"), []string{"team", "none"}))
 	refused(t, s.SetRetention(custom("app/x"), 2), pinfold.Invalid, "InvalidParameterException")
@@ -73,8 +73,12 @@ func TestGroups(t *testing.T) {
 		}
 		some, _ := names(GroupQuery{Prefix: "app/"})
 		expect(t, "prefix", some, "app/x", "app/y")
-		some, _ = names(GroupQuery{Contains: "LAMBDA"})
+		some, _ = names(GroupQuery{Contains: "lambda"})
 		expect(t, "part", some, "/aws/lambda/a")
+		some, _ = names(GroupQuery{Contains: "LAMBDA"})
+		expect(t, "part in another case", some)
+		some, _ = names(GroupQuery{Class: "INFREQUENT_ACCESS"})
+		expect(t, "class", some, "app/y")
 		first, after := names(GroupQuery{Limit: 2})
 		expect(t, "first page", first, "/aws/lambda/a", "app/x")
 		second, after := names(GroupQuery{Limit: 2, After: after})
@@ -106,15 +110,14 @@ func TestGroups(t *testing.T) {
 
 func TestGroupOfFunctions(t *testing.T) {
 	dir := t.TempDir()
-	config := Config{Dir: dir, Group: func(ref pinfold.FunctionRef) string {
-		if ref.Name == "c" {
-			return ""
-		}
-		return "shared"
-	}}
+	config := Config{Dir: dir}
 	s := open(t, config)
 	for i, fn := range []string{"a", "b", "c", "a"} {
-		s.Write(line(fn, i, fmt.Sprint(fn, i)))
+		l := line(fn, i, fmt.Sprint(fn, i))
+		if fn != "c" {
+			l.Group = "shared"
+		}
+		s.Write(l)
 	}
 	must(t, s.flush(t.Context()), s.CreateStream(custom("shared"), "mine"))
 	_, err := s.PutEvents(custom("shared"), "mine", []InputEvent{{time.Now(), "an event"}})
@@ -146,7 +149,7 @@ func messages(events []Event) []string {
 func TestStreams(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir()})
 	ref := custom("g")
-	must(t, s.CreateGroup(ref, nil))
+	must(t, s.CreateGroup(ref, "", nil))
 	now := time.Now().Truncate(time.Millisecond)
 	for i, name := range []string{"c", "a", "b", "empty"} {
 		must(t, s.CreateStream(ref, name))
@@ -205,7 +208,7 @@ func TestStreams(t *testing.T) {
 func TestPutEvents(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir()})
 	ref := custom("g")
-	must(t, s.CreateGroup(ref, nil), s.CreateStream(ref, "s"), s.SetRetention(ref, 3))
+	must(t, s.CreateGroup(ref, "", nil), s.CreateStream(ref, "s"), s.SetRetention(ref, 3))
 	now := time.Now()
 	put := func(events ...InputEvent) (Rejected, error) { return s.PutEvents(ref, "s", events) }
 	const day = 24 * time.Hour
@@ -218,6 +221,7 @@ func TestPutEvents(t *testing.T) {
 		"too old":        {[]time.Duration{-14*day - 20*time.Hour, -14*day - 19*time.Hour, -14*day + time.Hour}, Rejected{-1, 2, 3}},
 		"expired":        {[]time.Duration{-3*day - time.Hour, -3*day + time.Hour}, Rejected{-1, -1, 1}},
 		"all of it gone": {[]time.Duration{-20 * day}, Rejected{-1, 1, -1}},
+		"a long time":    {[]time.Duration{-20 * day, 0, 20 * day}, Rejected{2, 1, -1}}, // of 24 hours are what is taken
 	} {
 		var events []InputEvent
 		for _, d := range c.times {
@@ -261,7 +265,7 @@ func TestPutEvents(t *testing.T) {
 func TestEventPages(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir(), BlockBytes: 500})
 	ref := custom("g")
-	must(t, s.CreateGroup(ref, nil), s.CreateStream(ref, "s"), s.CreateStream(ref, "other"))
+	must(t, s.CreateGroup(ref, "", nil), s.CreateStream(ref, "s"), s.CreateStream(ref, "other"))
 	now := time.Now().Truncate(time.Second)
 	var want []string
 	put := func(i int) {
@@ -321,7 +325,7 @@ func TestEventPages(t *testing.T) {
 func TestFilterPages(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir(), BlockBytes: 500})
 	ref := custom("g")
-	must(t, s.CreateGroup(ref, nil))
+	must(t, s.CreateGroup(ref, "", nil))
 	now := time.Now().Truncate(time.Second)
 	var want []string
 	for _, stream := range []string{"a1", "a2", "b"} {
@@ -375,7 +379,7 @@ func TestLiveTail(t *testing.T) {
 		s, err := Open(Config{Dir: t.TempDir()})
 		must(t, err)
 		ref := custom("g")
-		must(t, s.CreateGroup(ref, nil), s.CreateStream(ref, "one"), s.CreateStream(ref, "two"), s.CreateGroup(custom("other"), nil), s.CreateStream(custom("other"), "one"))
+		must(t, s.CreateGroup(ref, "", nil), s.CreateStream(ref, "one"), s.CreateStream(ref, "two"), s.CreateGroup(custom("other"), "", nil), s.CreateStream(custom("other"), "one"))
 		put := func(ref GroupRef, stream string, n int) {
 			for i := range n {
 				_, err := s.PutEvents(ref, stream, []InputEvent{{time.Now(), fmt.Sprint("event ", i)}})
@@ -404,11 +408,11 @@ func TestLiveTail(t *testing.T) {
 			if len(u.Events) == 4 && (u.Events[0].Group != ref || u.Events[0].Stream != "one" || u.Events[3].Message != "event 4") {
 				t.Errorf("%+v", u)
 			}
-			if len(sizes) == 4 {
+			if len(sizes) == 5 {
 				break
 			}
 		}
-		expect(t, "updates", sizes, "0 false", "4 false", "500 true", "0 false")
+		expect(t, "updates", sizes, "0 false", "0 false", "4 false", "500 true", "0 false")
 		for _, q := range []TailQuery{{}, {Groups: []GroupRef{ref, custom("other")}, Streams: []string{"one"}}, {Groups: []GroupRef{ref}, Pattern: "["}} {
 			_, err := s.LiveTail(t.Context(), q)
 			refused(t, err, pinfold.Invalid, "InvalidParameterException")
@@ -438,7 +442,7 @@ func TestRetention(t *testing.T) {
 		dir := t.TempDir()
 		s, err := Open(Config{Dir: dir})
 		must(t, err)
-		must(t, s.CreateGroup(groupName("short"), nil), s.SetRetention(groupName("short"), 5))
+		must(t, s.CreateGroup(groupName("short"), "", nil), s.SetRetention(groupName("short"), 5))
 		var kept []string
 		sizes := map[int]int64{}
 		for d := range 40 {

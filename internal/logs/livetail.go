@@ -39,7 +39,8 @@ type TailEvent struct {
 }
 
 // LiveTail returns an update every second, with or without events, until ctx ends
-// or the store is closed. Limits on how long that may be are the caller's.
+// or the store is closed. The first comes at once, without events: nothing that
+// is written after it is missed. Limits on how long that may be are the caller's.
 func (s *Store) LiveTail(ctx context.Context, q TailQuery) (iter.Seq[TailUpdate], error) {
 	if err := s.checkTail(&q); err != nil {
 		return nil, err
@@ -80,11 +81,14 @@ func (s *Store) checkTail(q *TailQuery) error {
 	return nil
 }
 
-// updates yields what is offered, once a second.
+// updates yields nothing, and then what is offered, once a second.
 func (f *follower) updates(ctx context.Context, done <-chan struct{}, yield func(TailUpdate) bool) {
 	tick := time.NewTicker(tailEvery)
 	defer tick.Stop()
 	var update TailUpdate
+	if !yield(update) {
+		return
+	}
 	for {
 		select {
 		case line := <-f.lines:

@@ -20,14 +20,15 @@ type Source struct {
 	origin *segment.Origin
 }
 
-// Source returns a source whose lines have Function, Name, Version and Instance
-// of common. It is a *[Source].
+// Source returns a source whose lines have Function, Name, Version, Instance
+// and Group of common. It is a *[Source].
 func (s *Store) Source(common pinfold.LogLine) pinfold.LogSource { return s.source(common, time.Now()) }
 
 func (s *Store) source(common pinfold.LogLine, began time.Time) *Source {
 	common.Name = cmp.Or(common.Name, common.Function.Name)
 	common.Version = cmp.Or(common.Version, common.Function.Qualifier)
-	group := s.groupOf(common.Function)
+	ref := common.Function
+	group := GroupRef{ref.Account, ref.Region, cmp.Or(common.Group, functionGroup+ref.Name)}
 	stream := streamName(began, common.Version, common.Instance)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,15 +36,6 @@ func (s *Store) source(common pinfold.LogLine, began time.Time) *Source {
 		store: s, queue: s.queue(common.Function.With(""), group), common: common,
 		stream: stream, origin: segment.NewOrigin(stream, common.Function.Name),
 	}
-}
-
-// groupOf returns the group that a function's lines belong to.
-func (s *Store) groupOf(ref pinfold.FunctionRef) GroupRef {
-	name := ""
-	if s.config.Group != nil {
-		name = s.config.Group(ref)
-	}
-	return GroupRef{ref.Account, ref.Region, cmp.Or(name, functionGroup+ref.Name)}
 }
 
 // Write keeps a line as [Store.Write] does. It does not hold on to text.

@@ -25,9 +25,6 @@ type Config struct {
 	BufferLines  int    // how many lines may wait to be written. Default 65,536
 	FollowLines  int    // how many lines a follower may be behind. Default 4,096
 	FunctionRate int    // how many bytes a second a function may write for long. Default 25 MB
-	// Group names the log group that the lines of a version belong to; nil or ""
-	// is the usual one, /aws/lambda/NAME. It is called once per instance.
-	Group func(pinfold.FunctionRef) string
 	// Wrote is told how long each batch took to be written. It may be nil.
 	Wrote func(took time.Duration)
 	Log   *slog.Logger

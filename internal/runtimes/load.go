@@ -185,7 +185,8 @@ func (in *Instance) take(b *body) {
 	if in.reviver != nil {
 		in.out.load(in.reviver)
 	}
-	in.out.adopt(pinfold.LogLine{Function: in.version.Ref, Name: in.version.Ref.Name, Version: in.version.Ref.Qualifier, Instance: in.id})
+	ref := in.version.Ref
+	in.out.adopt(pinfold.LogLine{Function: ref, Name: ref.Name, Version: ref.Qualifier, Instance: in.id, Group: in.version.Config.LogGroup})
 	in.log = newJournal(in.out, in.version, in.how)
 	in.initBegan = time.Now()
 }
