@@ -53,7 +53,10 @@ var (
 	// serviceMay is what the parts of the platform do by themselves.
 	serviceMay = []string{"lambda:InvokeFunction", "lambda:InvokeFunctionUrl"}
 	// roleMay is what functions commonly do, until a role has policies.
-	roleMay = []string{"lambda:InvokeFunction", "lambda:InvokeFunctionUrl"}
+	roleMay = []string{
+		"lambda:InvokeFunction", "lambda:InvokeFunctionUrl",
+		"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", // AWSLambdaBasicExecutionRole
+	}
 )
 
 // Authorize implements [pinfold.Authorizer].

@@ -6,6 +6,7 @@ import (
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/wire/lambda"
+	"pinfold.dev/pinfold/internal/wire/logs"
 	"pinfold.dev/pinfold/internal/wire/mux"
 	"pinfold.dev/pinfold/internal/wire/protocol"
 	"pinfold.dev/pinfold/internal/wire/sts"
@@ -24,13 +25,17 @@ func (p *Platform) apiHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	logsServer, err := logs.New(logs.Options{Store: p.logs, Scope: p.scope(), Authorizer: p.identity, Stopping: p.stopping, Log: p.log})
+	if err != nil {
+		return nil, err
+	}
 	stsServer, err := sts.New(sts.Options{Authorizer: p.identity, Log: p.log})
 	if err != nil {
 		return nil, err
 	}
 	return mux.New(mux.Options{
 		Authenticator: p.auth,
-		Services:      []*protocol.Server{lambdaServer, stsServer},
+		Services:      []*protocol.Server{lambdaServer, logsServer, stsServer},
 		Routes: []mux.Route{
 			p.controlRoutes(),
 			{Prefix: lambda.CodePath, Handler: links, Open: true},

@@ -26,6 +26,11 @@ var targets = []target{
 	}, open: map[string]string{
 		"Runtime": "the registry knows which runtimes this machine has, among them newer ones than the description; AWS checks it apart from the shapes, too",
 	}},
+	{model: "logs", dir: "internal/wire/logs", pkg: "logs", operations: []string{
+		"CreateLogGroup", "CreateLogStream", "DeleteLogGroup", "DeleteLogStream", "DeleteRetentionPolicy", "DescribeLogGroups", "DescribeLogStreams",
+		"FilterLogEvents", "GetLogEvents", "ListTagsForResource", "ListTagsLogGroup", "PutLogEvents", "PutRetentionPolicy", "StartLiveTail",
+		"TagLogGroup", "TagResource", "UntagLogGroup", "UntagResource",
+	}},
 	{model: "sts", dir: "internal/wire/sts", pkg: "sts", operations: []string{"GetCallerIdentity"}},
 
 	// The rest prove the protocols that no served service uses yet; only tests

@@ -44,7 +44,7 @@ var Refused = []Setting{
 
 // Kept lists the settings that are checked, kept and shown, and have no effect yet.
 var Kept = []Setting{
-	{Name: "Role", Note: "A role's policies are not looked at: a function may invoke functions of its account, and no more."},
+	{Name: "Role", Note: "A role's policies are not looked at: a function may invoke functions of its account and write logs, and no more."},
 	{Name: "CapacityProviderConfig", Note: "`PerExecutionEnvironmentMaxConcurrency` is followed, without it an instance serves one invocation at a time; instances run on this machine whatever `CapacityProviderArn` says."},
 	{Name: "TracingConfig", Note: "Trace headers are handed on, and traces are recorded and sent on as the server is configured, whatever the mode."},
 	{Name: "AddPermission, AddLayerVersionPermission", Note: "Policies are kept and shown; they grant nothing yet."},

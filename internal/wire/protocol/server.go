@@ -28,6 +28,9 @@ type Options struct {
 	// Malformed names the error for a request that cannot be read at all; the
 	// protocol's own name for it if empty.
 	Malformed string
+	// Constraint names the error for a request that breaks a constraint of the
+	// description; the protocol's own name for it if empty.
+	Constraint string
 	// MaxBody returns the most bytes that an operation's request may have; the
 	// operation is "" in protocols that name it in the body. Nil is 1 MiB for all.
 	MaxBody func(operation string) int64
@@ -203,8 +206,12 @@ func (s *Server) decode(r *http.Request, body []byte) (*operation, any, error) {
 		return op, nil, s.malformed(err)
 	}
 	if message := validate(op.in, v); message != "" {
-		name := "ValidationException"
-		if !s.model.Protocol.json() {
+		name := s.options.Constraint
+		switch {
+		case name != "":
+		case s.model.Protocol.json():
+			name = "ValidationException"
+		default:
 			name = "ValidationError"
 		}
 		return op, nil, pinfold.Errorf(pinfold.Invalid, "%s", message).WithReason(name)
