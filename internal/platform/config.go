@@ -72,8 +72,10 @@ type Config struct {
 	RecordMB   int `yaml:"recordMB" env:"PINFOLD_RECORD_MB"`
 	// Prices is a file with what use costs (YAML); "" is AWS's public list price.
 	Prices string `yaml:"prices" env:"PINFOLD_PRICES"`
-	// LogMB is how many megabytes of log are kept per function.
-	LogMB int `yaml:"logMB" env:"PINFOLD_LOG_MB"`
+	// LogMB is how many megabytes of log are kept per log group, which a function
+	// has one of, and LogAllMB about how many in all; 0 is no bound.
+	LogMB    int `yaml:"logMB" env:"PINFOLD_LOG_MB"`
+	LogAllMB int `yaml:"logAllMB" env:"PINFOLD_LOG_ALL_MB"`
 
 	// Dev accepts any credentials, or none, as the account owner's.
 	Dev bool `yaml:"-"`
@@ -159,6 +161,7 @@ func (c *Config) Validate() error {
 	check(c.RecordDays >= 0, "recordDays: must be at least 0, not %d", c.RecordDays)
 	check(c.RecordMB >= 1, "recordMB: must be at least 1, not %d", c.RecordMB)
 	check(c.LogMB >= 1, "logMB: must be at least 1, not %d", c.LogMB)
+	check(c.LogAllMB == 0 || c.LogAllMB >= c.LogMB, "logAllMB: must be 0, for no bound, or at least logMB, which is %d, not %d", c.LogMB, c.LogAllMB)
 	if len(wrong) > 0 {
 		return pinfold.Errorf(pinfold.Invalid, "the configuration is not valid:\n  %s", strings.Join(wrong, "\n  "))
 	}

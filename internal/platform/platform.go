@@ -174,7 +174,9 @@ func (p *Platform) openState(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.logs, err = logs.Open(logs.Config{Dir: logsDir, KeepBytes: int64(p.config.LogMB) << 20, Wrote: p.wroteLogs, Log: p.log}); err != nil {
+	if p.logs, err = logs.Open(logs.Config{
+		Dir: logsDir, KeepBytes: int64(p.config.LogMB) << 20, KeepAllBytes: int64(p.config.LogAllMB) << 20, Wrote: p.wroteLogs, Log: p.log,
+	}); err != nil {
 		return err
 	}
 	p.closing(p.logs.Close)
