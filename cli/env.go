@@ -31,6 +31,8 @@ shell; --json prints the variables for other uses.`,
 				{"AWS_SECRET_ACCESS_KEY", conn.SecretAccessKey},
 				{"AWS_REGION", conn.Region},
 				{"AWS_DEFAULT_REGION", conn.Region},
+				// Live tails would go to the host stream-127.0.0.1.
+				{"AWS_DISABLE_HOST_PREFIX_INJECTION", "true"},
 			}
 			if sh.json {
 				object := map[string]string{}

@@ -311,7 +311,7 @@ class Refusals(Case):
             ("sqs", "list_queues", "NotImplemented", "ListQueues of Amazon Simple Queue Service"),
             ("s3", "list_buckets", "NotImplemented", "Amazon Simple Storage Service"),
             ("iam", "list_users", "NotImplemented", "ListUsers of AWS Identity and Access Management"),
-            ("logs", "describe_log_groups", "NotImplementedException", "DescribeLogGroups of Amazon CloudWatch Logs"),
+            ("kinesis", "list_streams", "NotImplementedException", "ListStreams of Amazon Kinesis"),
             ("apigateway", "get_rest_apis", "NotImplementedException", "Amazon API Gateway"),
         ):
             with self.subTest(service), self.assertRaises(ClientError) as caught:
