@@ -52,6 +52,22 @@ func TestInvocationWhileFreezing(t *testing.T) {
 	})
 }
 
+// Who comes while an instance is thawed that has a place for him waits for that,
+// however long it takes, and is not worth another instance.
+func TestPlacesOfOneThatIsThawed(t *testing.T) {
+	f := &fleet{boot: 10 * time.Millisecond, run: time.Millisecond, freeze: 400 * time.Millisecond, places: 10}
+	inTime(t, f, Config{}, func(t *testing.T, p *Pool) {
+		v := version("a", "1")
+		v.Config.MaxConcurrency = 10
+		calls(t, p, v, 1, "")
+		time.Sleep(time.Second)
+		calls(t, p, v, 5, "")
+		if n := len(f.workers); n != 1 || f.workers[0].freezes.Load() != 1 {
+			t.Errorf("%d instances were launched for five that find places in one", n)
+		}
+	})
+}
+
 // A process that does not stop holds up neither its callers nor the janitor.
 func TestFreezingTakesTooLong(t *testing.T) {
 	f := &fleet{boot: time.Second, run: time.Millisecond, freeze: time.Millisecond, stuck: true}

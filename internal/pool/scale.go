@@ -257,6 +257,17 @@ func (in *instance) serves(now, service, horizon time.Duration) int {
 	return max(free, int(min(n, math.MaxInt32))-ahead)
 }
 
+// thaws reports whether an instance is being thawed that has places for who waits:
+// on a busy machine that may take longer than nobody should be served for.
+func (s *set) thaws(now time.Duration) bool {
+	for _, in := range s.active {
+		if in.state == Thawing && in.running < in.places && now-in.since < freezeLimit {
+			return true
+		}
+	}
+	return false
+}
+
 // want asks for launches if the queue of s is worth any.
 func (p *Pool) want(s *set) {
 	if s.waiters.len > 0 && p.lack(s) > 0 {
@@ -313,7 +324,7 @@ func (p *Pool) observe(s *set) {
 	const share = float64(lookEvery) / float64(time.Second)
 	q.pressure += float64(s.waiters.len)*share - q.pressure*share
 	switch {
-	case s.count[Starting] > 0:
+	case s.count[Starting] > 0, s.thaws(now):
 	case p.tooMany(s):
 		q.shed, q.shrunk = true, now
 	case now-q.progress > max(stuckAfter, 2*launch):
