@@ -76,7 +76,7 @@ var house = []room{
 	{"internal/wire/protocol/...", []string{"internal/wire/protocol/..."}, "encodings know no service"},
 	{"internal/wire/awsgen", []string{"internal/wire/protocol", "internal/wire/lambda", "internal/wire/logs", "internal/wire/sts"}, "the generator writes code, it is not used by it"},
 	{"internal/wire/sigv4", []string{"internal/iam"}, "signatures are checked before any service is known"},
-	{"internal/wire/mux", []string{"internal/wire/protocol", "internal/wire/sigv4"}, "the listener is handed the services it serves"},
+	{"internal/wire/mux", []string{"internal/wire/protocol", "internal/wire/sigv4", "internal/trace"}, "the listener is handed the services it serves; what trace headers mean is the same at every door"},
 	{"internal/wire/*", append([]string{"app", "internal/wire/protocol", "internal/wire/mux"}, services...), "an adapter knows its service and the wire, no other adapter"},
 	{"internal/platform", []string{"..."}, ""},
 	{"platformtest", []string{"internal/platform", "client", "app", "app/*"}, "tests start the same platform that production does"},

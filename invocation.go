@@ -29,6 +29,7 @@ type Invocation struct {
 	Payload       []byte    // JSON; passed on as bytes, never decoded
 	ClientContext string    // JSON, decoded from base64
 	TraceID       string    // X-Amzn-Trace-Id header; the invoker sets it if empty
+	TraceState    string    // tracestate header, where it is one
 	Deadline      time.Time // until when the caller waits for an instance; zero: as long as is usual
 	Version       string    // that runs: "7" or "$LATEST"; the invoker sets it
 	WantLogTail   bool      // ask for Result.LogTail

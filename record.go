@@ -14,6 +14,9 @@ type Record struct {
 	Trace     TraceID
 	Span      SpanID // of this record
 	Parent    SpanID // of what caused it; zero: nothing that is known
+	// TraceState is the tracestate header that it came with. It is sent on with the
+	// trace, and not kept.
+	TraceState string
 
 	// Service and Operation are set for a call: "sqs", "SendMessage". Function
 	// and Version are of the one that called; most of what follows is empty then.

@@ -109,6 +109,7 @@ type exchange struct {
 	access Access
 	start  time.Time
 	trace  string // X-Amzn-Trace-Id
+	state  string // tracestate
 	reply  reply
 	stream stream
 	broken bool     // the response must not look complete

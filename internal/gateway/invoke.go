@@ -92,13 +92,14 @@ func (x *exchange) call(ctx context.Context, deadline time.Time) (*pinfold.Resul
 		return nil, errEventTooLarge
 	}
 	inv := &pinfold.Invocation{
-		ID:        e.request,
-		Principal: x.principal(),
-		Function:  e.route.target,
-		Trigger:   pinfold.Trigger{Kind: x.door.trigger(), Source: e.route.source},
-		Payload:   payload,
-		TraceID:   x.trace,
-		Deadline:  deadline,
+		ID:         e.request,
+		Principal:  x.principal(),
+		Function:   e.route.target,
+		Trigger:    pinfold.Trigger{Kind: x.door.trigger(), Source: e.route.source},
+		Payload:    payload,
+		TraceID:    x.trace,
+		TraceState: x.state,
+		Deadline:   deadline,
 	}
 	if x.door.stream {
 		x.stream.x = x

@@ -53,7 +53,9 @@ func (x *exchange) identify() {
 	if proto := x.r.Header.Get("X-Forwarded-Proto"); trust && (proto == "http" || proto == "https") {
 		e.proto = proto
 	}
-	x.name(trace.Header(x.r.Header.Get("X-Amzn-Trace-Id"), x.r.Header.Get("Traceparent")))
+	header, state := trace.Of(x.r.Header)
+	x.name(header)
+	x.state = state
 	x.access = Access{Time: x.start, Remote: e.source, Method: x.r.Method, URI: withoutSecrets(x.r.RequestURI), Proto: x.r.Proto, RequestID: e.request}
 }
 

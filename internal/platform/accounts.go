@@ -182,7 +182,7 @@ func (p *Platform) traced(by protocol.Caller, service string) (header string, do
 	}
 	call := trace.Begin(by.TraceID, service, "")
 	call.Record.Function = path.Base(by.Principal.ARN) // the session is named after it
-	call.Record.RequestID, call.Record.Caller = by.RequestID, by.Principal.ARN
+	call.Record.RequestID, call.Record.Caller, call.Record.TraceState = by.RequestID, by.Principal.ARN, by.TraceState
 	return call.Header, func(operation string, failed *protocol.Error) {
 		call.Record.Operation = operation
 		var err error

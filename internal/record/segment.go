@@ -28,6 +28,7 @@ type row struct {
 	Trace       pinfold.TraceID    `parquet:"trace_id"`
 	Span        pinfold.SpanID     `parquet:"span_id"`
 	Parent      pinfold.SpanID     `parquet:"parent_id,zstd"`
+	TraceState  string             `parquet:"-"`
 	Service     string             `parquet:"service,dict,zstd"`
 	Operation   string             `parquet:"operation,dict,zstd"`
 	Function    string             `parquet:"function,dict,zstd"`

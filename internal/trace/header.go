@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"time"
 
@@ -22,6 +23,12 @@ type Context struct {
 // maxHeader is how many bytes of a header are looked at; a longer one says
 // nothing. The longest of ours has under 400.
 const maxHeader = 2048
+
+// What a tracestate may have, as W3C asks to be passed on at least.
+const (
+	maxState   = 512 // bytes
+	maxMembers = 32
+)
 
 // Parse reads an X-Amzn-Trace-Id header:
 //
@@ -119,7 +126,7 @@ func ParseTraceparent(s string) (c Context, ok bool) {
 // it is not one: what others have written in it must be passed on whole, or not
 // at all. Source: "Trace Context", W3C recommendation, 3.3.
 func ParseTracestate(s string) string {
-	if len(s) > maxHeader {
+	if len(s) > maxState {
 		return ""
 	}
 	seen := make(map[string]bool)
@@ -129,7 +136,7 @@ func ParseTracestate(s string) string {
 			continue
 		}
 		key, value, ok := strings.Cut(member, "=")
-		if !ok || !isStateKey(key) || !isStateValue(value) || seen[key] || len(seen) == 32 {
+		if !ok || !isStateKey(key) || !isStateValue(value) || seen[key] || len(seen) == maxMembers {
 			return ""
 		}
 		seen[key] = true
@@ -172,13 +179,16 @@ func Join(amzn, traceparent, tracestate string) Context {
 	return w3c
 }
 
-// Header returns what [pinfold.Invocation.TraceID] is to be for a request with
-// these headers.
-func Header(amzn, traceparent string) string {
-	if traceparent == "" {
-		return amzn
+// Of returns what TraceID and TraceState of a [pinfold.Invocation] are to be for a
+// request with these headers. A traceparent that is there twice is none. Source:
+// "Trace Context", W3C recommendation, 3.2.
+func Of(h http.Header) (header, state string) {
+	amzn, traceparent := h.Get("X-Amzn-Trace-Id"), h["Traceparent"]
+	if len(traceparent) != 1 {
+		return amzn, ""
 	}
-	return Join(amzn, traceparent, "").Amzn()
+	c := Join(amzn, traceparent[0], strings.Join(h["Tracestate"], ","))
+	return c.Amzn(), c.State
 }
 
 // Amzn formats c as an X-Amzn-Trace-Id header: "" without a trace. It costs one

@@ -1,6 +1,8 @@
 package trace
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +76,7 @@ func TestParseTracestate(t *testing.T) {
 	members := func(n int) string {
 		s := make([]string, n)
 		for i := range s {
-			s[i] = "k" + strings.Repeat("x", i) + "=1"
+			s[i] = fmt.Sprintf("k%d=1", i)
 		}
 		return strings.Join(s, ",")
 	}
@@ -83,7 +85,7 @@ func TestParseTracestate(t *testing.T) {
 			t.Errorf("%q: %q", good, got)
 		}
 	}
-	for _, bad := range []string{"", " , ", "a", "a=", "=1", "A=1", "a=1,a=2", "a=1=2", "a=\x00", "a=é", "@a=1", members(33), "k=" + strings.Repeat("v", 257), strings.Repeat("k", 257) + "=1", members(32) + strings.Repeat(" ", maxHeader)} {
+	for _, bad := range []string{"", " , ", "a", "a=", "=1", "A=1", "a=1,a=2", "a=1=2", "a=\x00", "a=é", "@a=1", members(33), "k=" + strings.Repeat("v", 257), strings.Repeat("k", 257) + "=1", members(32) + strings.Repeat(" ", maxState)} {
 		if got := ParseTracestate(bad); got != "" {
 			t.Errorf("%q: %q", bad, got)
 		}
@@ -107,11 +109,36 @@ func TestWhoWins(t *testing.T) {
 			t.Errorf("%s: %q, not %q", tc.name, got, tc.want)
 		}
 	}
-	if got := Header("as it came", ""); got != "as it came" {
-		t.Errorf("without a traceparent: %q", got)
-	}
-	if c := Join("", other, "rojo=1"); c.State != "rojo=1" {
-		t.Errorf("tracestate: %+v", c)
+}
+
+func TestHeadersOfARequest(t *testing.T) {
+	const parent, became = "00-" + w3cID + "-" + span2 + "-01", "Root=" + root + ";Parent=" + span2 + ";Sampled=1"
+	long := "k=" + strings.Repeat("v", 256) + ",l=" + strings.Repeat("v", 251) // 512 bytes
+	for _, tc := range []struct {
+		name          string
+		lines         []string
+		header, state string
+	}{
+		{"none", nil, "", ""},
+		{"only AWS's", []string{"X-Amzn-Trace-Id: as it came", "Tracestate: rojo=1"}, "as it came", ""},
+		{"W3C's", []string{"Traceparent: " + parent, "Tracestate: rojo=1, congo=2"}, became, "rojo=1, congo=2"},
+		{"capitals", []string{"TRACEPARENT: " + parent, "TraceState: rojo=1"}, became, "rojo=1"},
+		{"tracestate in parts", []string{"traceparent: " + parent, "tracestate: rojo=1", "tracestate: congo=2"}, became, "rojo=1,congo=2"},
+		{"tracestate with one key twice", []string{"traceparent: " + parent, "tracestate: rojo=1", "tracestate: rojo=2"}, became, ""},
+		{"the longest", []string{"traceparent: " + parent, "tracestate: " + long}, became, long},
+		{"too long", []string{"traceparent: " + parent, "tracestate: " + long + "v"}, became, ""},
+		{"traceparent twice", []string{"traceparent: " + parent, "traceparent: " + parent, "tracestate: rojo=1"}, "", ""},
+		{"no traceparent", []string{"traceparent: nonsense", "tracestate: rojo=1"}, "", ""},
+		{"10 KB", []string{"traceparent: " + parent + "-" + strings.Repeat("a", 10<<10), "tracestate: rojo=1"}, "", ""},
+	} {
+		h := http.Header{}
+		for _, line := range tc.lines {
+			name, value, _ := strings.Cut(line, ": ")
+			h.Add(name, value)
+		}
+		if header, state := Of(h); header != tc.header || state != tc.state {
+			t.Errorf("%s: %q and %q, want %q and %q", tc.name, header, state, tc.header, tc.state)
+		}
 	}
 }
 

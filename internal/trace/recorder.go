@@ -48,7 +48,7 @@ func (r *Recorder) Invoke(ctx context.Context, inv *pinfold.Invocation) (*pinfol
 	rec := &j.record
 	rec.Time = time.Now()
 	c := Parse(inv.TraceID)
-	rec.Trace, rec.Parent, rec.Span = c.Trace, c.Parent, newSpan()
+	rec.Trace, rec.Parent, rec.Span, rec.TraceState = c.Trace, c.Parent, newSpan(), inv.TraceState
 	if c.Trace == (pinfold.TraceID{}) {
 		rec.Trace = newTrace(rec.Time)
 	}

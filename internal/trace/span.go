@@ -164,7 +164,7 @@ func callSpan(r *pinfold.Record, at Site) *tracepb.Span {
 func span(r *pinfold.Record, id, parent pinfold.SpanID, name string, kind tracepb.Span_SpanKind) *tracepb.Span {
 	s := &tracepb.Span{
 		TraceId: slices.Clone(r.Trace[:]), SpanId: slices.Clone(id[:]), Name: strings.ToValidUTF8(name, "\uFFFD"), Kind: kind,
-		StartTimeUnixNano: nano(r.Time),
+		StartTimeUnixNano: nano(r.Time), TraceState: r.TraceState,
 	}
 	if parent != (pinfold.SpanID{}) {
 		s.ParentSpanId = slices.Clone(parent[:])

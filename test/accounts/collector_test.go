@@ -274,6 +274,7 @@ func order(t *testing.T, p *platformtest.Platform, dir string) (trace pinfold.Tr
 		t.Fatal(err)
 	}
 	req.Header.Set("Traceparent", "00-"+header+"-"+outside+"-01")
+	req.Header.Set("Tracestate", state)
 	var answer string
 	done := make(chan struct{})
 	go func() {
@@ -298,8 +299,12 @@ func order(t *testing.T, p *platformtest.Platform, dir string) (trace pinfold.Tr
 	return trace, attempts[0] + attempts[1]
 }
 
-// outside is the span that a request belongs to.
-const outside = "00f067aa0ba902b7"
+// outside is the span that a request belongs to, and state what others have said
+// of its trace.
+const (
+	outside = "00f067aa0ba902b7"
+	state   = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
+)
 
 // phasesOf are the spans that a record's phases are.
 func phasesOf(r pinfold.Record) map[string]time.Duration {
@@ -382,14 +387,17 @@ func checkInvocation(t *testing.T, p *platformtest.Platform, found map[string]sp
 		t.Errorf("%+v is the span %+v, which took %v", r, whole, got)
 	}
 
-	trigger, parent := "other", found[whole.ParentSpanID].Kind
+	trigger, parent, said := "other", found[whole.ParentSpanID].Kind, ""
 	if r.Function == "orders-dev-order" {
-		trigger, parent = "http", 0
+		trigger, parent, said = "http", 0, state // which has no place in the header that a function passes on
 		if whole.ParentSpanID != outside {
 			t.Errorf("the first is below %s, want %s", whole.ParentSpanID, outside)
 		}
 	} else if parent != clientSpan {
 		t.Errorf("%+v is below a span of kind %d", r, parent)
+	}
+	if whole.TraceState != said || found[r.Span.String()].TraceState != said && r.Instance != "" {
+		t.Errorf("the tracestate of %+v is %q, want %q", r, whole.TraceState, said)
 	}
 	arn := fmt.Sprintf("cloud.resource_id=arn:aws:lambda:%s:%s:function:%s:%s", p.Region, p.Account, r.Function, r.Version)
 	wantAttributes := fmt.Sprintf("faas.trigger=%s faas.invocation_id=%s faas.coldstart=%v %s", trigger, r.RequestID, r.Cold != pinfold.Warm, arn)

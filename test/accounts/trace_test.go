@@ -158,18 +158,22 @@ func TestBadTraceHeaders(t *testing.T) {
 		"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", "00-" + long, "\xff\xfe\x80",
 	}
 	n := 0
-	for _, url := range []string{urlOf(t, p, d, "bad-dev-echo"), p.Endpoints.API + "/2015-03-31/functions/bad-dev-echo/invocations"} {
+	doors := []string{urlOf(t, p, d, "bad-dev-echo"), p.Endpoints.API + "/2015-03-31/functions/bad-dev-echo/invocations"}
+	for _, url := range doors {
 		for _, header := range []string{"X-Amzn-Trace-Id", "Traceparent"} {
 			for _, value := range values {
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				req.Header.Set(header, value)
 				n++
-				if status, body := send(t, req); status != 200 || !strings.Contains(body, "Root=1-") || len(body) > 400 {
+				if status, body := send(t, at(t, url, header, value)); status != 200 || !strings.Contains(body, "Root=1-") || len(body) > 400 {
 					t.Errorf("%s: %.60q at %s is answered with %d %.500s", header, value, url, status, body)
 				}
+			}
+		}
+	}
+	for _, url := range doors { // a tracestate alone changes nothing, and spoils nothing
+		for _, value := range []string{long, "a=1,a=2", "\xff", strings.Repeat("a=1,", 3000)} {
+			n++
+			if status, body := send(t, at(t, url, "Tracestate", value)); status != 200 || !strings.Contains(body, "Root=1-") {
+				t.Errorf("a tracestate %.60q at %s is answered with %d %.500s", value, url, status, body)
 			}
 		}
 	}
@@ -182,5 +186,44 @@ func TestBadTraceHeaders(t *testing.T) {
 	}
 	if len(traces) != n {
 		t.Errorf("%d requests without a trace have %d", n, len(traces))
+	}
+}
+
+// at is a request with a header.
+func at(t *testing.T, url, name, value string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set(name, value)
+	return req
+}
+
+// TestBothDoorsReadBothHeaders has the same trace named in either way, at either
+// door.
+func TestBothDoorsReadBothHeaders(t *testing.T) {
+	t.Parallel()
+	p := platformtest.Start(t, func(c *platform.Config) { c.Dev = true })
+	d := p.Deploy(t, platformtest.Files(t, map[string]string{
+		"serverless.yml": "service: good\nprovider: {name: aws, runtime: nodejs22.x}\nfunctions:\n  echo: {handler: index.handler, url: true}\n",
+		"index.js":       `exports.handler = async () => process.env._X_AMZN_TRACE_ID;`,
+	}))
+	n := 0
+	for _, url := range []string{urlOf(t, p, d, "good-dev-echo"), p.Endpoints.API + "/2015-03-31/functions/good-dev-echo/invocations"} {
+		for header, value := range map[string]string{
+			"X-Amzn-Trace-Id": "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1",
+			"Traceparent":     "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+		} {
+			n++
+			if status, body := send(t, at(t, url, header, value)); status != 200 || !strings.Contains(body, "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=") {
+				t.Errorf("%s at %s is answered with %d %s", header, url, status, body)
+			}
+		}
+	}
+	for _, r := range records(t, p, pinfold.RecordQuery{}, n) {
+		if r.Trace.String() != "4bf92f3577b34da6a3ce929d0e0e4736" || r.Parent.String() != "00f067aa0ba902b7" {
+			t.Errorf("the record is %+v", r)
+		}
 	}
 }

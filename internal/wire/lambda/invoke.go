@@ -52,7 +52,7 @@ func (a *adapter) invocation(ctx context.Context, name string, qualifier, client
 	caller := protocol.CallerFrom(ctx)
 	inv := &pinfold.Invocation{
 		ID: caller.RequestID, Principal: caller.Principal, Function: ref, Trigger: pinfold.Trigger{Kind: "api"},
-		Payload: payload, TraceID: caller.TraceID,
+		Payload: payload, TraceID: caller.TraceID, TraceState: caller.TraceState,
 	}
 	if clientContext != nil {
 		decoded, err := base64.StdEncoding.DecodeString(*clientContext)

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/trace"
 	"pinfold.dev/pinfold/internal/wire/protocol"
 	"pinfold.dev/pinfold/internal/wire/sigv4"
 )
@@ -84,7 +85,8 @@ func RequestID(ctx context.Context) string {
 
 // ServeHTTP implements http.Handler.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	caller := protocol.Caller{RequestID: uuid.NewString(), TraceID: r.Header.Get("X-Amzn-Trace-Id")}
+	caller := protocol.Caller{RequestID: uuid.NewString()}
+	caller.TraceID, caller.TraceState = trace.Of(r.Header)
 	caller.Principal.Kind = pinfold.Anonymous
 	r = r.WithContext(protocol.WithCaller(r.Context(), caller))
 	defer m.recover(w, r)

@@ -10,7 +10,9 @@ import (
 type Caller struct {
 	RequestID string // a UUID; goes back as x-amzn-RequestId
 	Principal pinfold.Principal
-	TraceID   string // X-Amzn-Trace-Id, if the client sent one
+	// TraceID and TraceState are those that an invocation by this caller has: what
+	// the client's trace headers say.
+	TraceID, TraceState string
 }
 
 type callerKey struct{}
