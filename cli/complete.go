@@ -19,10 +19,21 @@ const patience = time.Second
 // completeFunction offers the names of the server's functions for the first
 // argument, and nothing at all if there is no server.
 func (sh *shell) completeFunction(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return sh.complete(cmd, args, begun, func(ctx context.Context, c *client.Client) (names []cobra.Completion) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return sh.completeFunctions(cmd, args, begun)
+}
+
+// completeFunctions offers the names of functions that are not there yet, for
+// every argument.
+func (sh *shell) completeFunctions(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return sh.complete(cmd, begun, func(ctx context.Context, c *client.Client) (names []cobra.Completion) {
 		all, _ := c.Functions(ctx)
 		for _, f := range all {
-			names = append(names, cobra.CompletionWithDesc(f.Name, f.Runtime))
+			if !slices.Contains(args, f.Name) {
+				names = append(names, cobra.CompletionWithDesc(f.Name, f.Runtime))
+			}
 		}
 		return names
 	})
@@ -42,7 +53,10 @@ func (sh *shell) completeNetwork(cmd *cobra.Command, args []string, begun string
 
 // completeApp offers the names of the deployed applications.
 func (sh *shell) completeApp(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return sh.complete(cmd, args, begun, func(ctx context.Context, c *client.Client) (names []cobra.Completion) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return sh.complete(cmd, begun, func(ctx context.Context, c *client.Client) (names []cobra.Completion) {
 		apps, _ := c.Apps(ctx)
 		stages := map[string][]string{}
 		for _, a := range apps {
@@ -55,9 +69,9 @@ func (sh *shell) completeApp(cmd *cobra.Command, args []string, begun string) ([
 	})
 }
 
-func (sh *shell) complete(cmd *cobra.Command, args []string, begun string, names func(context.Context, *client.Client) []cobra.Completion) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (sh *shell) complete(cmd *cobra.Command, begun string, names func(context.Context, *client.Client) []cobra.Completion) ([]cobra.Completion, cobra.ShellCompDirective) {
 	c, err := sh.connect()
-	if err != nil || len(args) > 0 {
+	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), patience)

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -19,58 +21,92 @@ import (
 
 func (sh *shell) logs() *cobra.Command {
 	var q client.LogQuery
-	var since string
+	var since, until, trace string
 	cmd := &cobra.Command{
-		Use:   "logs [FUNCTION]",
+		Use:   "logs [FUNCTION...]",
 		Short: "Show what functions wrote",
-		Long: `Shows the log of FUNCTION, or of all functions: what they wrote, and the lines
-START, END and REPORT of every invocation. With -f it goes on as more is written.`,
+		Long: `Shows the log of each FUNCTION, or of all functions, in the order of time: what they
+wrote, and the lines START, END and REPORT of every invocation. With -f it goes on as more
+is written. What is asked for together must all be so.
+
+--level understands JSON with a property such as level or severity, as the usual libraries
+write it, and what Node.js's and Python's runtimes put before lines. Lines that do not say
+their level are left out; of the platform's own, those of failed invocations are errors.
+
+--pattern is a filter pattern of CloudWatch: terms that must all be there ("ERROR timeout"),
+one of which must (?ERROR ?WARN), that must not (-health), or {$.latency > 100} for JSON and
+[ip, user, code = 5*] for columns.`,
 		Example: `  pinfold logs -f
-  pinfold logs hello-dev-hello --since 5m --filter error
+  pinfold logs shop-dev-order shop-dev-price --since 5m --level warn
+  pinfold logs --trace 4bf92f3577b34da6a3ce929d0e0e4736
+  pinfold logs shop-dev-order --pattern '{$.status >= 500 && $.path = "/pay*"}'
   pinfold logs --json | jq -r 'select(.system | not) | .text'`,
-		Args:              atMostOne,
-		ValidArgsFunction: sh.completeFunction,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				q.Function = args[0]
-			}
+		ValidArgsFunction: sh.completeFunctions,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			q.Functions = args
 			if q.Tail < 0 {
 				return pinfold.Errorf(pinfold.Invalid, "--tail %d is not a number of lines", q.Tail)
 			}
-			var err error
-			if q.Since, err = parseSince(since, time.Now()); err != nil {
+			if q.Follow && (until != "" || trace != "") {
+				return pinfold.Errorf(pinfold.Invalid, "--until and --trace are about what is over: leave out --follow")
+			}
+			if q.Since, err = parseTime("--since", since, time.Now()); err != nil {
 				return err
+			}
+			if q.Until, err = parseTime("--until", until, time.Now()); err != nil {
+				return err
+			}
+			if !q.Until.IsZero() && !q.Since.Before(q.Until) {
+				return pinfold.Errorf(pinfold.Invalid, "--since %s is not before --until %s", since, until)
 			}
 			c, err := sh.connect()
 			if err != nil {
 				return err
 			}
-			printer, lines := sh.logPrinter(q.Function == ""), 0
-			for line, err := range c.Logs(cmd.Context(), q) {
-				if pinfold.CodeOf(err) == pinfold.NotFound {
-					return didYouMean(cmd.Context(), c, q.Function, err)
-				}
-				if err != nil {
+			if trace != "" {
+				if q.Trace, err = traceID(cmd.Context(), c, trace); err != nil {
 					return err
 				}
-				lines++
-				printer.print(line)
 			}
-			if lines == 0 {
-				sh.note("no such lines")
-			}
-			return nil
+			return sh.printLogs(cmd.Context(), c, q)
 		},
 	}
 	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on with new lines as they are written")
 	cmd.Flags().StringVar(&since, "since", "", "only lines younger than a `duration` (5m, 2h) or a time (RFC 3339)")
+	cmd.Flags().StringVar(&until, "until", "", "only lines older than a `duration` or a time")
 	cmd.Flags().StringVar(&q.Filter, "filter", "", "only lines that contain this `text`")
+	cmd.Flags().StringVar(&q.Pattern, "pattern", "", "only lines that match this filter `pattern` of CloudWatch")
+	cmd.Flags().StringVar(&q.Level, "level", "", "only lines of this `level` or above: trace, debug, info, warn, error, fatal")
 	cmd.Flags().StringVar(&q.RequestID, "request", "", "only lines of this request `id`")
+	cmd.Flags().StringVar(&trace, "trace", "", "only lines of the trace that has this `id`, or has this request")
 	cmd.Flags().IntVarP(&q.Tail, "tail", "n", 0, "only the last `N` lines (0 is all)")
+	_ = cmd.RegisterFlagCompletionFunc("level", cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error", "fatal"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder))
 	return sh.withServer(cmd)
 }
 
-func parseSince(s string, now time.Time) (time.Time, error) {
+func (sh *shell) printLogs(ctx context.Context, c *client.Client, q client.LogQuery) error {
+	printer, lines := sh.logPrinter(len(q.Functions) != 1), 0
+	for line, err := range c.Logs(ctx, q) {
+		if pinfold.CodeOf(err) == pinfold.NotFound && len(q.Functions) > 0 && q.Trace == (pinfold.TraceID{}) {
+			unknown := max(0, slices.IndexFunc(q.Functions, func(name string) bool { return strings.Contains(err.Error(), "function "+name+",") }))
+			return didYouMean(ctx, c, q.Functions[unknown], err)
+		}
+		if err != nil {
+			return err
+		}
+		lines++
+		printer.print(line)
+	}
+	if lines == 0 {
+		sh.note("no such lines")
+	}
+	return nil
+}
+
+func parseSince(s string, now time.Time) (time.Time, error) { return parseTime("--since", s, now) }
+
+// parseTime reads a flag that is a time or how long ago it was; "" is zero.
+func parseTime(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
@@ -80,7 +116,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	return time.Time{}, pinfold.Errorf(pinfold.Invalid, "--since %q is neither a duration such as 5m nor a time such as 2026-01-31T15:04:05Z", s)
+	return time.Time{}, pinfold.Errorf(pinfold.Invalid, "%s %q is neither a duration such as 5m nor a time such as 2026-01-31T15:04:05Z", flag, s)
 }
 
 // logPrinter prints log lines: for people a colour per function, for programs JSON.

@@ -3,10 +3,8 @@ package client
 import (
 	"context"
 	"io"
-	"iter"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -138,40 +136,4 @@ func (c *Client) PutPackage(ctx context.Context, p pinfold.Package, content io.R
 		return err
 	}
 	return resp.Body.Close()
-}
-
-// LogQuery selects log lines.
-type LogQuery struct {
-	Function  string    // a name, or "" for all
-	App       string    // "name/stage": only functions of this application
-	Since     time.Time // zero: from the beginning of what is kept
-	Filter    string    // only lines that contain this text
-	RequestID string
-	Tail      int  // only the last so many lines of history; 0 is all
-	Follow    bool // go on with lines as they are written
-}
-
-// Logs yields the log lines of a query, oldest first. With Follow it ends when
-// ctx does.
-func (c *Client) Logs(ctx context.Context, q LogQuery) iter.Seq2[pinfold.LogLine, error] {
-	values := url.Values{}
-	set := func(name, value string) {
-		if value != "" {
-			values.Set(name, value)
-		}
-	}
-	set("function", q.Function)
-	set("app", q.App)
-	set("filter", q.Filter)
-	set("request", q.RequestID)
-	if !q.Since.IsZero() {
-		set("since", q.Since.Format(time.RFC3339Nano))
-	}
-	if q.Tail > 0 {
-		set("tail", strconv.Itoa(q.Tail))
-	}
-	if q.Follow {
-		set("follow", "true")
-	}
-	return stream[pinfold.LogLine](ctx, c, "/_pinfold/v1/logs", values)
 }

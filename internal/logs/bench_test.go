@@ -250,7 +250,7 @@ func BenchmarkSearch(b *testing.B) {
 		{"fields", Query{Pattern: `[first, last=*399}]`}},
 		{"nothing", Query{Pattern: `"not there at all"`}},
 		{"regex", Query{Pattern: `%ER+OR%`}},
-		{"request", Query{RequestID: fmt.Sprintf("6bc9e3a1-7c53-4b0e-9f0a-%012x", 12345*7919)}},
+		{"request", Query{Requests: []string{fmt.Sprintf("6bc9e3a1-7c53-4b0e-9f0a-%012x", 12345*7919)}}},
 		{"minute", Query{Since: begin.Add(2 * time.Minute), Until: begin.Add(3 * time.Minute)}},
 		{"last", Query{Limit: 100, Tail: true}},
 	} {

@@ -22,21 +22,28 @@ type Query struct {
 	Since     time.Time // not before; zero for no bound
 	Until     time.Time // before; zero for no bound
 	Text      string    // a part of the line's text, in exact case
-	RequestID string
-	Pattern   string // a CloudWatch filter pattern that the line's text matches
-	Limit     int    // how many lines at most; 0 for no bound
-	Tail      bool   // the last Limit lines rather than the first
+	Requests  []string  // ids of the requests that lines belong to; none means any
+	Pattern   string    // a CloudWatch filter pattern that the line's text matches
+	Level     Level     // the least that the line says of itself; zero: it need not say one
+	Limit     int       // how many lines at most; 0 for no bound
+	Tail      bool      // the last Limit lines rather than the first
 }
 
-// search is a query with its pattern parsed.
+// search is a query made ready.
 type search struct {
 	Query
-	pattern *pattern.Pattern
+	pattern  *pattern.Pattern
+	level    *leveler
+	requests map[string]bool
 }
 
 func (q Query) parse() (*search, error) {
 	p, err := pattern.Parse(q.Pattern)
-	return &search{q, p}, err
+	s := &search{q, p, &leveler{least: q.Level}, make(map[string]bool, len(q.Requests))}
+	for _, id := range q.Requests {
+		s.requests[id] = true
+	}
+	return s, err
 }
 
 // Query returns the lines that are there, merged in the order of their times.
@@ -82,9 +89,14 @@ func (q *search) wants(line *pinfold.LogLine) bool {
 	return line.Function.Name != "" && q.wantsFunction(line.Function) &&
 		(q.Since.IsZero() || !line.Time.Before(q.Since)) &&
 		(q.Until.IsZero() || line.Time.Before(q.Until)) &&
-		(q.RequestID == "" || line.RequestID == q.RequestID) &&
+		(len(q.requests) == 0 || q.requests[line.RequestID]) &&
 		strings.Contains(line.Text, q.Text) &&
-		q.pattern.Match([]byte(line.Text))
+		q.meets(line.System, []byte(line.Text))
+}
+
+// meets reports whether a text has the level and the pattern that are asked for.
+func (q *search) meets(system bool, text []byte) bool {
+	return q.pattern.Match(text) && q.level.wants(system, text)
 }
 
 func (q *search) wantsFunction(version pinfold.FunctionRef) bool {
@@ -96,7 +108,9 @@ func (q *search) wantsFunction(version pinfold.FunctionRef) bool {
 // filter says what a query wants of a place.
 func (q *search) filter(p *place) segment.Filter {
 	f := p.between(q.Since, q.Until)
-	f.Request = q.RequestID
+	if len(q.Requests) == 1 {
+		f.Request = q.Requests[0]
+	}
 	f.Reverse = q.Tail && q.Limit > 0
 	text := []byte(q.Text)
 	f.May = func(raw []byte) bool {
@@ -104,7 +118,8 @@ func (q *search) filter(p *place) segment.Filter {
 	}
 	f.Want = func(e segment.Entry) bool {
 		r := e.Record
-		if len(r.Function()) == 0 || p.hides(e) || !bytes.Contains(r.Text(), text) || !q.pattern.Match(r.Text()) {
+		if len(r.Function()) == 0 || p.hides(e) || len(q.requests) > 0 && !q.requests[string(r.Request())] ||
+			!bytes.Contains(r.Text(), text) || !q.meets(r.System(), r.Text()) {
 			return false
 		}
 		if len(q.Functions) == 0 {

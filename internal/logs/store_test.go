@@ -86,7 +86,7 @@ func TestQuery(t *testing.T) {
 	expect(t, "since", texts(t, s.Query(ctx, Query{Since: begin.Add(4 * time.Second)})), "b4", "a5", "b6")
 	expect(t, "until", texts(t, s.Query(ctx, Query{Until: begin.Add(3 * time.Second)})), "a1", "b2")
 	expect(t, "text", texts(t, s.Query(ctx, Query{Text: "<&>"})), a3)
-	expect(t, "request", texts(t, s.Query(ctx, Query{RequestID: "request-3"})), "b4")
+	expect(t, "request", texts(t, s.Query(ctx, Query{Requests: []string{"request-3"}})), "b4")
 	expect(t, "first two", texts(t, s.Query(ctx, Query{Limit: 2})), "a1", "b2")
 	expect(t, "last two", texts(t, s.Query(ctx, Query{Limit: 2, Tail: true})), "a5", "b6")
 	expect(t, "last ten", texts(t, s.Query(ctx, Query{Limit: 10, Tail: true, Text: "b"})), "b2", "b4", "b6")

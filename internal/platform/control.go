@@ -102,7 +102,13 @@ func (p *Platform) owners(ctx context.Context) (map[string]string, error) {
 type logReader struct{ p *Platform }
 
 func (l logReader) Lines(ctx context.Context, q control.LogQuery) iter.Seq2[pinfold.LogLine, error] {
-	query := logs.Query{Since: q.Since, Text: q.Filter, RequestID: q.RequestID, Limit: q.Tail, Tail: q.Tail > 0}
+	level, err := logs.ParseLevel(q.Level)
+	if err != nil {
+		return func(yield func(pinfold.LogLine, error) bool) { yield(pinfold.LogLine{}, err) }
+	}
+	query := logs.Query{
+		Since: q.Since, Until: q.Until, Text: q.Filter, Requests: q.Requests, Pattern: q.Pattern, Level: level, Limit: q.Tail, Tail: q.Tail > 0,
+	}
 	for _, name := range q.Functions {
 		query.Functions = append(query.Functions, pinfold.FunctionRef{Account: l.p.config.Account, Region: l.p.config.Region, Name: name})
 	}

@@ -286,7 +286,7 @@ func untilLogged(t *testing.T, h *house, function, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	for range h.Client.Logs(ctx, client.LogQuery{Function: function, Filter: text, Follow: true}) {
+	for range h.Client.Logs(ctx, client.LogQuery{Functions: []string{function}, Filter: text, Follow: true}) {
 		return
 	}
 	t.Fatalf("the log of %s does not say %q", function, text)

@@ -95,6 +95,30 @@ func TestLogs(t *testing.T) {
 		t.Errorf("a line for programs is %s: %v", line, err)
 	}
 
+	// Several functions, and what lines say of themselves.
+	p.run("logs", hello, "greeter-dev-fail").ok().says(hello+" ", "greeter-dev-fail ", "saying one", "on purpose")
+	p.run("logs", "--level", "error").ok().says("on purpose").never("saying one", "START")
+	p.run("logs", "--level", "INFO").ok().says("on purpose", "saying one", "START")
+	p.run("logs", "--pattern", "saying -purpose").ok().says("saying one").never("on purpose")
+	p.run("logs", "--pattern", `?nothing ?"on purpose"`, "--level", "warn").ok().says("on purpose").never("saying one")
+	p.run("logs", "--until", "1h").ok().never("saying")
+	p.run("logs", "--since", "1h", "--until", "2999-01-01T00:00:00Z", hello).ok().says("saying one")
+	warned := p.start("logs", "-f", "--level", "error", hello, "greeter-dev-fail")
+	warned.until(warned.out, "on purpose")
+
+	p.run("logs", "--level", "loud").exits(1).complains(`"loud" is not a level`, "debug, info")
+	p.run("logs", "-f", "--level", "loud").exits(1).complains(`"loud" is not a level`)
+	p.run("logs", "--pattern", "{$.level = }").exits(1).complains("Invalid filter pattern: at character 12")
+	p.run("logs", "-f", "--pattern", "[").exits(1).complains("Invalid filter pattern: at character 2")
+	p.run("logs", "-f", "--until", "1m").exits(1).complains("leave out --follow")
+	p.run("logs", "-f", "--trace", strings.Repeat("1", 32)).exits(1).complains("leave out --follow")
+	p.run("logs", "--trace", strings.Repeat("1", 32)).exits(1).complains("no record of an invocation in the trace 1111")
+	p.run("logs", "--trace", "nonsense").exits(1).complains(`"nonsense" is neither the id of a trace`)
+	p.run("logs", "--since", "1h", "--until", "2h").exits(1).complains("--since 1h is not before --until 2h")
+	p.run("logs", "--until", "tomorrow").exits(1).complains(`--until "tomorrow"`, "5m")
+	p.run("logs", hello, "nobody").exits(1).complains("there is no function nobody", "`pinfold ls`")
+	p.run("logs", hello, "fail").exits(1).complains("did you mean greeter-dev-fail?")
+
 	p.run("logs", "nobody").exits(1).complains("there is no function nobody", "`pinfold ls`")
 	p.run("logs", "-f", "hello").exits(1).complains("did you mean greeter-dev-hello?")
 	p.run("logs", "--since", "yesterday").exits(1).complains(`--since "yesterday"`, "5m")
@@ -105,7 +129,7 @@ func TestLogs(t *testing.T) {
 	p.run("rm", "greeter", "-y").ok()
 	p.run("logs", hello).ok().says("saying one")
 	s.stop()
-	for _, f := range []*process{follow, all} {
+	for _, f := range []*process{follow, all, warned} {
 		if code := f.end(); code != 0 {
 			t.Errorf("following ends with %d when the server stops", code)
 		}

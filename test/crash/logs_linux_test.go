@@ -15,7 +15,7 @@ import (
 // lines are the texts of the log that begin with "line".
 func (s *server) lines() (texts []string) {
 	s.t.Helper()
-	for line, err := range s.client.Logs(s.t.Context(), client.LogQuery{Function: "app-dev-chatty"}) {
+	for line, err := range s.client.Logs(s.t.Context(), client.LogQuery{Functions: []string{"app-dev-chatty"}}) {
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -125,7 +125,7 @@ func TestLargestStream(t *testing.T) {
 			if n > most || err == nil {
 				t.Errorf("%s by %s: of a byte more than 200 MB %d have come: %v", function, by, n, err)
 			}
-			h.logs(t, client.LogQuery{Function: function, Tail: 1}, says("REPORT"))
+			h.logs(t, client.LogQuery{Functions: []string{function}, Tail: 1}, says("REPORT"))
 			h.still(t, by, function)
 		}
 	}

@@ -197,7 +197,7 @@ func TestBadHandlers(t *testing.T) {
 						a.fails(t, c.kind, c.message)
 					}
 					if c.then != "" {
-						h.logs(t, client.LogQuery{Function: name}, says(c.then))
+						h.logs(t, client.LogQuery{Functions: []string{name}}, says(c.then))
 					}
 					h.call(t.Context(), name, `{"do":"ok"}`).is(t, `"ok"`)
 				})

@@ -238,13 +238,13 @@ func (h *house) logs(t testing.TB, q client.LogQuery, enough func(pinfold.LogLin
 	q.Follow = true
 	for line, err := range h.Client.Logs(ctx, q) {
 		if err != nil {
-			t.Fatalf("the log of %s says no more than %+v: %v", q.Function, lines, err)
+			t.Fatalf("the log of %q says no more than %+v: %v", q.Functions, lines, err)
 		}
 		if lines = append(lines, line); enough(line) {
 			return lines
 		}
 	}
-	t.Fatalf("the log of %s says no more than %+v", q.Function, lines)
+	t.Fatalf("the log of %q says no more than %+v", q.Functions, lines)
 	return nil
 }
 

@@ -86,7 +86,7 @@ func TestSlowInit(t *testing.T) {
 func (h *house) initReports(t *testing.T, function string) string {
 	t.Helper()
 	var reports []string
-	h.logs(t, client.LogQuery{Function: function}, func(l pinfold.LogLine) bool {
+	h.logs(t, client.LogQuery{Functions: []string{function}}, func(l pinfold.LogLine) bool {
 		if strings.HasPrefix(l.Text, "INIT_REPORT ") {
 			_, phase, _ := strings.Cut(l.Text, "Phase: ")
 			phase, status, _ := strings.Cut(phase, "\tStatus: ")
@@ -112,7 +112,7 @@ func TestFailingInit(t *testing.T) {
 			t.Errorf("%s: its log reports %s", name, got)
 		}
 		told := 0
-		h.logs(t, client.LogQuery{Function: name}, func(l pinfold.LogLine) bool {
+		h.logs(t, client.LogQuery{Functions: []string{name}}, func(l pinfold.LogLine) bool {
 			if !l.System && strings.Contains(l.Text, kind) && strings.Contains(l.Text, "while loading") {
 				told++
 			}
@@ -177,7 +177,7 @@ func TestBadRuntimes(t *testing.T) {
 				a.fails(t, c.kind, c.message)
 			}
 			if c.then != "" {
-				h.logs(t, client.LogQuery{Function: "custom"}, says(c.then))
+				h.logs(t, client.LogQuery{Functions: []string{"custom"}}, says(c.then))
 			}
 			h.call(t.Context(), "custom", `{"do":"ok"}`).is(t, `"ok"`)
 		})

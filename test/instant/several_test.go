@@ -113,7 +113,7 @@ func (h *house) apart(t *testing.T, function string, a answer, who string) (inst
 	}
 	_, id, _ := strings.Cut(a.logged, "START RequestId: ")
 	id, _, _ = strings.Cut(id, " ")
-	lines := h.logs(t, client.LogQuery{Function: function, RequestID: id}, func(l pinfold.LogLine) bool { return strings.HasPrefix(l.Text, "REPORT ") })
+	lines := h.logs(t, client.LogQuery{Functions: []string{function}, RequestID: id}, func(l pinfold.LogLine) bool { return strings.HasPrefix(l.Text, "REPORT ") })
 	var log strings.Builder
 	for _, line := range lines {
 		if line.RequestID != id {

@@ -354,7 +354,7 @@ func TestClientsThatStopReading(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.still(t, byURL, function) // while the other one hangs
-			h.logs(t, client.LogQuery{Function: function}, says("Task timed out after 2.00 seconds"))
+			h.logs(t, client.LogQuery{Functions: []string{function}}, says("Task timed out after 2.00 seconds"))
 			if body, err := io.ReadAll(s); err == nil {
 				t.Errorf("a stream that was cut off looks whole: %d bytes", len(body))
 			}

@@ -243,7 +243,7 @@ func (h *house) neighbour(ctx context.Context, hold time.Duration) (n neighbour,
 func (h *house) requestIDOf(ctx context.Context, key string, since time.Time) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	for line, err := range h.client.Logs(ctx, client.LogQuery{Function: h.name(key), Since: since, Follow: true}) {
+	for line, err := range h.client.Logs(ctx, client.LogQuery{Functions: []string{h.name(key)}, Since: since, Follow: true}) {
 		if err != nil {
 			return "", err
 		}
@@ -260,7 +260,7 @@ func (h *house) reported(ctx context.Context, key, text string, since time.Time,
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var seen []string
-	for line, err := range h.client.Logs(ctx, client.LogQuery{Function: h.name(key), Since: since, Follow: true}) {
+	for line, err := range h.client.Logs(ctx, client.LogQuery{Functions: []string{h.name(key)}, Since: since, Follow: true}) {
 		if err != nil && ctx.Err() == nil {
 			return err
 		}

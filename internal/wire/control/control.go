@@ -15,10 +15,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/app"
@@ -36,21 +33,6 @@ type Deployer interface {
 type Packages interface {
 	// Add stores a zip file of at most limit bytes and returns what it is.
 	Add(ctx context.Context, r io.Reader, limit int64) (pinfold.Package, error)
-}
-
-// LogQuery selects log lines; see client.LogQuery.
-type LogQuery struct {
-	Functions []string // names; empty is all
-	Since     time.Time
-	Filter    string
-	RequestID string
-	Tail      int
-	Follow    bool
-}
-
-// Logs reads what functions wrote.
-type Logs interface {
-	Lines(ctx context.Context, q LogQuery) iter.Seq2[pinfold.LogLine, error]
 }
 
 // Records finds records of invocations.
@@ -229,81 +211,6 @@ func (n *named) Read(p []byte) (int, error) {
 		}
 	}
 	return size, err
-}
-
-// logs streams lines as JSON, one a line, each sent as soon as it is there.
-func (h *handler) logs(w http.ResponseWriter, r *http.Request) {
-	if err := h.authorize(r, "pinfold:ReadLogs"); err != nil {
-		writeError(w, err)
-		return
-	}
-	q, err := h.logQuery(r)
-	if err != nil {
-		writeError(w, err)
-		return
-	}
-	out := http.NewResponseController(w)
-	// A followed log has no end; the listener's write timeout is not for it.
-	_ = out.SetWriteDeadline(time.Time{})
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	if q.Follow {
-		_ = out.Flush() // the client learns that it is connected
-	}
-	enc := json.NewEncoder(w)
-	for line, err := range h.Logs.Lines(r.Context(), q) {
-		if err != nil {
-			writeLast(w, err)
-			return
-		}
-		if enc.Encode(line) != nil {
-			return
-		}
-		if q.Follow {
-			_ = out.Flush()
-		}
-	}
-}
-
-func (h *handler) logQuery(r *http.Request) (LogQuery, error) {
-	values := r.URL.Query()
-	q := LogQuery{Filter: values.Get("filter"), RequestID: values.Get("request"), Follow: values.Get("follow") == "true"}
-	var err error
-	if name := values.Get("function"); name != "" {
-		if name, err = h.FunctionName(r.Context(), name); err != nil {
-			return q, err
-		}
-		q.Functions = []string{name}
-	}
-	if q.Since, err = timeOf(values, "since"); err != nil {
-		return q, err
-	}
-	if s := values.Get("tail"); s != "" {
-		if q.Tail, err = strconv.Atoi(s); err != nil || q.Tail < 0 {
-			return q, pinfold.Errorf(pinfold.Invalid, "tail=%q is not a number of lines", s)
-		}
-	}
-	if name := values.Get("app"); name != "" {
-		if q.Functions, err = h.functionsOf(r, name); err != nil {
-			return q, err
-		}
-	}
-	return q, nil
-}
-
-func (h *handler) functionsOf(r *http.Request, name string) ([]string, error) {
-	apps, err := h.Deployer.List(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(apps, func(d app.Deployed) bool { return d.App+"/"+d.Stage == name })
-	if i < 0 {
-		return nil, pinfold.Errorf(pinfold.NotFound, "no application %s is deployed", name)
-	}
-	var names []string
-	for _, f := range apps[i].Functions {
-		names = append(names, f.Name)
-	}
-	return names, nil
 }
 
 func readApplication(r *http.Request) (*app.Application, error) {
