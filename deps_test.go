@@ -23,7 +23,7 @@ type room struct {
 var services = []string{
 	"internal/function", "internal/code", "internal/httpapi", "internal/invoke", "internal/pool",
 	"internal/runtimes", "internal/logs", "internal/iam", "internal/provision", "internal/trace", "internal/record",
-	"internal/meter", "internal/metrics",
+	"internal/meter", "internal/metrics", "internal/callmap",
 }
 
 var house = []room{
@@ -64,6 +64,7 @@ var house = []room{
 	{"internal/trace", nil, "invocations are wrapped and records handed on by contracts of the root and one small port: who runs and who stores them is not known"},
 	{"internal/record", nil, "a store of records knows what a record is, not what it is of"},
 	{"internal/record/recordtest", nil, "a conformance suite tests any engine"},
+	{"internal/callmap", nil, "a map is made of records, wherever they come from"},
 	{"internal/logs", []string{"internal/logs/segment", "internal/logs/pattern"}, "services are siblings: the composition root plugs them together"},
 	{"internal/logs/segment", nil, "an engine keeps lines, and knows neither functions nor groups"},
 	{"internal/logs/pattern", nil, "what a filter pattern means depends on no log"},

@@ -3,6 +3,8 @@ package cli_test
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,7 +133,83 @@ func TestInvocationAndTrace(t *testing.T) {
 	p.run("trace", "1-"+trace[:8]+"-short").exits(1).complains("neither the id of a trace", "32 hexadecimal digits")
 	p.run("trace", "nonsense").exits(1).complains(`"nonsense" is neither the id of a trace`)
 	p.run("trace").exits(2).complains("pinfold invocations --json")
+	t.Run("chain", func(t *testing.T) { testChain(t, p) })
 	s.stop()
+}
+
+// testChain has a function call others with an SDK: that is on the map, and the
+// lines of all of them are found by their trace.
+func testChain(t *testing.T, p *place) {
+	if err := exec.Command("python3", "-c", "import boto3").Run(); err != nil {
+		t.Skip("no boto3 for python3: run test/setup.sh")
+	}
+	p.run("map", "--since", "2999-01-01T00:00:00Z").ok().complains("nobody has called anything")
+	p.run("deploy", "-y", write(t, t.TempDir(), map[string]string{
+		"serverless.yml": `service: shop
+provider: {name: aws, runtime: python3.12, timeout: 60, memorySize: 1769}
+functions:
+  order: {handler: shop.order}
+  stock: {handler: shop.stock}
+`,
+		"shop.py": `import boto3
+
+def order(event, context):
+    print("an order")
+    api = boto3.client("lambda")
+    for name in ("shop-dev-stock", "shop-dev-stock", "gone"):
+        try: api.invoke(FunctionName=name)
+        except api.exceptions.ResourceNotFoundException: pass
+    boto3.client("sts").get_caller_identity()
+
+def stock(event, context):
+    raise LookupError("not on its shelf")
+`,
+	})).ok()
+	const order, stock = "shop-dev-order", "shop-dev-stock"
+	p.run("invoke", order).ok()
+	p.recorded(5)
+
+	var got []string
+	edges := rows[pinfold.CallEdge](p.run("map", "--json").ok())
+	for _, e := range edges {
+		got = append(got, fmt.Sprintf("%s %s > %s %s: %d calls, %d errors", e.From.Kind, e.From.Name, e.To.Kind, e.To.Name, e.Calls, e.Errors))
+		if e.P50 <= 0 || e.P99 < e.P50 || e.PerMinute <= 0 {
+			t.Errorf("the edge is %+v", e)
+		}
+	}
+	want := []string{
+		"client root > function greeter-dev-hello: 1 calls, 0 errors",
+		"client root > function " + order + ": 1 calls, 0 errors",
+		"function " + order + " > function " + stock + ": 2 calls, 2 errors",
+		"function " + order + " > function gone: 1 calls, 1 errors",
+		"function " + order + " > service sts.GetCallerIdentity: 1 calls, 0 errors",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the map is\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	p.run("map").ok().says("CALLER", "client root\n", "└─ "+order, "2 (100%)", "sts.GetCallerIdentity", " ms")
+	p.run("map", stock).ok().says(order, stock).never("client root", "sts.")
+	p.run("map", stock, "--depth", "2").ok().says("client root", order).never("sts.")
+	p.run("map", "gone").ok().says(order, "└─ gone")
+	p.run("map", "--format", "mermaid").ok().says("flowchart LR\n", `["`+stock+`"]`, "linkStyle")
+	p.run("map", "--format", "dot").ok().says("digraph calls {", `[label="`+stock+`"]`, "color=red")
+	if r := p.run("map", "--format", "json").ok(); len(rows[pinfold.CallEdge](r)) != len(want) {
+		t.Errorf("--format json gives\n%s", r.out)
+	}
+	p.run("map", "nobody").exits(1).complains("there is no function nobody", "`pinfold ls`")
+	p.run("map", "stock").exits(1).complains("did you mean " + stock + "?")
+	p.run("map", "--format", "svg").exits(1).complains(`--format "svg"`, "mermaid")
+	p.run("map", "--depth", "0").exits(1).complains("--depth 0")
+	p.run("map", "--since", "yesterday").exits(1).complains(`--since "yesterday"`, "5m")
+
+	trace := rows[pinfold.Record](p.run("invocations", order, "--json").ok())[0].Trace.String()
+	for _, form := range []string{trace, "1-" + trace[:8] + "-" + trace[8:]} {
+		r := p.run("logs", "--trace", form).ok().says(order+" ", stock+" ", "an order", "not on its shelf").never("saying one")
+		if n := strings.Count(r.out, "REPORT "); n != 3 {
+			t.Errorf("%d invocations have lines in\n%s", n, r.out)
+		}
+	}
+	p.run("logs", "--trace", trace, "--level", "error", stock).ok().says("not on its shelf").never("an order")
 }
 
 func TestCost(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var commands = []string{"up", "dev", "deploy", "plan", "rm", "ls", "invoke", "logs", "network", "env", "doctor", "version"}
+var commands = []string{"up", "dev", "deploy", "plan", "rm", "ls", "invoke", "logs", "map", "network", "env", "doctor", "version"}
 
 // Each command's help says what it does at length, and shows it.
 func TestHelpTeaches(t *testing.T) {
@@ -49,7 +49,8 @@ func TestMisunderstood(t *testing.T) {
 		{"ls now", []string{`ls does not know what to do with "now"`}},
 		{"rm", []string{"which APP", "pinfold ls"}},
 		{"network", []string{"which FUNCTION", "pinfold ls", "[open|none|DESTINATION...]"}},
-		{"logs a b", []string{`"b"`, "Usage: pinfold logs [FUNCTION]"}},
+		{"map a b", []string{`"b"`, "Usage: pinfold map [FUNCTION]"}},
+		{"logs --wat", []string{"unknown flag: --wat", "Usage: pinfold logs [FUNCTION...]"}},
 		{"up --http", []string{"--http"}},
 	} {
 		p.run(strings.Fields(c.line)...).exits(2).complains(append(c.want, "error: ", "Usage: ")...)
@@ -89,6 +90,10 @@ func TestCompletion(t *testing.T) {
 		{"invoke greeter-dev-f", "greeter-dev-fail", "greeter-dev-hello"},
 		{"invoke greeter-dev-fail ", ":4", "greeter"},
 		{"logs ", "greeter-dev-fail", ""},
+		{"logs greeter-dev-fail ", "greeter-dev-hello", "greeter-dev-fail"},
+		{"logs --level ", "warn", "greeter"},
+		{"map greeter-dev-fail ", ":4", "greeter"},
+		{"map --format m", "mermaid", ""},
 		{"network greeter-dev-f", "greeter-dev-fail", "greeter-dev-hello"},
 		{"network greeter-dev-fail ", "none\tnothing outside", "greeter"},
 		{"network greeter-dev-fail none ", ":4", "open"},

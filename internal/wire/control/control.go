@@ -90,6 +90,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("PUT /_pinfold/v1/packages/{sha256}", h.call("pinfold:PutPackage", h.putPackage))
 	mux.HandleFunc("GET /_pinfold/v1/logs", h.logs)
 	mux.HandleFunc("GET /_pinfold/v1/invocations", h.records)
+	mux.HandleFunc("GET /_pinfold/v1/map", h.calls)
 	mux.HandleFunc("GET /_pinfold/v1/usage", h.call("pinfold:ReadUsage", h.usage))
 	mux.HandleFunc("GET /_pinfold/v1/advice", h.call("pinfold:ReadUsage", h.advice))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -2,7 +2,10 @@ package control
 
 import (
 	"context"
+	"fmt"
+	"iter"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +19,59 @@ func names(_ context.Context, name string) (string, error) {
 		return "", pinfold.Errorf(pinfold.NotFound, "there is no function %s", name)
 	}
 	return "hello", nil
+}
+
+// ofTraces has a trace 2 with more invocations than anybody wants, and others with
+// two each.
+type ofTraces struct{}
+
+func (ofTraces) Query(_ context.Context, q pinfold.RecordQuery) iter.Seq2[pinfold.Record, error] {
+	at := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	return func(yield func(pinfold.Record, error) bool) {
+		n := 2
+		switch q.Trace[15] {
+		case 1:
+			return
+		case 2:
+			n = q.Limit
+		}
+		for i := range n {
+			if !yield(pinfold.Record{Time: at.Add(-time.Duration(i) * time.Minute), RequestID: fmt.Sprint("r-", i), Function: "hello"}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestLogQuery(t *testing.T) {
+	h := &handler{Options{FunctionName: names, Records: ofTraces{}}}
+	at := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	for raw, want := range map[string]LogQuery{
+		"": {},
+		"function=hello&function=arn:hello&filter=x&level=warn&pattern=%7B%24.a%3D1%7D&tail=7&follow=true": {
+			Functions: []string{"hello", "hello"}, Filter: "x", Level: "warn", Pattern: "{$.a=1}", Tail: 7, Follow: true,
+		},
+		"request=r&until=2026-11-21T09:00:00Z":                              {Requests: []string{"r"}, Until: at},
+		"trace=" + strings.Repeat("0", 31) + "3":                            {Functions: []string{"hello"}, Requests: []string{"r-0", "r-1"}, Since: at.Add(-61 * time.Second)},
+		"since=2026-11-21T09:00:00Z&trace=" + strings.Repeat("0", 31) + "3": {Functions: []string{"hello"}, Requests: []string{"r-0", "r-1"}, Since: at},
+	} {
+		if got, err := h.logQuery(httptest.NewRequest("GET", "/?"+raw, nil)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q is %+v, %v", raw, got, err)
+		}
+	}
+}
+
+// A map around a function that is not there is of the calls that it got, and an
+// error if there were none.
+func TestMapOfNobody(t *testing.T) {
+	h := &handler{Options{FunctionName: names}}
+	q, err := h.mapQuery(httptest.NewRequest("GET", "/?function=nobody&depth=3", nil))
+	if err != nil || q.function != "nobody" || q.depth != 3 || pinfold.CodeOf(q.unknown) != pinfold.NotFound {
+		t.Errorf("%+v, %v", q, err)
+	}
+	if q, err := h.mapQuery(httptest.NewRequest("GET", "/?function=arn:hello&until=2999-01-01T00:00:00Z", nil)); err != nil || q.function != "hello" || q.depth != 1 || q.unknown != nil || q.until.Year() == 2999 {
+		t.Errorf("%+v, %v", q, err)
+	}
 }
 
 func TestRecordQuery(t *testing.T) {
@@ -44,7 +100,11 @@ func TestRecordQuery(t *testing.T) {
 
 // What cannot be read is an error that says so, of records and of logs.
 func TestBadQueries(t *testing.T) {
-	h := &handler{Options{FunctionName: names}}
+	h := &handler{Options{FunctionName: names, Records: ofTraces{}}}
+	calls := func(raw string) error {
+		_, err := h.mapQuery(httptest.NewRequest("GET", "/?"+raw, nil))
+		return err
+	}
 	records := func(raw string) error {
 		_, err := h.recordQuery(httptest.NewRequest("GET", "/?"+raw, nil))
 		return err
@@ -71,6 +131,17 @@ func TestBadQueries(t *testing.T) {
 		{logs, "tail=-1", pinfold.Invalid, `tail="-1"`},
 		{logs, "tail=x", pinfold.Invalid, `tail="x"`},
 		{logs, "function=nobody", pinfold.NotFound, "no function nobody"},
+		{logs, "function=hello&function=nobody", pinfold.NotFound, "no function nobody"},
+		{logs, "until=soon", pinfold.Invalid, `until="soon"`},
+		{logs, "trace=4bf9", pinfold.Invalid, "32 hexadecimal digits"},
+		{logs, "trace=" + strings.Repeat("0", 31) + "1", pinfold.NotFound, "no record of an invocation in the trace"},
+		{logs, "trace=" + strings.Repeat("0", 31) + "2", pinfold.TooLarge, "more than 10000 invocations"},
+		{logs, "trace=" + strings.Repeat("0", 31) + "1&follow=true", pinfold.Invalid, "cannot be followed"},
+		{logs, "trace=" + strings.Repeat("0", 31) + "1&request=r", pinfold.Invalid, "together with a request"},
+		{calls, "since=yesterday", pinfold.Invalid, `since="yesterday" is not an RFC 3339 time`},
+		{calls, "until=2026-11-21", pinfold.Invalid, `until="2026-11-21" is not an RFC 3339 time`},
+		{calls, "depth=0", pinfold.Invalid, `depth="0"`},
+		{calls, "depth=far", pinfold.Invalid, `depth="far"`},
 	} {
 		if err := tc.read(tc.raw); pinfold.CodeOf(err) != tc.code || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%q: %v, want %s: %s", tc.raw, err, tc.code, tc.says)
