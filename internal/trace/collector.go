@@ -109,6 +109,7 @@ func (p *poster) post(ctx context.Context, request *collectorpb.ExportTraceServi
 	r.Header = p.header
 	res, err := p.client.Do(r)
 	if err != nil {
+		p.hangUp() // HTTP/2 would go on with a connection that nobody answers on
 		return 0, &retry{err: err}
 	}
 	defer res.Body.Close()

@@ -41,6 +41,13 @@ type Exporter struct {
 	mu    sync.Mutex
 	queue []pinfold.Record
 	stats ExporterStats
+	full  int64 // records for which there was no room; a part of stats.Dropped
+
+	// Of the goroutine that sends:
+	notBefore time.Time // the collector has asked for that
+	failing   complaint
+	losing    complaint
+	missed    int64 // what full was when it was looked at last
 
 	wake    chan struct{}
 	closing chan struct{}
@@ -94,10 +101,11 @@ func (e *Exporter) Send(records []pinfold.Record) {
 	e.mu.Lock()
 	n := min(len(records), e.config.MaxQueue-len(e.queue))
 	e.queue = append(e.queue, records[:n]...)
+	e.full += int64(len(records) - n)
 	e.stats.Dropped += int64(len(records) - n)
-	full := len(e.queue) >= e.config.Batch
+	enough := len(e.queue) >= e.config.Batch
 	e.mu.Unlock()
-	if full {
+	if enough {
 		select {
 		case e.wake <- struct{}{}:
 		default:
@@ -114,8 +122,8 @@ func (e *Exporter) Stats() ExporterStats {
 	return stats
 }
 
-// Close sends what waits until ctx ends, and drops the rest. Nothing may be sent
-// afterwards.
+// Close sends what waits until ctx ends or the collector does not take it, and
+// drops the rest. Nothing may be sent afterwards.
 func (e *Exporter) Close(ctx context.Context) error {
 	close(e.closing)
 	defer e.kill()
@@ -147,12 +155,13 @@ func (e *Exporter) run() {
 			least = e.config.Batch
 		}
 		e.drain(least)
+		e.count()
 	}
 }
 
 // drain sends batches until there are fewer records than a number.
 func (e *Exporter) drain(least int) {
-	for e.life.Err() == nil {
+	for e.life.Err() == nil && (isClosed(e.closing) || !time.Now().Before(e.notBefore)) {
 		e.mu.Lock()
 		n := min(len(e.queue), e.config.Batch)
 		if n < least {
@@ -162,7 +171,7 @@ func (e *Exporter) drain(least int) {
 		batch := slices.Clone(e.queue[:n]) // it stays in the queue until it is sent
 		e.mu.Unlock()
 		rejected, err := e.try(&collectorpb.ExportTraceServiceRequest{ResourceSpans: Spans(batch, e.config.Site)})
-		if e.life.Err() != nil && err != nil {
+		if err != nil && isClosed(e.closing) {
 			return // Close says what becomes of it
 		}
 		e.mu.Lock()
@@ -181,28 +190,40 @@ func (e *Exporter) drain(least int) {
 const (
 	firstPause = time.Second
 	maxPause   = 15 * time.Second
+	// maxAsked is for how long a collector is left alone that asks for more.
+	maxAsked = 5 * time.Minute
 )
 
 // try sends a batch until the collector has taken it, has refused it for good, or
-// the time for it is over.
+// the time for it is over. Once the exporter closes there are no more attempts.
 func (e *Exporter) try(request *collectorpb.ExportTraceServiceRequest) (rejected int64, err error) {
 	end := time.Now().Add(e.config.Patience)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		last := isClosed(e.closing)
 		rejected, err = e.to.post(e.life, request)
 		e.note(err)
 		later, again := errors.AsType[*retry](err)
-		if !again {
+		if !again || last {
 			return rejected, err
 		}
 		wait := max(later.after, pause/2+rand.N(pause))
-		if time.Now().Add(wait).After(end) {
+		if now := time.Now(); now.Add(wait).After(end) {
+			e.notBefore = now.Add(min(later.after, maxAsked))
 			return 0, err
 		}
 		select {
 		case <-time.After(wait):
-		case <-e.life.Done():
-			return 0, err
+		case <-e.closing:
 		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -212,17 +233,62 @@ func (e *Exporter) note(err error) {
 		return
 	}
 	e.mu.Lock()
-	was := e.stats.Failing
 	e.stats.Failing = ""
 	if err != nil {
 		e.stats.Failing = err.Error()
 	}
 	dropped := e.stats.Dropped
 	e.mu.Unlock()
-	switch {
-	case err != nil && was == "":
+	switch e.failing.changes(err != nil) {
+	case begins:
 		e.config.Log.Warn("traces cannot be sent", "collector", e.config.Collector.Endpoint, "error", err)
-	case err == nil && was != "":
+	case ends:
 		e.config.Log.Info("traces are sent again", "collector", e.config.Collector.Endpoint, "dropped", dropped)
 	}
+}
+
+// count says when traces begin to be dropped because they come faster than the
+// collector takes them, and when that is over.
+func (e *Exporter) count() {
+	e.mu.Lock()
+	lost, dropped := e.full > e.missed, e.stats.Dropped
+	e.missed = e.full
+	e.mu.Unlock()
+	switch e.losing.changes(lost && !e.failing.said) { // which says enough
+	case begins:
+		e.config.Log.Warn("traces are dropped: they come faster than the collector takes them", "collector", e.config.Collector.Endpoint, "dropped", dropped)
+	case ends:
+		e.config.Log.Info("no traces are dropped any more", "collector", e.config.Collector.Endpoint, "dropped", dropped)
+	}
+}
+
+// complaint is something that is said when it begins and when it has ended, if it
+// comes and goes once a minute at most.
+type complaint struct {
+	said  bool      // and has not ended
+	since time.Time // when it was said last
+}
+
+type change int
+
+const (
+	nothing change = iota
+	begins
+	ends
+)
+
+// quiet is for how long nothing is said again.
+const quiet = time.Minute
+
+// changes takes in whether it is so now, and returns what is to be said.
+func (c *complaint) changes(now bool) change {
+	switch {
+	case now == c.said || now && !c.since.IsZero() && time.Since(c.since) < quiet:
+		return nothing
+	case now:
+		c.said, c.since = true, time.Now()
+		return begins
+	}
+	c.said = false
+	return ends
 }

@@ -166,3 +166,90 @@ func TestSendNeverWaits(t *testing.T) {
 		}
 	})
 }
+
+// TestComplaintsAreFew has a collector that fails every other time, and one that
+// is too slow, for an hour. It is said, and not for each batch.
+func TestComplaintsAreFew(t *testing.T) {
+	for name, tc := range map[string]struct {
+		slow    time.Duration
+		fails   bool
+		records int // a second
+		says    string
+	}{
+		"refuses every other": {fails: true, records: 10, says: "cannot be sent"},
+		"too slow":            {slow: 3 * time.Second, records: 20, says: "come faster"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{slow: tc.slow}
+				for range 3600 {
+					if tc.fails {
+						f.answers = append(f.answers, errors.New("400 Bad Request"), nil)
+					}
+				}
+				var log strings.Builder
+				e := newExporter(ExporterConfig{MaxQueue: 100, Batch: 10, Log: slog.New(slog.NewTextHandler(&log, nil))}, f)
+				for range 3600 {
+					e.Send(calls(tc.records))
+					time.Sleep(time.Second)
+				}
+				got := e.Stats()
+				if err := e.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if sum := got.Sent + got.Dropped + int64(got.Waiting); got.Dropped < 1000 || got.Sent < 1000 || sum != int64(3600*tc.records) || got.Waiting > 100 {
+					t.Errorf("%+v", got)
+				}
+				if n := strings.Count(log.String(), tc.says); n == 0 || n > 60 || strings.Count(log.String(), "\n") > 2*n {
+					t.Errorf("said %d times: %.1000s", n, log.String())
+				}
+			})
+		})
+	}
+}
+
+// TestACollectorIsLeftAlone: it is not asked again before the time that it has
+// named, or in five minutes.
+func TestACollectorIsLeftAlone(t *testing.T) {
+	for asked, posts := range map[time.Duration]int{2 * time.Minute: 30, 24 * time.Hour: 12} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fake{}
+			for range 100 {
+				f.answers = append(f.answers, &retry{errors.New("503 Service Unavailable"), asked})
+			}
+			e := newExporter(ExporterConfig{MaxQueue: 100}, f)
+			for range 3600 {
+				e.Send(calls(1))
+				time.Sleep(time.Second)
+			}
+			if n, _ := f.took(); n < posts-1 || n > posts {
+				t.Errorf("%d posts in an hour, want %d: %v was asked for", n, posts, asked)
+			}
+			if got := e.Stats(); got.Waiting > 100 || got.Sent != 0 {
+				t.Errorf("%+v", got)
+			}
+			_ = e.Close(t.Context())
+		})
+	}
+}
+
+// TestClosingWaitsForNobody who has failed: there is an attempt more, and for what
+// was not tried yet, and that is all.
+func TestClosingWaitsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		for range 100 {
+			f.answers = append(f.answers, &retry{errors.New("connection refused"), 0})
+		}
+		e := newExporter(ExporterConfig{Batch: 10}, f)
+		e.Send(calls(50))
+		time.Sleep(20 * time.Second)
+		before, _ := f.took()
+		began := time.Now()
+		err := e.Close(t.Context())
+		posts, _ := f.took()
+		if pinfold.CodeOf(err) != pinfold.Timeout || !strings.Contains(err.Error(), "50 records") || time.Since(began) != 0 || posts > before+2 || !f.gone {
+			t.Errorf("closed after %v and %d posts more: %v", time.Since(began), posts-before, err)
+		}
+	})
+}
