@@ -145,34 +145,36 @@ func (e *Exporter) run() {
 	tick := time.NewTicker(e.config.Interval)
 	defer tick.Stop()
 	for {
-		least := 1 // records worth a batch
+		least, last := 1, false // records worth a batch
 		select {
 		case <-e.closing:
-			e.drain(1)
-			return
+			last = true
 		case <-tick.C:
 		case <-e.wake:
 			least = e.config.Batch
 		}
-		e.drain(least)
+		if !e.drain(least) || last {
+			return
+		}
 		e.count()
 	}
 }
 
-// drain sends batches until there are fewer records than a number.
-func (e *Exporter) drain(least int) {
+// drain sends batches until there are fewer records than a number. It reports
+// false if nothing more is to be tried: Close says what becomes of it.
+func (e *Exporter) drain(least int) bool {
 	for e.life.Err() == nil && (isClosed(e.closing) || !time.Now().Before(e.notBefore)) {
 		e.mu.Lock()
 		n := min(len(e.queue), e.config.Batch)
 		if n < least {
 			e.mu.Unlock()
-			return
+			return true
 		}
 		batch := slices.Clone(e.queue[:n]) // it stays in the queue until it is sent
 		e.mu.Unlock()
 		rejected, err := e.try(&collectorpb.ExportTraceServiceRequest{ResourceSpans: Spans(batch, e.config.Site)})
 		if err != nil && isClosed(e.closing) {
-			return // Close says what becomes of it
+			return false
 		}
 		e.mu.Lock()
 		e.queue = slices.Delete(e.queue, 0, n)
@@ -184,6 +186,7 @@ func (e *Exporter) drain(least int) {
 		}
 		e.mu.Unlock()
 	}
+	return true
 }
 
 // The waits between attempts: each is twice the one before, give or take a half.
