@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -62,7 +63,7 @@ func one(what, hint string) cobra.PositionalArgs {
 		case 0:
 			return fmt.Errorf("%s needs to know which %s: %s", cmd.Name(), what, hint)
 		case 1:
-			return nil
+			return notEmpty(args)
 		}
 		return tooMany(cmd, args[1:])
 	}
@@ -71,6 +72,15 @@ func one(what, hint string) cobra.PositionalArgs {
 func atMostOne(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return tooMany(cmd, args[1:])
+	}
+	return notEmpty(args)
+}
+
+// notEmpty refuses what a script passes whose variable is not set: nothing would
+// mean everything.
+func notEmpty(args []string) error {
+	if slices.Contains(args, "") {
+		return errors.New("an argument is empty")
 	}
 	return nil
 }

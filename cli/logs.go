@@ -41,8 +41,14 @@ one of which must (?ERROR ?WARN), that must not (-health), or {$.latency > 100} 
   pinfold logs --trace 4bf92f3577b34da6a3ce929d0e0e4736
   pinfold logs shop-dev-order --pattern '{$.status >= 500 && $.path = "/pay*"}'
   pinfold logs --json | jq -r 'select(.system | not) | .text'`,
+		Args:              func(_ *cobra.Command, args []string) error { return notEmpty(args) },
 		ValidArgsFunction: sh.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			for name, value := range map[string]string{"request": q.RequestID, "trace": trace, "level": q.Level} {
+				if value == "" && cmd.Flags().Changed(name) {
+					return pinfold.Errorf(pinfold.Invalid, "--%s is empty", name)
+				}
+			}
 			q.Functions = args
 			if q.Tail < 0 {
 				return pinfold.Errorf(pinfold.Invalid, "--tail %d is not a number of lines", q.Tail)

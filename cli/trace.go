@@ -87,7 +87,7 @@ func traceID(ctx context.Context, c *client.Client, text string) (id pinfold.Tra
 	if parts := strings.Split(text, "-"); len(parts) == 3 && parts[0] == "1" {
 		digits = parts[1] + parts[2]
 	}
-	if id.UnmarshalText([]byte(digits)) == nil {
+	if id.UnmarshalText([]byte(digits)) == nil && id != (pinfold.TraceID{}) {
 		return id, nil
 	}
 	records, err := all(ctx, c, pinfold.RecordQuery{RequestID: text, Limit: 1})

@@ -26,6 +26,9 @@ func ParseDay(s string) (Day, error) {
 	if err != nil {
 		return 0, pinfold.Errorf(pinfold.Invalid, "%q is not a day: write it like 2026-11-21", s)
 	}
+	if t.Unix() < 0 {
+		return 0, pinfold.Errorf(pinfold.Invalid, "%s is before 1970, from when on days are counted", s)
+	}
 	return DayOf(t), nil
 }
 

@@ -35,14 +35,20 @@ func (p *Platform) usage(ctx context.Context, from, to, by string) (any, error) 
 	today := meter.DayOf(time.Now())
 	q := meter.Query{From: today, To: today}
 	q.From, _ = meter.ParseDay(today.Month() + "-01")
-	for text, day := range map[string]*meter.Day{from: &q.From, to: &q.To} {
-		if text == "" {
+	for _, given := range []struct {
+		text string
+		day  *meter.Day
+	}{{from, &q.From}, {to, &q.To}} {
+		if given.text == "" {
 			continue
 		}
 		var err error
-		if *day, err = meter.ParseDay(text); err != nil {
+		if *given.day, err = meter.ParseDay(given.text); err != nil {
 			return nil, err
 		}
+	}
+	if q.From > q.To {
+		return nil, pinfold.Errorf(pinfold.Invalid, "%s is after %s: from is the first day, and to the last", q.From, q.To)
 	}
 	group, name, err := grouping(by)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"pinfold.dev/pinfold"
 )
@@ -162,7 +163,9 @@ func (o *output) split(data []byte) {
 		if room := maxLine - len(o.partial); end > room || end < 0 && len(data) > room {
 			o.partial = append(o.partial, data[:room]...)
 			data = data[room:]
-			o.flush()
+			n := whole(o.partial)
+			o.emitLine(o.partial[:n])
+			o.partial = append(o.partial[:0], o.partial[n:]...)
 			continue
 		}
 		if end < 0 {
@@ -173,6 +176,20 @@ func (o *output) split(data []byte) {
 		o.partial = o.partial[:0]
 		data = data[end+1:]
 	}
+}
+
+// whole returns the length of a text without a character at its end that is not
+// all there.
+func whole(text []byte) int {
+	for n := len(text) - 1; n > max(len(text)-utf8.UTFMax, 0); n-- {
+		if utf8.RuneStart(text[n]) {
+			if !utf8.FullRune(text[n:]) {
+				return n
+			}
+			break
+		}
+	}
+	return len(text)
 }
 
 // flush ends a line that has no end of its own.

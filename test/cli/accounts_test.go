@@ -97,6 +97,8 @@ func TestInvocations(t *testing.T) {
 	p.run("invocations", "nobody").exits(1).complains("there is no function nobody", "`pinfold ls`")
 	p.run("invocations", "hello").exits(1).complains("did you mean " + hello + "?")
 	p.run("invocations", "--since", "yesterday").exits(1).complains(`--since "yesterday"`, "5m")
+	p.run("invocations", "").exits(2).complains("an argument is empty")
+	p.run("invocations", "../x").exits(1).complains("there is no function ../x")
 	p.run("invocations", "-n", "-1").exits(1).complains("-n -1")
 	p.run("invocations", "-n", "x").exits(2).complains("-n")
 	p.run("invocations", hello, fail).exits(2)
@@ -131,6 +133,10 @@ func TestInvocationAndTrace(t *testing.T) {
 	const none = "00000000000000000000000000000001"
 	p.run("trace", none).exits(1).complains("no record of a trace " + none)
 	p.run("trace", "1-"+trace[:8]+"-short").exits(1).complains("neither the id of a trace", "32 hexadecimal digits")
+	p.run("trace", strings.Repeat("0", 32)).exits(1).complains("neither the id of a trace")
+	p.run("trace", "").exits(2).complains("an argument is empty")
+	p.run("invocation", "").exits(2).complains("an argument is empty")
+	p.run("invocation", "../../x").exits(1).complains("no record of an invocation ../../x")
 	p.run("trace", "nonsense").exits(1).complains(`"nonsense" is neither the id of a trace`)
 	p.run("trace").exits(2).complains("pinfold invocations --json")
 	t.Run("chain", func(t *testing.T) { testChain(t, p) })
@@ -234,6 +240,8 @@ func TestCost(t *testing.T) {
 	p.run("cost", "--by", "moon").exits(1).complains(`"moon"`, "function, version, app, day and tag:KEY")
 	p.run("cost", "--by", "tag:").exits(1).complains(`"tag:"`)
 	p.run("cost", "--month", "2026-13").exits(1).complains(`--month "2026-13"`, "such as 2026-01")
+	p.run("cost", "--month", "0000-01").exits(1).complains("before 1970")
+	p.run("cost", "--month", "2999-01").ok().says("2999-01-01 to 2999-01-31: 0")
 	p.run("cost", "--month", "november").exits(1).complains(`--month "november"`)
 	p.run("cost", "everything").exits(2)
 

@@ -102,6 +102,8 @@ func TestLogs(t *testing.T) {
 	p.run("logs", "--pattern", "saying -purpose").ok().says("saying one").never("on purpose")
 	p.run("logs", "--pattern", `?nothing ?"on purpose"`, "--level", "warn").ok().says("on purpose").never("saying one")
 	p.run("logs", "--until", "1h").ok().never("saying")
+	p.run("logs", "--since", "90000h").ok().says("saying one")
+	p.run("logs", "--since", "2015-01-01T00:00:00Z").ok().says("saying one")
 	p.run("logs", "--since", "1h", "--until", "2999-01-01T00:00:00Z", hello).ok().says("saying one")
 	warned := p.start("logs", "-f", "--level", "error", hello, "greeter-dev-fail")
 	warned.until(warned.out, "on purpose")
@@ -114,6 +116,13 @@ func TestLogs(t *testing.T) {
 	p.run("logs", "-f", "--trace", strings.Repeat("1", 32)).exits(1).complains("leave out --follow")
 	p.run("logs", "--trace", strings.Repeat("1", 32)).exits(1).complains("no record of an invocation in the trace 1111")
 	p.run("logs", "--trace", "nonsense").exits(1).complains(`"nonsense" is neither the id of a trace`)
+	for _, empty := range []string{"--request", "--trace", "--level"} { // as a script has it whose variable is not set
+		p.run("logs", empty, "").exits(1).complains(empty + " is empty")
+	}
+	p.run("logs", "").exits(2).complains("an argument is empty")
+	p.run("logs", "--request", "../../x").ok().complains("no such lines")
+	p.run("logs", "--trace", strings.Repeat("0", 32)).exits(1).complains("neither the id of a trace")
+	p.run("logs", "--since", "99999999999h").exits(1).complains(`--since "99999999999h"`)
 	p.run("logs", "--since", "1h", "--until", "2h").exits(1).complains("--since 1h is not before --until 2h")
 	p.run("logs", "--until", "tomorrow").exits(1).complains(`--until "tomorrow"`, "5m")
 	p.run("logs", hello, "nobody").exits(1).complains("there is no function nobody", "`pinfold ls`")

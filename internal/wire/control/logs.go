@@ -112,10 +112,11 @@ func (h *handler) ofTrace(ctx context.Context, values url.Values, q *LogQuery) e
 	if q.Follow || len(q.Requests) > 0 {
 		return pinfold.Errorf(pinfold.Invalid, "a trace cannot be followed, nor asked for together with a request: its invocations are those that there are records of")
 	}
-	records := pinfold.RecordQuery{Limit: maxOfTrace + 1}
-	if err := records.Trace.UnmarshalText([]byte(values.Get("trace"))); err != nil {
+	trace, err := traceOf(values.Get("trace"))
+	if err != nil {
 		return err
 	}
+	records := pinfold.RecordQuery{Trace: trace, Limit: maxOfTrace + 1}
 	anywhere, oldest := len(q.Functions) == 0, time.Time{}
 	for record, err := range h.Records.Query(ctx, records) {
 		if err != nil {
@@ -132,9 +133,9 @@ func (h *handler) ofTrace(ctx context.Context, values url.Values, q *LogQuery) e
 	}
 	switch {
 	case len(q.Requests) == 0:
-		return pinfold.Errorf(pinfold.NotFound, "there is no record of an invocation in the trace %s", records.Trace)
+		return pinfold.Errorf(pinfold.NotFound, "there is no record of an invocation in the trace %s", trace)
 	case len(q.Requests) > maxOfTrace:
-		return pinfold.Errorf(pinfold.TooLarge, "the trace %s has more than %d invocations: ask for the lines of functions, or of requests", records.Trace, maxOfTrace)
+		return pinfold.Errorf(pinfold.TooLarge, "the trace %s has more than %d invocations: ask for the lines of functions, or of requests", trace, maxOfTrace)
 	}
 	return nil
 }

@@ -123,6 +123,8 @@ func TestBadQueries(t *testing.T) {
 		{records, "until=2026-11-21", pinfold.Invalid, `until="2026-11-21" is not an RFC 3339 time`},
 		{records, "trace=4bf9", pinfold.Invalid, "32 hexadecimal digits"},
 		{records, "trace=" + strings.Repeat("x", 32), pinfold.Invalid, "not the id of a trace"},
+		{records, "trace=" + strings.Repeat("0", 32), pinfold.Invalid, "all zeros"},
+		{logs, "trace=" + strings.Repeat("0", 32), pinfold.Invalid, "all zeros"},
 		{records, "limit=-1", pinfold.Invalid, `limit="-1"`},
 		{records, "limit=many", pinfold.Invalid, `limit="many"`},
 		{records, "limit=99999999999999999999", pinfold.Invalid, "limit="},

@@ -49,7 +49,7 @@ func (h *handler) recordQuery(r *http.Request) (q pinfold.RecordQuery, err error
 		}
 	}
 	if s := values.Get("trace"); s != "" {
-		if err := q.Trace.UnmarshalText([]byte(s)); err != nil {
+		if q.Trace, err = traceOf(s); err != nil {
 			return q, err
 		}
 	}
@@ -67,6 +67,17 @@ func (h *handler) recordQuery(r *http.Request) (q pinfold.RecordQuery, err error
 		}
 	}
 	return q, nil
+}
+
+// traceOf reads the id of a trace. One of zeros names none, and would ask for all.
+func traceOf(s string) (id pinfold.TraceID, err error) {
+	if err := id.UnmarshalText([]byte(s)); err != nil {
+		return id, err
+	}
+	if id == (pinfold.TraceID{}) {
+		return id, pinfold.Errorf(pinfold.Invalid, "%q is not the id of a trace: it is all zeros", s)
+	}
+	return id, nil
 }
 
 // timeOf reads a time of the query, which is zero if it is not there.
