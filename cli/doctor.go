@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/platform"
 )
 
@@ -15,7 +17,8 @@ func (sh *shell) doctor() *cobra.Command {
 		Short: "Say what this machine has, and what to do about what is missing",
 		Long: `Looks at the language runtimes, ports and folders that a server with the same
 settings would use, builds a sandbox to see which walls stand around functions
-here, and says what to do about what is missing. Run it as the user that the
+here, asks the server that runs on the data folder, if there is one, what it has
+lost of its accounts, and says what to do about what is missing. Run it as the user that the
 server runs as: root has more than others.
 
   ok     is there
@@ -31,6 +34,9 @@ server runs as: root has more than others.
 				return err
 			}
 			checks := platform.Inspect(cmd.Context(), cfg)
+			if platform.WhoRuns(cfg.Data).Endpoints.API != "" {
+				checks = append(checks, sh.inspectAccounts(cmd.Context(), cfg.Data)...)
+			}
 			if sh.json {
 				if err := sh.printJSON(checks); err != nil {
 					return err
@@ -48,6 +54,19 @@ server runs as: root has more than others.
 	}
 	flags.bind(cmd)
 	return cmd
+}
+
+// inspectAccounts asks the server that runs on a data folder.
+func (sh *shell) inspectAccounts(ctx context.Context, data string) []platform.Check {
+	sh.data = data
+	c, err := sh.connect()
+	if err == nil {
+		var health client.Health
+		if health, err = c.Health(ctx); err == nil {
+			return platform.InspectAccounts(health)
+		}
+	}
+	return []platform.Check{{Name: "accounts", Status: platform.Weak, Found: "the server does not tell: " + err.Error(), Advice: "is it of another version?"}}
 }
 
 func (sh *shell) printChecks(checks []platform.Check) {

@@ -31,6 +31,22 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	return info, c.call(ctx, http.MethodGet, "/_pinfold/v1/info", nil, nil, &info)
 }
 
+// Health is what goes wrong with what a server keeps of invocations, and what has
+// been lost since it started.
+type Health struct {
+	Metering        string `json:"metering,omitempty"`  // what goes wrong at the moment; "": nothing
+	Collector       string `json:"collector,omitempty"` // why it takes no traces; "": it does, or there is none
+	RecordsDropped  uint64 `json:"recordsDropped"`
+	LogLinesDropped uint64 `json:"logLinesDropped"`
+	TracesDropped   uint64 `json:"tracesDropped"` // invocations and calls that were not sent on
+}
+
+// Health asks how a server's accounts are.
+func (c *Client) Health(ctx context.Context) (Health, error) {
+	var health Health
+	return health, c.call(ctx, http.MethodGet, "/_pinfold/v1/health", nil, nil, &health)
+}
+
 // RuntimeNote asks what a person who deploys functions with a runtime should
 // know about it on that server, such as that they run on another version. It is
 // "" if there is nothing to know.

@@ -203,7 +203,7 @@ func function(name string) pinfold.CallNode {
 func origin(c *child) (from pinfold.CallNode, via string) {
 	source, _ := pinfold.ParseARN(c.source)
 	switch {
-	case source.Service == "execute-api" && c.trigger == "api":
+	case c.trigger == "rest":
 		return pinfold.CallNode{Kind: pinfold.CallREST, Name: route(source.Resource)}, ""
 	case source.Service == "execute-api":
 		return pinfold.CallNode{Kind: pinfold.CallHTTP, Name: route(source.Resource)}, ""

@@ -129,7 +129,7 @@ func TestEdges(t *testing.T) {
 		"triggers": {
 			story{
 				ran(1, 0, "f", by("http", "arn:aws:execute-api:r:0:a1b2c3d4e5/$default/ANY$default", "")),
-				ran(1, 0, "f", by("api", "arn:aws:execute-api:r:0:z1b2c3d4e5/prod/GET/a/b", "")),
+				ran(1, 0, "f", by("rest", "arn:aws:execute-api:r:0:z1b2c3d4e5/prod/GET/a/b", "")),
 				ran(1, 0, "f", by("url", "arn:aws:lambda:r:0:function:f", "")),
 				ran(1, 0, "f", by("api", "", "arn:aws:iam::0:user/me")),
 				ran(1, 0, "f", by("api", "", "")),

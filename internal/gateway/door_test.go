@@ -298,7 +298,7 @@ func TestInvocation(t *testing.T) {
 	h.g.Update([]pinfold.API{httpAPI("web", "GET /a/{id}"), restAPI("rest", "GET /a/{id}")}, []pinfold.URL{urlOf("fnurl", "NONE")})
 	for address, want := range map[string]string{
 		"web.execute-api.localhost /a/1":      "http arn:aws:execute-api:eu-west-1:123456789012:web/$default/GET/a/{id} service apigateway.amazonaws.com",
-		"rest.execute-api.localhost /dev/a/1": "api arn:aws:execute-api:eu-west-1:123456789012:rest/dev/GET/a/{id} service apigateway.amazonaws.com",
+		"rest.execute-api.localhost /dev/a/1": "rest arn:aws:execute-api:eu-west-1:123456789012:rest/dev/GET/a/{id} service apigateway.amazonaws.com",
 		"fnurl.lambda-url.localhost /a/1":     "url arn:aws:lambda:eu-west-1:123456789012:function:f service lambda.amazonaws.com",
 	} {
 		host, path, _ := strings.Cut(address, " ")

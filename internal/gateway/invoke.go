@@ -141,7 +141,7 @@ func (x *exchange) reroute() bool {
 func (d *door) trigger() string {
 	switch d.kind {
 	case restDoor:
-		return "api"
+		return "rest"
 	case urlDoor:
 		return "url"
 	}

@@ -35,6 +35,8 @@ func full() Platform {
 		Functions:       func() []Function { return []Function{{"a", 1, 0}, {"a", 2, 1}, {"b", 0, 5}} },
 		RecordsDropped:  func() uint64 { return 8 },
 		LogLinesDropped: func() uint64 { return 9 },
+		TracesDropped:   func() uint64 { return 10 },
+		MeteringFails:   func() bool { return true },
 	}
 }
 
@@ -121,6 +123,8 @@ func TestSums(t *testing.T) {
 	want[`pinfold_pool_memory_bytes{}`] = 300 << 20
 	want[`pinfold_pool_evictions_total{}`] = 7
 	want[`pinfold_records_dropped_total{}`] = 8
+	want[`pinfold_traces_dropped_total{}`] = 10
+	want[`pinfold_metering_failing{}`] = 1
 	got := gather(t, m)
 	for name, n := range want {
 		if value(got[name]) != n {

@@ -10,8 +10,10 @@ type Platform struct {
 	Pool      func() Pool
 	Functions func() []Function // those of the same name are added up
 	// RecordsDropped and LogLinesDropped are how many were lost, since the start,
-	// because their writers fell behind.
-	RecordsDropped, LogLinesDropped func() uint64
+	// because their writers fell behind, and TracesDropped how many records a
+	// collector did not take.
+	RecordsDropped, LogLinesDropped, TracesDropped func() uint64
+	MeteringFails                                  func() bool // at the moment
 }
 
 // Pool is how the pool of instances does.
@@ -38,6 +40,7 @@ type collector struct {
 	running, waiting                          *prometheus.Desc
 	instances, cells, inFlight, queued, limit *prometheus.Desc
 	memory, budget, evictions, records, lines *prometheus.Desc
+	traces, metering                          *prometheus.Desc
 }
 
 func newCollector(p Platform) *collector {
@@ -47,7 +50,7 @@ func newCollector(p Platform) *collector {
 	return &collector{
 		platform:  p,
 		running:   desc("function_concurrency", "Invocations that run now.", "function"),
-		waiting:   desc("function_waiting", "Invocations that wait for an instance now.", "function"),
+		waiting:   desc("function_waiting", "Invocations that wait now: for an instance, or at a limit.", "function"),
 		instances: desc("pool_instances", "Instances that there are."),
 		cells:     desc("pool_cells", "Runtimes that have booted and wait for a function, by kind.", "kind"),
 		inFlight:  desc("pool_in_flight", "Invocations that run, or wait for an instance."),
@@ -58,6 +61,8 @@ func newCollector(p Platform) *collector {
 		evictions: desc("pool_evictions_total", "Instances that gave their memory to others."),
 		records:   desc("records_dropped_total", "Records of invocations that were lost because their writer fell behind."),
 		lines:     desc("log_lines_dropped_total", "Log lines that were lost because their writer fell behind."),
+		traces:    desc("traces_dropped_total", "Invocations and calls that were not sent to the collector, because it does not take them or is too slow."),
+		metering:  desc("metering_failing", "1 while something goes wrong with metering, which the log tells."),
 	}
 }
 
@@ -98,10 +103,18 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			gauge(c.waiting, f.Waiting, name)
 		}
 	}
-	if c.platform.RecordsDropped != nil {
-		counter(c.records, c.platform.RecordsDropped())
+	for desc, dropped := range map[*prometheus.Desc]func() uint64{
+		c.records: c.platform.RecordsDropped, c.lines: c.platform.LogLinesDropped, c.traces: c.platform.TracesDropped,
+	} {
+		if dropped != nil {
+			counter(desc, dropped())
+		}
 	}
-	if c.platform.LogLinesDropped != nil {
-		counter(c.lines, c.platform.LogLinesDropped())
+	if c.platform.MeteringFails != nil {
+		fails := 0
+		if c.platform.MeteringFails() {
+			fails = 1
+		}
+		gauge(c.metering, fails)
 	}
 }

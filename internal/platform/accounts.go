@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/invoke"
 	"pinfold.dev/pinfold/internal/meter"
 	"pinfold.dev/pinfold/internal/metrics"
@@ -30,7 +31,8 @@ type accounts struct {
 	prices   meter.Prices
 	metrics  *metrics.Metrics
 	recorder *trace.Recorder
-	wanted   bool // records: they are kept, or sent to a collector
+	exporter *trace.Exporter // nil where there is no collector
+	wanted   bool            // records: they are kept, or sent to a collector
 }
 
 // flushTimeout is how long records are waited for that are not stored yet when the
@@ -74,6 +76,7 @@ func (p *Platform) openAccounts(context.Context) error {
 	p.closing(p.meter.Close)
 	p.metrics = metrics.New(metrics.Config{Platform: metrics.Platform{
 		Pool: p.poolMetrics, Functions: p.functionMetrics, RecordsDropped: p.writer.Dropped, LogLinesDropped: p.logs.Dropped,
+		TracesDropped: p.tracesDropped, MeteringFails: func() bool { return p.meter.Health() != nil },
 	}})
 	p.closing(func() error { // when no instance is left
 		if p.recorder == nil {
@@ -112,6 +115,7 @@ func (p *Platform) openExport() (*trace.Sampler, error) {
 		}
 		return nil
 	})
+	p.exporter = exporter
 	sampler := trace.NewSampler(trace.SamplerConfig{Share: p.config.TraceShare}, exporter.Send)
 	p.closing(sampler.Close)
 	return sampler, nil
@@ -226,10 +230,29 @@ func (p *Platform) poolMetrics() metrics.Pool {
 
 func (p *Platform) functionMetrics() []metrics.Function {
 	var all []metrics.Function
-	for _, s := range p.pool.Stats() {
-		all = append(all, metrics.Function{Name: s.Function.Name, Running: s.Busy, Waiting: s.Waiting})
+	for _, l := range p.pool.Load() {
+		all = append(all, metrics.Function{Name: l.Function.Name, Running: l.Running, Waiting: l.Waiting})
 	}
 	return all
+}
+
+func (p *Platform) tracesDropped() uint64 {
+	if p.exporter == nil {
+		return 0
+	}
+	return uint64(p.exporter.Stats().Dropped)
+}
+
+// health is what goes wrong with the accounts.
+func (p *Platform) health() client.Health {
+	h := client.Health{RecordsDropped: p.writer.Dropped(), LogLinesDropped: p.logs.Dropped(), TracesDropped: p.tracesDropped()}
+	if err := p.meter.Health(); err != nil {
+		h.Metering = err.Error()
+	}
+	if p.exporter != nil {
+		h.Collector = p.exporter.Stats().Failing
+	}
+	return h
 }
 
 // timed is the control state, whose transactions are in the metrics.

@@ -23,6 +23,7 @@ func (p *Platform) controlRoutes() mux.Route {
 			Target: p.facts.Target, Version: Version(), Sandbox: p.facts.Sandbox, Contained: p.facts.Contained, MachineMB: machineMB(),
 			Dev: p.facts.Dev, PID: os.Getpid(), Data: p.facts.Data,
 		},
+		Health:       func() any { return p.health() },
 		RuntimeNote:  new(runtimes.Machine).Note,
 		Functions:    func(ctx context.Context) (any, error) { return p.functionStatus(ctx) },
 		FunctionName: p.functionName,

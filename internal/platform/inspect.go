@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/runtimes"
 	"pinfold.dev/pinfold/internal/sandbox"
 	"pinfold.dev/pinfold/internal/sandbox/namespace"
@@ -45,11 +46,30 @@ func Inspect(ctx context.Context, cfg Config) []Check {
 		checks = append(checks, inspectRuntime(d, walled))
 	}
 	checks = append(checks, isolation...)
-	running := whoRuns(cfg.Data)
+	running := WhoRuns(cfg.Data)
 	checks = append(checks,
 		inspectPort("API port", cfg.API, running, "--api"),
 		inspectPort("HTTP port", cfg.HTTP, running, "--http"),
 		inspectData(cfg.Data))
+	return checks
+}
+
+// InspectAccounts looks at what a server says of what it keeps of invocations.
+func InspectAccounts(h client.Health) (checks []Check) {
+	weak := func(bad bool, found, advice string) {
+		if bad {
+			checks = append(checks, Check{"accounts", Weak, found, advice})
+		}
+	}
+	const disk = "is the disk full, or too slow? The server's log has more"
+	weak(h.Metering != "", h.Metering, "what is used is counted in memory until it can be written; "+disk)
+	weak(h.RecordsDropped > 0, fmt.Sprintf("%d records of invocations were lost since the server started", h.RecordsDropped), disk)
+	weak(h.LogLinesDropped > 0, fmt.Sprintf("%d log lines were lost since the server started", h.LogLinesDropped), disk)
+	weak(h.Collector != "", "the collector takes no traces: "+h.Collector, "look at otlpEndpoint and otlpHeaders, and whether the collector runs")
+	weak(h.TracesDropped > 0, fmt.Sprintf("%d invocations and calls were not sent to the collector since the server started", h.TracesDropped), "is the collector up, and quick enough? A smaller traceShare sends less")
+	if len(checks) == 0 {
+		return []Check{{"accounts", Good, "nothing was lost since the server started", ""}}
+	}
 	return checks
 }
 
@@ -138,8 +158,8 @@ func inspectPort(name, addr string, running Running, flag string) Check {
 	return Check{name, Bad, err.Error(), "stop what uses it (`ss -ltnp` shows it), or choose another with " + flag}
 }
 
-// whoRuns returns who holds the data folder now; the zero Running if nobody does.
-func whoRuns(data string) Running {
+// WhoRuns returns who holds a data folder now; the zero Running if nobody does.
+func WhoRuns(data string) Running {
 	if !exists(filepath.Join(data, lockFile)) || Abandoned(data) {
 		return Running{} // what a killed server wrote is no longer true
 	}

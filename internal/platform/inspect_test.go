@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/runtimes"
 )
 
@@ -38,5 +39,24 @@ func TestInterpretersInTheWay(t *testing.T) {
 		if c := inspectRuntime(d, false); c.Status != Good {
 			t.Errorf("%s without walls: %+v", path, c)
 		}
+	}
+}
+
+func TestInspectAccounts(t *testing.T) {
+	for want, h := range map[string]client.Health{
+		"ok nothing was lost":                         {},
+		"weak metering: the disk is full":             {Metering: "metering: the disk is full"},
+		"weak 3 records of invocations were lost":     {RecordsDropped: 3},
+		"weak 4 log lines were lost":                  {LogLinesDropped: 4},
+		"weak the collector takes no traces: refused": {Collector: "refused"},
+		"weak 5 invocations and calls were not sent":  {TracesDropped: 5},
+	} {
+		checks := InspectAccounts(h)
+		if len(checks) != 1 || !strings.HasPrefix(string(checks[0].Status)+" "+checks[0].Found, want) || (checks[0].Advice == "") != (checks[0].Status == Good) {
+			t.Errorf("%+v: %+v, want %q", h, checks, want)
+		}
+	}
+	if n := len(InspectAccounts(client.Health{Metering: "x", RecordsDropped: 1, LogLinesDropped: 1, Collector: "x", TracesDropped: 1})); n != 5 {
+		t.Errorf("%d checks of all that can go wrong", n)
 	}
 }

@@ -51,6 +51,36 @@ func (p *Pool) Stats() []Stats {
 	return all
 }
 
+// Load is the invocations of a function, of all its versions.
+type Load struct {
+	Function         pinfold.FunctionRef // unqualified
+	Running, Waiting int                 // for an instance, for their turn in one, or at a limit
+}
+
+// Load returns how many invocations there are now, of every function that has
+// instances or any that wait, in no order.
+func (p *Pool) Load() []Load {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]Load, 0, len(p.functions))
+	for ref, f := range p.functions {
+		if len(f.sets) == 0 && f.waiting == 0 && f.inFlight == 0 {
+			continue // there are settings
+		}
+		l := Load{Function: ref, Running: f.inFlight, Waiting: f.waiting}
+		for _, s := range f.sets {
+			l.Running -= s.waiters.len
+			for _, in := range s.active {
+				ahead := max(0, in.running-in.places)
+				l.Running -= ahead
+				l.Waiting += ahead
+			}
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
 // Totals is the pool as a whole.
 type Totals struct {
 	Instances int            `json:"instances"`

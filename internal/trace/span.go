@@ -198,7 +198,7 @@ func derive(id pinfold.SpanID, n uint64) pinfold.SpanID {
 // trigger is what OpenTelemetry calls a kind of trigger.
 func trigger(kind string) string {
 	switch kind {
-	case "http", "url":
+	case "http", "rest", "url":
 		return "http"
 	case "queue", "topic", "bus", "stream":
 		return "pubsub"

@@ -42,6 +42,8 @@ exports.handler = async ({ rawPath }) => { if (rawPath === "/open") open(); awai
 	ctx, leave := context.WithCancel(t.Context())
 	second := invoke(ctx)
 	until(t, p, "pinfold_pool_waiting 1")
+	until(t, p, `pinfold_function_waiting{function="line-dev-one"} 1`)     // at its limit
+	until(t, p, `pinfold_function_concurrency{function="line-dev-one"} 1`) // does not run yet
 	leave()
 	<-second
 	if r := records(t, p, pinfold.RecordQuery{Function: "line-dev-one"}, 1)[0]; r.Status != "unavailable" || r.Billed != 0 || r.Instance != "" || r.Cold != pinfold.Warm || r.Queue < r.Place {

@@ -219,6 +219,9 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%s of the server that runs: %+v", name, c)
 		}
 	}
+	if c := checks["accounts"]; c.Status != "ok" || !strings.Contains(c.Found, "nothing was lost") {
+		t.Errorf("accounts of the server that runs: %+v", c)
+	}
 	stranger := newPlace(t)
 	stranger.run("doctor", "--api", api, "--http", "127.0.0.1:0").exits(1).says("bad   API port", "in use", "--api")
 	s.stop()

@@ -48,6 +48,8 @@ type Options struct {
 	Records    Records
 	Authorizer pinfold.Authorizer
 	Info       any // what GET info answers: client.Info
+	// Health tells what goes wrong with the accounts: client.Health.
+	Health func() any
 	// Functions tells every function with its instances: []client.FunctionStatus.
 	Functions func(ctx context.Context) (any, error)
 	// Usage tells what functions have used between two days, added up by something:
@@ -79,6 +81,7 @@ func New(o Options) http.Handler {
 	h := &handler{o}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_pinfold/v1/info", h.call("pinfold:GetInfo", h.info))
+	mux.HandleFunc("GET /_pinfold/v1/health", h.call("pinfold:GetHealth", h.health))
 	mux.HandleFunc("GET /_pinfold/v1/runtimes/{id}", h.call("pinfold:GetRuntime", h.runtime))
 	mux.HandleFunc("POST /_pinfold/v1/plan", h.call("pinfold:PlanApplication", h.plan))
 	mux.HandleFunc("POST /_pinfold/v1/deploy", h.call("pinfold:DeployApplication", h.deploy))
@@ -123,6 +126,8 @@ func (h *handler) authorize(r *http.Request, action string) error {
 }
 
 func (h *handler) info(*http.Request) (any, error) { return h.Info, nil }
+
+func (h *handler) health(*http.Request) (any, error) { return h.Health(), nil }
 
 func (h *handler) runtime(r *http.Request) (any, error) {
 	return map[string]string{"note": h.RuntimeNote(r.Context(), r.PathValue("id"))}, nil
