@@ -56,6 +56,9 @@ type Function struct {
 	// follows what is deployed: routes and the function's URL lead to it.
 	Provisioned *Provisioned `json:"provisioned,omitempty"`
 	Recursive   bool         `json:"recursive,omitempty"` // see pinfold.Function
+	// LogRetentionDays is for how many days its log group keeps its log; 0 is for
+	// ever, or what somebody else has said.
+	LogRetentionDays int `json:"logRetentionDays,omitempty"`
 	// RoleStatements are IAM statements of this function alone, as JSON; kept
 	// for the identity service.
 	RoleStatements []byte `json:"roleStatements,omitempty"`

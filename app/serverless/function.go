@@ -294,6 +294,7 @@ func (r *reader) warnLiteral(n *doc.Node, name, label string) {
 }
 
 func (r *reader) logging(f *function) {
+	f.app.LogRetentionDays = either(f.section, r.provider(), "logRetentionInDays").whole("logRetentionInDays", 1, 3653, 0)
 	s := f.sub("logs")
 	if s.m == nil {
 		s = r.provider().sub("logs").sub("lambda")

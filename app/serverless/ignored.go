@@ -8,22 +8,21 @@ package serverless
 type setting struct{ key, why string }
 
 const (
-	noVPC      = "there are no VPCs; custom.pinfold.network says what functions may reach"
-	plainKept  = "environment variables are kept in Pinfold's data folder as they are"
-	noTraces   = "traces are sent on as the server is configured, whatever this says; the trace header is passed on"
-	logsBySize = "Pinfold keeps as much of a log as its setting logMB says"
-	logsAsIs   = "logs are kept as they are written"
+	noVPC     = "there are no VPCs; custom.pinfold.network says what functions may reach"
+	plainKept = "environment variables are kept in Pinfold's data folder as they are"
+	noTraces  = "traces are sent on as the server is configured, whatever this says; the trace header is passed on"
+	logsAsIs  = "logs are kept as they are written"
 )
 
 var ignoredOfProvider = []setting{
-	{"vpc", noVPC}, {"kmsKeyArn", plainKept}, {"tracing", noTraces}, {"logRetentionInDays", logsBySize}, {"logDataProtectionPolicy", logsAsIs},
+	{"vpc", noVPC}, {"kmsKeyArn", plainKept}, {"tracing", noTraces}, {"logDataProtectionPolicy", logsAsIs},
 }
 
 var ignoredOfFunction = []setting{
 	{"vpc", noVPC}, {"kmsKeyArn", plainKept}, {"awsKmsKeyArn", plainKept}, {"tracing", noTraces},
 	{"snapStart", "instances start in milliseconds without it"},
 	{"runtimeManagement", "runtimes are those that this machine has"},
-	{"logRetentionInDays", logsBySize}, {"disableLogs", "logs are kept, as much as Pinfold's setting logMB says"}, {"logDataProtectionPolicy", logsAsIs},
+	{"disableLogs", "logs are kept, as much as Pinfold's setting logMB says"}, {"logDataProtectionPolicy", logsAsIs},
 }
 
 // unservedOfFunction would change what happens around a function.

@@ -138,6 +138,7 @@ provider:
   layers: [arn:aws:lambda:us-east-1:123456789012:layer:tools:3]
   environment: {AA: from provider, BB: 2, CC: true, DD: gone, EE: 1.50}
   logs: {lambda: {logFormat: json, systemLogLevel: warn}}
+  logRetentionInDays: 14
   iam:
     role:
       statements:
@@ -163,7 +164,8 @@ functions:
     role: arn:aws:iam::000000000000:role/x
     versionFunction: true
     layers: [{Ref: ToolsLambdaLayer}]
-    logs: {logFormat: Text}
+    logs: {logFormat: Text, logGroup: shared}
+    logRetentionInDays: 365
 layers:
   tools: {path: tools, compatibleRuntimes: [python3.12], retain: true}
 resources:

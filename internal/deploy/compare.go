@@ -13,6 +13,7 @@ import (
 	"pinfold.dev/pinfold/app"
 	"pinfold.dev/pinfold/internal/function"
 	"pinfold.dev/pinfold/internal/httpapi"
+	"pinfold.dev/pinfold/internal/logs"
 	"pinfold.dev/pinfold/internal/store"
 )
 
@@ -26,9 +27,11 @@ type session struct {
 	have      *app.Application // as last deployed
 
 	layerARNs map[string]string // by key; a layer yet to be published has none
+	retention map[logs.GroupRef]int
 	changes   []app.Change
 	steps     []func(context.Context) error
 	removals  []func(context.Context) error // of functions: steps after all others
+	after     []func() error                // the transaction
 	base      string                        // identifies the state compared with
 }
 
@@ -40,7 +43,7 @@ func (d *Deployer) compare(ctx context.Context, tx store.Tx, want *app.Applicati
 	}
 	s := &session{
 		d: d, functions: d.Functions.Within(tx), apis: d.APIs.Within(tx),
-		want: want, have: have, layerARNs: map[string]string{},
+		want: want, have: have, layerARNs: map[string]string{}, retention: map[logs.GroupRef]int{},
 	}
 	state := sha256.New()
 	state.Write(document)

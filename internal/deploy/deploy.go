@@ -14,6 +14,7 @@ import (
 	"pinfold.dev/pinfold/app"
 	"pinfold.dev/pinfold/internal/function"
 	"pinfold.dev/pinfold/internal/httpapi"
+	"pinfold.dev/pinfold/internal/logs"
 	"pinfold.dev/pinfold/internal/store"
 )
 
@@ -28,6 +29,7 @@ type Options struct {
 	Functions *function.Registry
 	APIs      *httpapi.Registry
 	Packages  Packages
+	Logs      *logs.Store
 	Target    app.Target // the platform that applications are deployed to
 	Now       func() time.Time
 }
@@ -81,9 +83,9 @@ func (d *Deployer) Apply(ctx context.Context, a *app.Application, base string) (
 		return nil, pinfold.Errorf(pinfold.Invalid, "the code package %s is not on the server: upload it first", missing[0].SHA256)
 	}
 	var deployed *app.Deployed
-	err = d.Store.Update(ctx, func(tx store.Tx) error {
-		s, err := d.compare(ctx, tx, a)
-		if err != nil {
+	var s *session
+	err = d.Store.Update(ctx, func(tx store.Tx) (err error) {
+		if s, err = d.compare(ctx, tx, a); err != nil {
 			return err
 		}
 		if base != "" && base != s.base {
@@ -102,6 +104,9 @@ func (d *Deployer) Apply(ctx context.Context, a *app.Application, base string) (
 		deployed, err = d.describe(ctx, tx, record)
 		return err
 	})
+	if err == nil {
+		err = s.settle()
+	}
 	return deployed, err
 }
 

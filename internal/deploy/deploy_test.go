@@ -12,6 +12,7 @@ import (
 	"pinfold.dev/pinfold/internal/deploy"
 	"pinfold.dev/pinfold/internal/function"
 	"pinfold.dev/pinfold/internal/httpapi"
+	"pinfold.dev/pinfold/internal/logs"
 	"pinfold.dev/pinfold/internal/store/sql"
 )
 
@@ -31,6 +32,7 @@ type house struct {
 	functions *function.Registry
 	apis      *httpapi.Registry
 	stored    packages
+	logs      *logs.Store
 }
 
 var scope = pinfold.Scope{Account: pinfold.DefaultAccount, Region: pinfold.DefaultRegion}
@@ -46,8 +48,12 @@ func newHouse(t *testing.T) *house {
 		t: t, stored: stored, apis: httpapi.New(db),
 		functions: function.New(function.Options{Store: db, Code: stored, Scope: scope}),
 	}
+	if h.logs, err = logs.Open(logs.Config{Dir: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.logs.Close() })
 	h.Deployer = deploy.New(deploy.Options{
-		Store: db, Functions: h.functions, APIs: h.apis, Packages: stored,
+		Store: db, Functions: h.functions, APIs: h.apis, Packages: stored, Logs: h.logs,
 		Target: app.Target{Account: scope.Account, Region: scope.Region, Endpoints: pinfold.Endpoints{HTTP: "http://127.0.0.1:8080"}},
 	})
 	return h

@@ -10,6 +10,7 @@ import (
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/app"
 	"pinfold.dev/pinfold/internal/function"
+	"pinfold.dev/pinfold/internal/logs"
 )
 
 func (s *session) compareFunctions(ctx context.Context, seen func(any)) error {
@@ -20,7 +21,7 @@ func (s *session) compareFunctions(ctx context.Context, seen func(any)) error {
 		have, err := s.functions.Get(ctx, s.d.ref(want.Name))
 		switch {
 		case pinfold.CodeOf(err) == pinfold.NotFound:
-			err = s.addFunction(want)
+			err = s.addFunction(want, seen)
 		case err == nil:
 			seen(have)
 			err = s.updateFunction(ctx, want, have, seen)
@@ -61,6 +62,9 @@ func (s *session) checkFunctions(ctx context.Context) error {
 		if _, err := s.functions.Check(ctx, function.NewFunction{Ref: s.d.ref(want.Name), Config: config, Tags: want.Tags}); err != nil {
 			wrong = append(wrong, inFunction(want, err))
 		}
+		if err := logs.CheckRetention(want.LogRetentionDays); err != nil {
+			wrong = append(wrong, inFunction(want, err))
+		}
 	}
 	if len(wrong) > 1 {
 		return pinfold.Errorf(pinfold.CodeOf(wrong[0]), "%w", errors.Join(wrong...))
@@ -77,7 +81,7 @@ func inFunction(f app.Function, err error) error {
 	return pinfold.Errorf(pinfold.CodeOf(err), "%sfunction %s: %w", where, f.Key, err).WithReason(pinfold.ReasonOf(err))
 }
 
-func (s *session) addFunction(want app.Function) error {
+func (s *session) addFunction(want app.Function, seen func(any)) error {
 	// Whether the layers exist is known before anything is changed.
 	if _, err := s.layers(want); err != nil {
 		return err
@@ -87,6 +91,12 @@ func (s *session) addFunction(want app.Function) error {
 		detail = append(detail, "network "+n)
 	}
 	detail = append(detail, concurrencyDetail(want)...)
+	if _, err := s.compareRetention(want, seen); err != nil {
+		return err
+	}
+	if days := want.LogRetentionDays; days > 0 {
+		detail = append(detail, "log retention "+retentionWords(days))
+	}
 	s.change(app.Add, "function", want.Name, detail...)
 	s.step(func(ctx context.Context) error {
 		config := want.Config
@@ -144,7 +154,11 @@ func (s *session) updateFunction(ctx context.Context, want app.Function, have *f
 	if err != nil {
 		return err
 	}
-	if diffs = append(diffs, more...); len(diffs) > 0 {
+	retention, err := s.compareRetention(want, seen)
+	if err != nil {
+		return err
+	}
+	if diffs = append(append(diffs, more...), retention...); len(diffs) > 0 {
 		s.change(app.Update, "function", want.Name, diffs...)
 	}
 	return s.updateURL(ctx, want, seen)

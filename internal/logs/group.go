@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,12 @@ const functionGroup = "/aws/lambda/"
 
 // GroupRef names a log group.
 type GroupRef struct{ Account, Region, Name string }
+
+// FunctionGroup names the group that a function's lines are in; name is "" for
+// the usual one.
+func FunctionGroup(ref pinfold.FunctionRef, name string) GroupRef {
+	return GroupRef{ref.Account, ref.Region, cmp.Or(name, functionGroup+ref.Name)}
+}
 
 // ARN returns the group's ARN, without the :* that some answers have behind it.
 func (r GroupRef) ARN() string {

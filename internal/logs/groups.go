@@ -185,10 +185,31 @@ func pageSize(limit, most int) (int, error) {
 	return cmp.Or(limit, most), nil
 }
 
-// SetRetention says for how many days a group keeps its events; 0 is for ever.
-func (s *Store) SetRetention(ref GroupRef, days int) error {
+// CheckRetention returns an error if a group cannot keep its events for so many
+// days; 0 is for ever.
+func CheckRetention(days int) error {
 	if days != 0 && !slices.Contains(retentions, days) {
 		return invalid("a retention of %d days cannot be had: it must be one of %v", days, retentions)
+	}
+	return nil
+}
+
+// Retain does what SetRetention does, and makes the group if it is not there.
+func (s *Store) Retain(ref GroupRef, days int) error {
+	if err := CheckRetention(days); err != nil {
+		return err
+	}
+	s.files.Lock()
+	defer s.files.Unlock()
+	g := s.group(ref)
+	g.Retention = days
+	return failed(g.save())
+}
+
+// SetRetention says for how many days a group keeps its events; 0 is for ever.
+func (s *Store) SetRetention(ref GroupRef, days int) error {
+	if err := CheckRetention(days); err != nil {
+		return err
 	}
 	return s.change(ref, func(g *group) error {
 		g.Retention = days

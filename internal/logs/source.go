@@ -27,8 +27,7 @@ func (s *Store) Source(common pinfold.LogLine) pinfold.LogSource { return s.sour
 func (s *Store) source(common pinfold.LogLine, began time.Time) *Source {
 	common.Name = cmp.Or(common.Name, common.Function.Name)
 	common.Version = cmp.Or(common.Version, common.Function.Qualifier)
-	ref := common.Function
-	group := GroupRef{ref.Account, ref.Region, cmp.Or(common.Group, functionGroup+ref.Name)}
+	group := FunctionGroup(common.Function, common.Group)
 	stream := streamName(began, common.Version, common.Instance)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -211,7 +211,7 @@ func (p *Platform) openServices(context.Context) error {
 	})
 	p.apis = httpapi.New(timed{p.db, p})
 	p.deployer = deploy.New(deploy.Options{
-		Store: timed{p.db, p}, Functions: p.functions, APIs: p.apis, Packages: p.packages, Target: p.facts.Target,
+		Store: timed{p.db, p}, Functions: p.functions, APIs: p.apis, Packages: p.packages, Logs: p.logs, Target: p.facts.Target,
 	})
 	return nil
 }
