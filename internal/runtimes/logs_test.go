@@ -181,19 +181,24 @@ def handler(e, c):
 func TestJSONLogs(t *testing.T) { behind(t, testJSONLogs) }
 
 func testJSONLogs(t *testing.T, w walls) {
-	inJSON := func(c *pinfold.Config) { c.LogFormat, c.ApplicationLevel = "JSON", "WARN" }
 	for runtime, function := range map[string]struct {
 		files map[string]string
 		want  string
+		level string
+		kinds string
 	}{
 		"nodejs20.x": {map[string]string{"app.js": `exports.handler = async () => { console.info("hidden"); console.warn({a: 1}); console.error("x %d", 1, new RangeError("r")) }`},
-			`{"level":"WARN","message":{"a":1}}{"errorMessage":"r","errorType":"RangeError","level":"ERROR"}`},
+			`{"level":"WARN","message":{"a":1}}{"errorMessage":"r","errorType":"RangeError","level":"ERROR"}`,
+			"INFO", "platform.initStart platform.start platform.report "},
 		"python3.11": {map[string]string{"app.py": "import logging\ndef handler(e, c):\n    logging.info('hidden')\n    logging.warning('w', extra={'a': 1})\n    try: 1/0\n    except Exception: logging.exception('e')"},
-			`{"a":1,"level":"WARNING","message":"w"}{"errorMessage":"division by zero","errorType":"ZeroDivisionError","level":"ERROR","message":"e"}`},
+			`{"a":1,"level":"WARNING","message":"w"}{"errorMessage":"division by zero","errorType":"ZeroDivisionError","level":"ERROR","message":"e"}`,
+			"DEBUG", "platform.initStart platform.start platform.runtimeDone platform.report "},
 	} {
 		t.Run(runtime, func(t *testing.T) {
 			l := newLab(t, w)
-			l.once(l.version(runtime, "app.handler", function.files, inJSON), "{}")
+			l.once(l.version(runtime, "app.handler", function.files, func(c *pinfold.Config) {
+				c.LogFormat, c.ApplicationLevel, c.SystemLevel = "JSON", "WARN", function.level
+			}), "{}")
 			got, kinds := "", ""
 			for _, line := range l.logs.all() {
 				var event map[string]any
@@ -220,7 +225,7 @@ func testJSONLogs(t *testing.T, w walls) {
 			if got != function.want {
 				t.Errorf("events: %s\nwant:   %s", got, function.want)
 			}
-			if kinds != "platform.initStart platform.start platform.report " {
+			if kinds != function.kinds {
 				t.Errorf("system events: %s", kinds)
 			}
 		})
@@ -234,12 +239,16 @@ func testJSONReport(t *testing.T, w walls) {
 	l.once(l.version("nodejs20.x", "index.handler", map[string]string{"index.js": `exports.handler = async () => process.exit(1)`},
 		func(c *pinfold.Config) { c.LogFormat, c.SystemLevel = "JSON", "WARN" }), "{}")
 	all := l.logs.all()
-	if len(all) != 1 {
+	if len(all) != 2 {
 		t.Fatalf("at level WARN the log is:\n%s", texts(all))
+	}
+	done := `^\{"time":"` + anyStamp + `","type":"platform\.runtimeDone","record":\{"requestId":"` + testID + `","status":"error","errorType":"Runtime\.ExitError","metrics":\{"durationMs":[\d.]+\}\}\}$`
+	if !regexp.MustCompile(done).MatchString(all[0].Text) {
+		t.Errorf("runtimeDone: %s", all[0].Text)
 	}
 	want := `^\{"time":"` + anyStamp + `","type":"platform\.report","record":\{"requestId":"` + testID +
 		`","metrics":\{"durationMs":[\d.]+,"billedDurationMs":\d+,"memorySizeMB":128,"maxMemoryUsedMB":\d+,"initDurationMs":[\d.]+\},"status":"error","errorType":"Runtime\.ExitError"\}\}$`
-	if !regexp.MustCompile(want).MatchString(all[0].Text) {
-		t.Errorf("report: %s", all[0].Text)
+	if !regexp.MustCompile(want).MatchString(all[1].Text) {
+		t.Errorf("report: %s", all[1].Text)
 	}
 }

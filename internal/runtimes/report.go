@@ -153,10 +153,19 @@ func (j *journal) end(c *call, at time.Time, r report) {
 		MaxMemoryUsedMB  int     `json:"maxMemoryUsedMB"`
 		InitDurationMS   float64 `json:"initDurationMs,omitempty"`
 	}
-	status := r.status
+	status, done := r.status, level
 	if status == "" {
-		status = "success"
+		status, done = "success", levelDebug
 	}
+	type duration struct {
+		DurationMS float64 `json:"durationMs"`
+	}
+	j.write(c, done, at, "", "platform.runtimeDone", struct {
+		RequestID string   `json:"requestId"`
+		Status    string   `json:"status"`
+		ErrorType string   `json:"errorType,omitempty"`
+		Metrics   duration `json:"metrics"`
+	}{r.requestID, status, r.errorType, duration{round(ms(r.duration), 3)}})
 	j.write(c, level, at, "", "platform.report", struct {
 		RequestID string  `json:"requestId"`
 		Metrics   metrics `json:"metrics"`

@@ -12,9 +12,12 @@ import (
 	"pinfold.dev/pinfold/internal/wire/protocol"
 )
 
-// sessionLife is how long a live tail may be. Source: StartLiveTail in the
-// CloudWatch Logs API reference.
-const sessionLife = 3 * time.Hour
+// Limits on live tails. Sources: StartLiveTail in the CloudWatch Logs API
+// reference; "CloudWatch Logs quotas", user guide.
+const (
+	sessionLife = 3 * time.Hour
+	maxSessions = 15
+)
 
 // StartLiveTail sends what comes until the client has seen enough.
 func (a *adapter) StartLiveTail(ctx context.Context, in *StartLiveTailRequest, events *protocol.Events[StartLiveTailResponse, StartLiveTailResponseStream]) error {
@@ -25,6 +28,10 @@ func (a *adapter) StartLiveTail(ctx context.Context, in *StartLiveTailRequest, e
 			return err
 		}
 		q.Groups = append(q.Groups, ref)
+	}
+	defer a.sessions.Add(-1)
+	if a.sessions.Add(1) > maxSessions {
+		return pinfold.Errorf(pinfold.Throttled, "There are %d live tails already, and may be no more: end one of them.", maxSessions).WithReason("LimitExceededException")
 	}
 	ctx, cancel := context.WithTimeout(ctx, sessionLife)
 	defer cancel()

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -33,7 +34,7 @@ type Options struct {
 
 // New returns the server of the service.
 func New(o Options) (*protocol.Server, error) {
-	a := &adapter{o}
+	a := &adapter{Options: o}
 	return protocol.NewServer(&Model, a, protocol.Options{
 		Authorize: a.authorize,
 		Errors: map[pinfold.Code]string{
@@ -65,7 +66,10 @@ func maxBody(operation string) int64 {
 }
 
 // adapter implements API.
-type adapter struct{ Options }
+type adapter struct {
+	Options
+	sessions atomic.Int32 // live tails that are open
+}
 
 var _ API = (*adapter)(nil)
 

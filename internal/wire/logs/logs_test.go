@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,11 +32,14 @@ type wire struct {
 	store  *service.Store
 	server *protocol.Server
 	iam    *iam.Service
-	asked  []pinfold.Action // what the authorize hook was asked
 	stop   context.CancelFunc
+	mu     sync.Mutex
+	asked  []pinfold.Action // what the authorize hook was asked
 }
 
 func (w *wire) Authorize(ctx context.Context, who pinfold.Principal, what pinfold.Action) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.asked = append(w.asked, what)
 	return w.iam.Authorize(ctx, who, what)
 }
@@ -268,6 +272,17 @@ func TestSessionEnds(t *testing.T) {
 			w.does("CreateLogGroup", `{"logGroupName":"g"}`)
 			began := time.Now()
 			time.AfterFunc(c.stop, w.stop)
+			const tail = `{"logGroupIdentifiers":["g"]}`
+			var others sync.WaitGroup
+			for range 14 {
+				others.Go(func() { w.as(t.Context(), root, "StartLiveTail", tail) })
+			}
+			others.Go(func() {
+				time.Sleep(time.Minute)
+				if got := w.ask("StartLiveTail", tail); !strings.Contains(got, "LimitExceededException") {
+					t.Errorf("a sixteenth live tail: %.200s", got)
+				}
+			})
 			answer := w.as(t.Context(), root, "StartLiveTail", `{"logGroupIdentifiers":["g"],"logEventFilterPattern":"x"}`)
 			var names []string
 			for decoder := eventstream.NewDecoder(); answer.Body.Len() > 0; {
@@ -285,6 +300,7 @@ func TestSessionEnds(t *testing.T) {
 					t.Errorf("%s: %s", kind, message.Payload)
 				}
 			}
+			others.Wait()
 			took := time.Since(began).Round(time.Minute)
 			if len(names) < 3000 || names[0] != "initial-response" || names[1] != "sessionStart" || names[len(names)-1] != c.last || took != min(c.stop, 3*time.Hour) {
 				t.Errorf("%s: %d messages in %v, %v ... %s", name, len(names), took, names[:min(3, len(names))], names[len(names)-1])
