@@ -246,6 +246,7 @@ func BenchmarkSearch(b *testing.B) {
 		{"text", Query{Text: `"ERROR"`}},
 		{"term", Query{Pattern: `ERROR`}},
 		{"json", Query{Pattern: `{ $.level = "ERROR" }`}},
+		{"level", Query{Level: Error}},
 		{"json-number", Query{Pattern: `{ $.ms > 398 && $.status = 500 }`}},
 		{"fields", Query{Pattern: `[first, last=*399}]`}},
 		{"nothing", Query{Pattern: `"not there at all"`}},

@@ -102,8 +102,10 @@ func (l *leveler) of(system bool, text []byte) Level {
 	case '{':
 		return l.ofJSON(text)
 	case '[': // [ERROR]\t..., as Python's runtime has it, and [ERROR] KeyError: ...
-		word, _, _ := bytes.Cut(text[1:min(len(text), maxWord+2)], []byte("]"))
-		return levelOfWord(word)
+		if word, _, ok := bytes.Cut(text[1:min(len(text), maxWord+2)], []byte("]")); ok {
+			return levelOfWord(word)
+		}
+		return 0
 	}
 	// TIME\tREQUEST\tERROR\t..., as Node.js's runtime has it. What is logged may be
 	// JSON that says more.
@@ -179,7 +181,11 @@ func levelIn(dec *jsontext.Decoder, within bool) Level {
 				return 0
 			}
 			value = bytes.Trim(value, `"`)
-			if level := max(levelOfWord(value), levelOfNumber(value, python)); level != 0 {
+			level := levelOfWord(value)
+			if level == 0 {
+				level = levelOfNumber(value, python)
+			}
+			if level != 0 {
 				return level
 			}
 		case kind == '{' && !within && string(name) == `"log"`:

@@ -56,7 +56,7 @@ var levels = map[Level][]string{
 	},
 	0: {
 		"", " ", "plain text with ERROR in it", "{", "{}", `{"level":`, `{"level":null}`, `{"level":true}`, `{"level":5}`, `{"level":1e3}`, `{"level":99999999999999999999}`,
-		`{"message":"level: error"}`, `{"a":{"level":"error"}}`, `{"log":{"log":{"level":"error"}}}`, `["level","error"]`, `[1,2]`, "[", "[]", "[not a level] x", "[ERRORS]",
+		`{"message":"level: error"}`, `{"a":{"level":"error"}}`, `{"log":{"log":{"level":"error"}}}`, `["level","error"]`, `[1,2]`, "[", "[]", "[not a level] x", "[ERRORS]", "[ERROR",
 		"a\tb\tERROR\tnot of Node.js", "2026-11-21T12:00:00.000Z\t6bc9e3a1\tERROR", "\xff\xfe\x00", `{"\xff":"\xff"}`, `{"level":"` + strings.Repeat("error", 1000) + `"}`,
 	},
 }
