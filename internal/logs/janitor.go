@@ -12,7 +12,7 @@ func (s *Store) janitor() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		if err := s.sweep(time.Now()); err != nil {
+		if err := s.sweep(s.config.Now()); err != nil {
 			s.config.Log.Error("old logs cannot be deleted", "error", err)
 		}
 		select {

@@ -27,7 +27,9 @@ type Config struct {
 	FunctionRate int    // how many bytes a second a function may write for long. Default 25 MB
 	// Wrote is told how long each batch took to be written. It may be nil.
 	Wrote func(took time.Duration)
-	Log   *slog.Logger
+	// Now is the time by which old lines are deleted. Default: the clock's.
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // Store keeps log lines. It implements [pinfold.LogSink].
@@ -72,6 +74,9 @@ func Open(c Config) (*Store, error) {
 	c.FunctionRate = cmp.Or(c.FunctionRate, 25<<20)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	codec, err := segment.NewCodec()
 	if err != nil {

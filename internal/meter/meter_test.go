@@ -325,6 +325,23 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// TestClockAheadAndBack folds a day while the clock is a year ahead, and counts on
+// in it: nothing is lost, and nothing counted twice.
+func TestClockAheadAndBack(t *testing.T) {
+	dir := t.TempDir()
+	m := quiet(t, Config{Dir: dir})
+	v := function("a", "1", 128)
+	for i, now := range []time.Time{noon, noon.AddDate(1, 0, 0), noon, noon.Add(-time.Hour), noon.AddDate(0, 0, 2)} {
+		m.Executed(execution(v, noon, 10))
+		if err := m.fold(DayOf(now.Add(-time.Hour))); err != nil {
+			t.Fatal(err)
+		}
+		if all := Sum(rows(t, m, ever), By{}); len(all) != 1 || all[0].Requests != uint64(i+1) || all[0].BilledMS != uint64(10*(i+1)) {
+			t.Errorf("after %d: %+v", i+1, all)
+		}
+	}
+}
+
 // TestDamagedSlot changes a bit of a key.
 func TestDamagedSlot(t *testing.T) {
 	dir := t.TempDir()

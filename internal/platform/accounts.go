@@ -290,7 +290,7 @@ func (p *Platform) serveMetrics(ctx context.Context, l net.Listener) error {
 
 // trimRecords gives back the disk of records that are too old, or too many.
 func (p *Platform) trimRecords(ctx context.Context) {
-	before := time.Now().Add(-time.Duration(p.config.RecordDays) * 24 * time.Hour)
+	before := p.clock.Now().Add(-time.Duration(p.config.RecordDays) * 24 * time.Hour)
 	if err := p.records.Trim(ctx, before, int64(p.config.RecordMB)<<20); err != nil && ctx.Err() == nil {
 		p.log.Error("could not delete old records of invocations", "error", err)
 	}

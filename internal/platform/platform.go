@@ -39,6 +39,7 @@ type Platform struct {
 	config Config
 	log    *slog.Logger
 	facts  Facts
+	clock  *steadyClock
 
 	folder    *folder
 	db        *sql.DB
@@ -102,7 +103,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Platform, err er
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Platform{config: cfg, log: log}
+	p := &Platform{config: cfg, log: log, clock: newSteadyClock()}
 	p.drained = sync.OnceValue(func() time.Time { return time.Now().Add(cfg.DrainTimeout) })
 	p.stopping, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
@@ -175,7 +176,8 @@ func (p *Platform) openState(ctx context.Context) (err error) {
 		return err
 	}
 	if p.logs, err = logs.Open(logs.Config{
-		Dir: logsDir, KeepBytes: int64(p.config.LogMB) << 20, KeepAllBytes: int64(p.config.LogAllMB) << 20, Wrote: p.wroteLogs, Log: p.log,
+		Dir: logsDir, KeepBytes: int64(p.config.LogMB) << 20, KeepAllBytes: int64(p.config.LogAllMB) << 20, Wrote: p.wroteLogs,
+		Now: p.clock.Now, Log: p.log,
 	}); err != nil {
 		return err
 	}

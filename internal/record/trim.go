@@ -10,7 +10,7 @@ import (
 )
 
 // Trim implements [pinfold.RecordStore]. No record older than before is found any
-// more; a segment goes from the disk when all of it is older. Then the oldest
+// more, until a Trim with an earlier one; a segment goes from the disk when all of it is older. Then the oldest
 // segments go, in the order in which they came, until no more than so many bytes
 // are there; 0 and less is no bound. What is old and still there is found again
 // after a restart, until the next Trim: begin with one.
@@ -31,7 +31,7 @@ func (s *Store) Trim(ctx context.Context, before time.Time, bytes int64) error {
 // much more than what is kept, and removes what is old as a whole.
 func (s *Store) trimAge(ctx context.Context, before int64) error {
 	s.mu.Lock()
-	s.floor = max(s.floor, before)
+	s.floor = before
 	s.mu.Unlock()
 	if j := s.journal; j != nil && j.rows > 0 && j.min < before {
 		if err := s.seal(); err != nil {
