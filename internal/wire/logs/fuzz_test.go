@@ -23,14 +23,12 @@ func FuzzRequests(f *testing.F) {
 			f.Add(uint(n), in)
 		}
 	}
+	w := start(f)
+	w.stop() // live tails would last
 	f.Fuzz(func(t *testing.T, n uint, in string) {
-		w := start(t)
-		w.does("CreateLogGroup", `{"logGroupName":"g"}`)
-		w.does("CreateLogStream", `{"logGroupName":"g","logStreamName":"s"}`)
+		w.as(t.Context(), root, "CreateLogGroup", `{"logGroupName":"g"}`) // unless it is there
+		w.as(t.Context(), root, "CreateLogStream", `{"logGroupName":"g","logStreamName":"s"}`)
 		operation := logs.Model.Operations[n%uint(len(logs.Model.Operations))].Name
-		if operation == "StartLiveTail" {
-			w.stop() // it would last
-		}
 		answer := w.as(t.Context(), root, operation, in)
 		if answer.Code >= 500 {
 			t.Errorf("%s %s: %d %s", operation, in, answer.Code, answer.Body)

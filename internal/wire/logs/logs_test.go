@@ -28,7 +28,7 @@ var scope = pinfold.Scope{Account: "123456789012", Region: "eu-west-1"}
 
 // wire is the adapter over a real store, asked without a listener.
 type wire struct {
-	t      *testing.T
+	t      testing.TB
 	store  *service.Store
 	server *protocol.Server
 	iam    *iam.Service
@@ -44,7 +44,7 @@ func (w *wire) Authorize(ctx context.Context, who pinfold.Principal, what pinfol
 	return w.iam.Authorize(ctx, who, what)
 }
 
-func start(t *testing.T) *wire {
+func start(t testing.TB) *wire {
 	t.Helper()
 	store, err := service.Open(service.Config{Dir: t.TempDir()})
 	if err != nil {
@@ -274,8 +274,10 @@ func TestSessionEnds(t *testing.T) {
 			time.AfterFunc(c.stop, w.stop)
 			const tail = `{"logGroupIdentifiers":["g"]}`
 			var others sync.WaitGroup
+			soon, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
 			for range 14 {
-				others.Go(func() { w.as(t.Context(), root, "StartLiveTail", tail) })
+				others.Go(func() { w.as(soon, root, "StartLiveTail", tail) })
 			}
 			others.Go(func() {
 				time.Sleep(time.Minute)
