@@ -102,6 +102,7 @@ func invocationSpans(r *pinfold.Record, at Site) []*tracepb.Span {
 	whole := span(r, derive(r.Span, 0), r.Parent, r.Function, tracepb.Span_SPAN_KIND_SERVER)
 	a := attributes{}
 	a.text("faas.trigger", trigger(r.Trigger))
+	a.route(r.Source)
 	a.text("faas.invocation_id", r.RequestID)
 	a.flag("faas.coldstart", r.Cold != pinfold.Warm)
 	a.text("cloud.resource_id", at.arn(r))
@@ -208,6 +209,21 @@ func trigger(kind string) string {
 		return "datasource"
 	}
 	return "other"
+}
+
+// route adds what is known of the request where an HTTP or REST API is the trigger:
+// the method and path of its route, "arn:aws:execute-api:R:A:API/STAGE/METHOD/PATH".
+// Source: "HTTP server span", OpenTelemetry's semantic conventions.
+func (a *attributes) route(source string) {
+	arn, ok := pinfold.ParseARN(source)
+	parts := strings.SplitN(arn.Resource, "/", 4)
+	if !ok || arn.Service != "execute-api" || len(parts) != 4 {
+		return
+	}
+	if parts[2] != "ANY" {
+		a.text("http.request.method", parts[2])
+	}
+	a.text("http.route", "/"+parts[3])
 }
 
 func nano(t time.Time) uint64 { return uint64(max(0, t.UnixNano())) }

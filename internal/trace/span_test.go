@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func aTrace(at time.Time) []pinfold.Record {
 	ms := time.Millisecond
 	trace := pinfold.TraceID{0x67, 0x89, 0x12, 0x33, 15: 1}
 	order := pinfold.Record{
-		Time: at, RequestID: "r1", Trace: trace, Span: pinfold.SpanID{1}, Parent: pinfold.SpanID{9}, Function: "order", Version: "7", Alias: "live", Trigger: "http",
+		Time: at, RequestID: "r1", Trace: trace, Span: pinfold.SpanID{1}, Parent: pinfold.SpanID{9}, Function: "order", Version: "7", Alias: "live", Trigger: "http", Source: "arn:aws:execute-api:us-east-1:000000000000:a1b2c3d4e5/$default/GET/orders/{id}",
 		Status: "ok", Queue: ms, Place: 100 * time.Microsecond, Fetch: 2 * ms, Sandbox: 3 * ms, Boot: 40 * ms, Init: 12 * ms, Handler: 200 * ms, Response: ms,
 		Billed: 212 * ms, MemoryMB: 128, PeakMB: 64, Cold: pinfold.ColdFirst, Instance: "i1",
 	}
@@ -41,7 +42,7 @@ func drawn(s *tracepb.Span, at time.Time) string {
 	text := fmt.Sprintf("%v-%v %s", time.Duration(s.StartTimeUnixNano-nano(at)), time.Duration(s.EndTimeUnixNano-nano(at)), s.Kind.String()[10:])
 	for _, a := range s.Attributes {
 		switch a.Key {
-		case "faas.coldstart", "faas.trigger", "error.type", "cloud.resource_id", "rpc.method", "rpc.service", "rpc.system":
+		case "faas.coldstart", "faas.trigger", "http.request.method", "http.route", "error.type", "cloud.resource_id", "rpc.method", "rpc.service", "rpc.system":
 			text += fmt.Sprintf(" %s=%v", a.Key, plain(a.Value))
 		}
 	}
@@ -91,7 +92,7 @@ func TestSpans(t *testing.T) {
 		got[path] = drawn(s, at)
 	}
 	want := map[string]string{
-		"order":                             "0s-259.1ms SERVER faas.trigger=http faas.coldstart=true cloud.resource_id=arn:aws:lambda:us-east-1:000000000000:function:order:7",
+		"order":                             "0s-259.1ms SERVER faas.trigger=http http.request.method=GET http.route=/orders/{id} faas.coldstart=true cloud.resource_id=arn:aws:lambda:us-east-1:000000000000:function:order:7",
 		"order/queue":                       "0s-1ms INTERNAL",
 		"order/fetch":                       "1.1ms-3.1ms INTERNAL",
 		"order/sandbox":                     "3.1ms-6.1ms INTERNAL",
@@ -138,5 +139,24 @@ func BenchmarkSpans(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		Spans(records, Site{Account: "000000000000", Region: "us-east-1"})
+	}
+}
+
+func TestRouteOfASpan(t *testing.T) {
+	for source, want := range map[string]string{
+		"": "", "nonsense": "", "arn:aws:lambda:r:0:function:f": "", "arn:aws:execute-api:r:0:": "", "arn:aws:execute-api:r:0:a/$default/ANY$default": "",
+		"arn:aws:execute-api:r:0:a/$default/GET/a/{b}": "http.request.method=GET http.route=/a/{b}",
+		"arn:aws:execute-api:r:0:a/dev/ANY/a":          "http.route=/a",
+		"arn:aws:execute-api:r:0:a/dev/GET/":           "http.request.method=GET http.route=/",
+	} {
+		var a attributes
+		a.route(source)
+		var got []string
+		for _, at := range a {
+			got = append(got, fmt.Sprint(at.Key, "=", plain(at.Value)))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", source, got, want)
+		}
 	}
 }
