@@ -42,6 +42,7 @@ type output struct {
 	source  pinfold.LogSource // of the instance; nil while it is nobody's
 	scratch []byte
 	buf     []byte
+	taken   int    // bytes of the pipe since the log was asked for room
 	partial []byte // a line that is not over yet
 	current *call  // whose the lines of the pipe are
 	early   []byte // what was logged before the first call, whose tail it begins
@@ -101,6 +102,7 @@ type patient interface {
 // or of a link. It is called every pipeSize bytes or so.
 func (o *output) ease() {
 	o.mu.Lock()
+	o.taken = 0
 	source, ok := o.source.(patient)
 	o.mu.Unlock()
 	if ok {
@@ -108,9 +110,16 @@ func (o *output) ease() {
 	}
 }
 
-// readable waits until there is something to read, and reads it.
+// readable reads what comes, until the log is to be asked for room again or
+// nothing can come any more.
 func (o *output) readable() error {
-	return o.conn.Read(func(fd uintptr) bool { return !o.read(fd) })
+	return o.conn.Read(func(fd uintptr) bool { return !o.read(fd) || o.much() })
+}
+
+func (o *output) much() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.taken >= pipeSize
 }
 
 // drain takes in everything that has been written by now. It does not go on for
@@ -151,6 +160,7 @@ func (o *output) read(fd uintptr) (empty bool) {
 			o.raw.Store(true)
 			o.split(buf[:n])
 			total += n
+			o.taken += n
 		}
 	}
 	return false

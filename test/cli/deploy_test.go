@@ -104,7 +104,7 @@ func TestDeployAsks(t *testing.T) {
 // Stages live beside each other; parameters reach the manifest; rm takes one away.
 func TestStagesAndRemove(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
+	p := newPlace(t).with("PINFOLD_FREEZE_AFTER", "-1s") // so that what is ready stays so
 	s := p.up()
 	dir := greeter(t, "one")
 	p.run("deploy", dir, "-y").ok()

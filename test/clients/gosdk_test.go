@@ -19,6 +19,7 @@ import (
 
 	wire "pinfold.dev/pinfold/internal/wire/lambda"
 	"pinfold.dev/pinfold/platformtest"
+	"pinfold.dev/pinfold/test/gosdk"
 )
 
 // TestGoSDK goes through all of Lambda with AWS's SDK for Go, and then makes
@@ -54,21 +55,21 @@ func TestGoSDK(t *testing.T) {
 }
 
 func identity(t *testing.T, s *sdk) {
-	out, err := sts.NewFromConfig(config(s.p)).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	out, err := sts.NewFromConfig(gosdk.Config(s.p)).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if *out.Account != s.p.Account || *out.Arn != "arn:aws:iam::"+s.p.Account+":root" || *out.UserId != s.p.Account {
 		t.Errorf("the root key is of %s, %s, user %s", *out.Account, *out.Arn, *out.UserId)
 	}
-	link, err := sts.NewPresignClient(sts.NewFromConfig(config(s.p))).PresignGetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	link, err := sts.NewPresignClient(sts.NewFromConfig(gosdk.Config(s.p))).PresignGetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if answer := string(fetch(t, link.URL)); !strings.Contains(answer, "<Arn>"+*out.Arn+"</Arn>") {
 		t.Errorf("a presigned request is answered with %s", answer)
 	}
-	bad := config(s.p)
+	bad := gosdk.Config(s.p)
 	bad.Credentials = aws.CredentialsProviderFunc(s.wrongSecret)
 	_, err = sts.NewFromConfig(bad).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	apiError(t, err, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.")
@@ -226,11 +227,11 @@ func unservedByGo(t *testing.T, s *sdk) {
 		Code: &types.FunctionCode{ImageUri: aws.String("example/image:1")},
 	})
 	typed[*types.InvalidParameterValueException](t, err, "is not served by Pinfold yet", "give the code as a zip file")
-	_, err = sqs.NewFromConfig(config(s.p)).ListQueues(t.Context(), &sqs.ListQueuesInput{})
+	_, err = sqs.NewFromConfig(gosdk.Config(s.p)).ListQueues(t.Context(), &sqs.ListQueuesInput{})
 	apiError(t, err, "NotImplementedException", "Pinfold does not serve ListQueues of Amazon Simple Queue Service yet")
-	_, err = s3.NewFromConfig(config(s.p), func(o *s3.Options) { o.UsePathStyle = true }).
+	_, err = s3.NewFromConfig(gosdk.Config(s.p), func(o *s3.Options) { o.UsePathStyle = true }).
 		GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("b"), Key: aws.String("k")})
 	apiError(t, err, "NotImplemented", "Amazon Simple Storage Service")
-	_, err = sts.NewFromConfig(config(s.p)).GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
+	_, err = sts.NewFromConfig(gosdk.Config(s.p)).GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
 	apiError(t, err, "NotImplemented", "GetSessionToken of AWS Security Token Service")
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -18,13 +17,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
 	"pinfold.dev/pinfold/platformtest"
+	"pinfold.dev/pinfold/test/gosdk"
 )
 
 // role is the execution role of every function here.
@@ -100,33 +99,6 @@ func (c *calls) record(o *lambda.Options) {
 	})
 }
 
-// config points the Go SDK at a platform, with the root key. Nothing is tried
-// twice: a test wants the first answer.
-func config(p *platformtest.Platform) aws.Config {
-	return aws.Config{
-		Region: p.Region, BaseEndpoint: aws.String(p.Endpoints.API), RetryMaxAttempts: 1, HTTPClient: &inMemory{},
-		Credentials: credentials.NewStaticCredentialsProvider(p.RootKey.AccessKeyID, p.RootKey.SecretAccessKey, ""),
-	}
-}
-
-// inMemory is an HTTP client that hands bodies over as what they are: bytes in
-// memory. Of any other body net/http looks for more after it has sent what there
-// is. By then a quick server has answered, smithy-go has closed the body, and says
-// io.EOF by a way on which that is an error: the connection is closed while the
-// answer is read (smithy-go 1.28, safeWriteToReadCloser).
-type inMemory struct{ http.Client }
-
-func (c *inMemory) Do(r *http.Request) (*http.Response, error) {
-	if r.Body != nil && r.ContentLength > 0 {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-	}
-	return c.Client.Do(r)
-}
-
 // sdk is the Go SDK's client, with what the tests often want of it.
 type sdk struct {
 	*lambda.Client
@@ -136,7 +108,7 @@ type sdk struct {
 
 func newSDK(p *platformtest.Platform) *sdk {
 	c := &calls{done: map[string]bool{}}
-	return &sdk{lambda.NewFromConfig(config(p), c.record), p, c}
+	return &sdk{lambda.NewFromConfig(gosdk.Config(p), c.record), p, c}
 }
 
 // create makes a function of the given files (nil: the probe) and deletes it

@@ -21,6 +21,7 @@ import (
 
 	wire "pinfold.dev/pinfold/internal/wire/logs"
 	"pinfold.dev/pinfold/platformtest"
+	"pinfold.dev/pinfold/test/gosdk"
 )
 
 // TestCloudWatchLogs has the clients of CloudWatch Logs on one platform.
@@ -62,7 +63,7 @@ type logsSDK struct {
 
 func newLogs(p *platformtest.Platform) *logsSDK {
 	l := &logsSDK{p: p, done: map[string]bool{}}
-	l.Client = logs.NewFromConfig(config(p), func(o *logs.Options) {
+	l.Client = logs.NewFromConfig(gosdk.Config(p), func(o *logs.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("record", func(
 				ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,

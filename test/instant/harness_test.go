@@ -17,13 +17,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/platformtest"
+	"pinfold.dev/pinfold/test/gosdk"
 )
 
 // house is a platform with a gate.
@@ -36,10 +36,7 @@ type house struct {
 func start(t *testing.T, options ...platformtest.Option) *house {
 	t.Helper()
 	p := platformtest.Start(t, options...)
-	h := &house{Platform: p, lambda: lambda.NewFromConfig(aws.Config{
-		Region: p.Region, BaseEndpoint: aws.String(p.Endpoints.API), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider(p.RootKey.AccessKeyID, p.RootKey.SecretAccessKey, ""),
-	})}
+	h := &house{Platform: p, lambda: lambda.NewFromConfig(gosdk.Config(p))}
 	h.create(t, "gate", node(gate), several(500), timeout(30))
 	h.gate = h.open(t, "gate")
 	h.at(t, "count", "up", 0) // before many come at once: it must be one instance
