@@ -23,6 +23,16 @@ if ((${#need[@]})); then
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}"
 fi
 
+# `aws logs tail` is in version 2 of the command, which Debian has.
+tails() { command -v "$1" >/dev/null && [[ $("$1" logs tail 2>&1) != *"nvalid choice"* ]]; }
+if ! tails aws && ! tails /usr/bin/aws && command -v apt-get >/dev/null; then
+  echo "setup: installing version 2 of awscli"
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  { $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends awscli >/dev/null; } ||
+    echo "setup: that failed; the test of aws logs tail will be skipped" >&2
+fi
+
 for lock in apps/*/package-lock.json; do
   [ -e "$lock" ] || continue
   app=$(dirname "$lock")

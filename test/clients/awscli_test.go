@@ -2,6 +2,8 @@ package clients
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"os"
@@ -15,17 +17,24 @@ import (
 
 // cli is the aws command line, version 1 or 2.
 type cli struct {
-	p   *platformtest.Platform
-	env []string
-	dir string
+	p       *platformtest.Platform
+	env     []string
+	dir     string
+	program string // "" is what the machine's user has
+}
+
+func (c *cli) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, cmp.Or(c.program, "aws"), append([]string{"--endpoint-url", c.p.Endpoints.API}, args...)...)
+	cmd.Dir, cmd.Env = c.dir, c.env
+	return cmd
 }
 
 // run runs one command and returns what it writes.
 func (c *cli) run(t *testing.T, args ...string) (stdout, stderr string, ok bool) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "aws", append([]string{"--endpoint-url", c.p.Endpoints.API, "--output", "json"}, args...)...)
+	cmd := c.command(t.Context(), append([]string{"--output", "json"}, args...)...)
 	var out, errs bytes.Buffer
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, c.env, &out, &errs
+	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
 		t.Fatal(err)
