@@ -115,12 +115,25 @@ func (l ledger) name(month string) string {
 }
 
 // months returns those that there is something of, in order.
-func (l ledger) months() []string {
-	names, _ := filepath.Glob(l.name("*")) // sorted; the pattern is valid
-	for i, name := range names {
-		names[i] = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), "usage-"), ".jsonl")
+func (l ledger) months() ([]string, error) {
+	months, err := namesIn(l.dir, "usage-", ".jsonl")
+	if err != nil {
+		return nil, pinfold.Errorf(pinfold.Unavailable, "reading usage: %w", err)
 	}
-	return names
+	return months, nil
+}
+
+// namesIn returns what stands between a beginning and an end in names of a folder, in
+// order. The folder may have any name: to filepath.Glob some are patterns.
+func namesIn(dir, begin, end string) (names []string, err error) {
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		name, begins := strings.CutPrefix(entry.Name(), begin)
+		if name, ends := strings.CutSuffix(name, end); begins && ends {
+			names = append(names, name)
+		}
+	}
+	return names, err
 }
 
 // entries reads a month. It ends with an error if a part cannot be read; the

@@ -109,8 +109,12 @@ func open(c Config) (*Meter, error) {
 		live:     map[*counter]bool{},
 		troubles: map[string]error{},
 	}
-	names, _ := filepath.Glob(filepath.Join(c.Dir, "counters-*.map")) // sorted; the pattern is valid
-	for _, name := range names {
+	numbers, err := namesIn(c.Dir, "counters-", ".map")
+	if err != nil {
+		return nil, pinfold.Errorf(pinfold.Unavailable, "opening the folder of counters: %w", err)
+	}
+	for _, number := range numbers {
+		name := filepath.Join(c.Dir, "counters-"+number+".map")
 		if err := guard(func() error { return m.load(name) }); err != nil {
 			return nil, errors.Join(err, m.unmap())
 		}

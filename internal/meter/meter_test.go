@@ -610,3 +610,25 @@ func BenchmarkUsage(b *testing.B) {
 		b.ReportMetric(float64(info.Size())/30_000, "bytes/row")
 	}
 }
+
+// What a folder is called means nothing, though Glob would take it for a pattern.
+func TestFolderOfAnyName(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[a-b]*")
+	for range 2 {
+		m := quiet(t, Config{Dir: dir})
+		m.Executed(execution(function("f", "1", 128), noon, 5))
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := quiet(t, Config{Dir: dir})
+	if got := total(t, m).Requests; got != 2 {
+		t.Errorf("of 2 requests the counters have %d", got)
+	}
+	if err := m.fold(DayOf(noon) + 1); err != nil {
+		t.Fatal(err)
+	}
+	if got := total(t, m).Requests; got != 2 {
+		t.Errorf("of 2 requests the ledger has %d", got)
+	}
+}

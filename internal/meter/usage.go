@@ -124,14 +124,15 @@ func (m *Meter) Usage(ctx context.Context, q Query) iter.Seq2[Usage, error] {
 		}
 		// Those that live first: one that is folded meanwhile is in the ledger,
 		// too, and known by its id.
-		live, err := m.snapshot()
-		problems := []error{err}
+		live, unread := m.snapshot()
+		months, unlisted := m.ledger.months()
+		problems := []error{unread, unlisted}
 		for _, l := range live {
 			if wanted(&l.key) && !yield(owned(&l.key, l.Counts), nil) {
 				return
 			}
 		}
-		for _, month := range m.ledger.months() {
+		for _, month := range months {
 			if month < q.From.Month() || month > q.To.Month() {
 				continue
 			}
