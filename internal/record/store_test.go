@@ -391,6 +391,26 @@ func TestTrimFreesDisk(t *testing.T) {
 	}
 }
 
+// What is old goes from a disk that is full, too: that is what makes room.
+func TestTrimOnAFullDisk(t *testing.T) {
+	s := open(t, t.TempDir(), 10)
+	appendTo(t, s, numbered(0, 10)...)
+	appendTo(t, s, numbered(10, 10)...)
+	appendTo(t, s, numbered(20, 5)...)
+	isFull := true
+	s.create = func(path string) (file, error) {
+		f, err := createFile(path)
+		return full{f, &isFull}, err
+	}
+	if err := s.Trim(t.Context(), noon.Add(22*time.Second), 1); pinfold.CodeOf(err) != pinfold.Unavailable {
+		t.Errorf("Trim: %v; want it to say that the disk is full", err)
+	}
+	if len(s.segments) > 0 {
+		t.Errorf("%d segments are left", len(s.segments))
+	}
+	count(t, s, pinfold.RecordQuery{}, 3)
+}
+
 // Records of a clock that was ahead go with those that came before them, and
 // those of a clock that was behind take nobody with them.
 func TestTrimWithAClockThatJumps(t *testing.T) {

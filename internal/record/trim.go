@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -21,8 +22,8 @@ func (s *Store) Trim(ctx context.Context, before time.Time, bytes int64) error {
 		return errClosed()
 	}
 	err := s.trimAge(ctx, nanos(before))
-	if err == nil && bytes > 0 {
-		err = s.trimSize(ctx, bytes)
+	if bytes > 0 {
+		err = cmp.Or(err, s.trimSize(ctx, bytes))
 	}
 	return failed(err, "trim the records in %s", s.config.Dir)
 }
@@ -33,10 +34,9 @@ func (s *Store) trimAge(ctx context.Context, before int64) error {
 	s.mu.Lock()
 	s.floor = before
 	s.mu.Unlock()
+	var unsealed error // on a disk that is full: what follows makes room
 	if j := s.journal; j != nil && j.rows > 0 && j.min < before {
-		if err := s.seal(); err != nil {
-			return err
-		}
+		unsealed = s.seal()
 	}
 	ages := s.ages(nanos(time.Now()))
 	for i, g := range slices.Clone(s.segments) {
@@ -47,7 +47,7 @@ func (s *Store) trimAge(ctx context.Context, before int64) error {
 			return err
 		}
 	}
-	return nil
+	return unsealed
 }
 
 // ages returns for each segment when its newest record came. If that is still to
