@@ -70,10 +70,14 @@ func (s *Store) follow(ctx context.Context, f *follower, fn func()) {
 	fn()
 }
 
+// maxBehind is how many bytes of lines a follower may be behind, in any case.
+const maxBehind = 16 << 20
+
 // follower is one Follow's place among those that get each line.
 type follower struct {
 	wants func(*kept) bool
 	lines chan kept
+	bytes atomic.Int64 // of the texts in lines
 	// missed counts the lines that found no room. While it is not zero none is
 	// offered, so the gap is in one piece, behind the lines that wait.
 	missed atomic.Int64
@@ -85,15 +89,21 @@ func (f *follower) offer(line *kept) {
 	if !f.wants(line) {
 		return
 	}
-	if f.missed.Load() == 0 {
+	size := int64(len(line.Text))
+	if f.missed.Load() == 0 && f.bytes.Load() < maxBehind {
+		f.bytes.Add(size) // before it can be taken
 		select {
 		case f.lines <- *line:
 			return
 		default:
+			f.bytes.Add(-size)
 		}
 	}
 	f.missed.Add(1)
 }
+
+// taken is to be told of every line that is taken from lines.
+func (f *follower) taken(line *kept) { f.bytes.Add(-int64(len(line.Text))) }
 
 // follow yields what is offered.
 func (f *follower) follow(ctx context.Context, done <-chan struct{}, yield func(kept) bool) {
@@ -101,6 +111,7 @@ func (f *follower) follow(ctx context.Context, done <-chan struct{}, yield func(
 	for {
 		select {
 		case line := <-f.lines:
+			f.taken(&line)
 			if !yield(line) {
 				return
 			}
@@ -118,6 +129,7 @@ func (f *follower) follow(ctx context.Context, done <-chan struct{}, yield func(
 		}
 		select {
 		case line := <-f.lines:
+			f.taken(&line)
 			if !yield(line) {
 				return
 			}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pinfold.dev/pinfold"
 )
@@ -121,6 +122,44 @@ func TestSlowFollowerIsTold(t *testing.T) {
 		expect(t, "followed", got, "0", "1", "2", "3", "4", "PINFOLD 5 log lines are missing here: this reader did not keep up", "10")
 		if kept := texts(t, s.Query(context.Background(), Query{})); strings.Join(kept, " ") != "0 1 2 3 4 5 6 7 8 9 10" {
 			t.Errorf("the log itself has %q", kept)
+		}
+		s.Close()
+	})
+}
+
+// A reader that hangs holds no more than so many bytes, however long lines are.
+func TestSlowFollowerOfLongLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(Config{Dir: t.TempDir(), KeepBytes: 1 << 30})
+		must(t, err)
+		resume := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []string
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for l := range s.Follow(ctx, Query{}) {
+				if got = append(got, l.Text); l.Text == "first" {
+					<-resume
+				}
+			}
+		})
+		synctest.Wait()
+		s.Write(line("a", 0, "first"))
+		long := strings.Repeat("x", MaxText)
+		const n = 2 * maxBehind / MaxText
+		for i := range n {
+			s.Write(line("a", i+1, long))
+			time.Sleep(time.Second) // the writer may rest
+		}
+		close(resume)
+		synctest.Wait()
+		s.Write(line("a", n+1, "last"))
+		time.Sleep(time.Second)
+		cancel()
+		wg.Wait()
+		behind := maxBehind / MaxText
+		if len(got) < 3 || len(got) > behind+4 || got[len(got)-1] != "last" {
+			t.Errorf("%d lines, the last of them %.100q; at most %d may wait", len(got), got[len(got)-1], behind)
 		}
 		s.Close()
 	})

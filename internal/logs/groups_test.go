@@ -424,6 +424,40 @@ func TestLiveTail(t *testing.T) {
 	})
 }
 
+// An update has to fit a message of the event stream, however long events are.
+func TestLiveTailOfLongEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(Config{Dir: t.TempDir()})
+		must(t, err)
+		ref := custom("g")
+		must(t, s.CreateGroup(ref, "", nil), s.CreateStream(ref, "one"))
+		updates, err := s.LiveTail(t.Context(), TailQuery{Groups: []GroupRef{ref}})
+		must(t, err)
+		n := 0
+		for u := range updates {
+			size := 0
+			for _, e := range u.Events {
+				size += len(e.Message)
+			}
+			if size > maxTailBytes || n == 1 && (size == 0 || !u.Sampled) {
+				t.Errorf("update %d has %d bytes, sampled %v", n, size, u.Sampled)
+			}
+			switch n++; n {
+			case 1:
+				for range 20 {
+					_, err := s.PutEvents(ref, "one", []InputEvent{{time.Now(), strings.Repeat("x", 300_000)}})
+					must(t, err)
+				}
+				continue
+			case 2:
+				continue
+			}
+			break
+		}
+		s.Close()
+	})
+}
+
 // disk returns how much there is in a folder.
 func disk(t testing.TB, dir string) (size int64) {
 	t.Helper()

@@ -16,6 +16,9 @@ const (
 	maxTailGroups = 10
 	maxTailEvents = 500 // an update
 	tailEvery     = time.Second
+	// maxTailBytes is how long the events of an update are together at most. Clients
+	// refuse a message of over 16 MB, and JSON may make six bytes of one.
+	maxTailBytes = 2 << 20
 )
 
 // TailQuery says which events of groups are to be seen as they come.
@@ -86,23 +89,26 @@ func (f *follower) updates(ctx context.Context, done <-chan struct{}, yield func
 	tick := time.NewTicker(tailEvery)
 	defer tick.Stop()
 	var update TailUpdate
+	size := 0
 	if !yield(update) {
 		return
 	}
 	for {
 		select {
 		case line := <-f.lines:
-			if len(update.Events) == maxTailEvents {
+			f.taken(&line)
+			if len(update.Events) == maxTailEvents || size+len(line.Text) > maxTailBytes {
 				update.Sampled = true
 				continue
 			}
+			size += len(line.Text)
 			update.Events = append(update.Events, TailEvent{line.group, Event{Time: line.Time, Ingested: time.Now(), Stream: line.stream, Message: valid([]byte(line.Text))}})
 		case <-tick.C:
 			update.Sampled = f.missed.Swap(0) > 0 || update.Sampled
 			if !yield(update) {
 				return
 			}
-			update = TailUpdate{}
+			update, size = TailUpdate{}, 0
 		case <-done:
 			return
 		case <-ctx.Done():
