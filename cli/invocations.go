@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/client/draw"
 )
 
 func (sh *shell) invocations() *cobra.Command {
@@ -74,6 +75,10 @@ began with a cold start:
 	return sh.withServer(cmd)
 }
 
+// maxErrorType is how long the type of an error is in a list. Where one is longer,
+// no column has room behind it.
+const maxErrorType = 32
+
 func (sh *shell) printRecords(records []pinfold.Record) {
 	if len(records) == 0 {
 		sh.note("no such invocations")
@@ -83,7 +88,7 @@ func (sh *shell) printRecords(records []pinfold.Record) {
 	for _, r := range records {
 		status := r.Status
 		if r.ErrorType != "" {
-			status += " " + r.ErrorType
+			status += " " + draw.Clean(r.ErrorType, maxErrorType)
 		}
 		rows = append(rows, []string{
 			r.Time.Local().Format("01-02 15:04:05.000"), r.Function, status, cmp.Or(string(r.Cold), "-"), millis(r.Whole()), r.RequestID,

@@ -143,3 +143,14 @@ func TestParseSince(t *testing.T) {
 		t.Errorf("yesterday: %v", err)
 	}
 }
+
+// A function chooses the types of its errors.
+func TestInvocationsWithALongErrorType(t *testing.T) {
+	var out bytes.Buffer
+	sh := &shell{out: screen{Writer: &out}}
+	sh.printRecords([]pinfold.Record{{Function: "f", Status: "error", ErrorType: "E\u202e\n" + strings.Repeat("x", 3000), RequestID: "the-request"}})
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 2 || len(lines[1]) > 150 || !strings.Contains(lines[1], "error E??xxx") || !strings.Contains(lines[1], "the-request") {
+		t.Errorf("%q", lines)
+	}
+}

@@ -243,10 +243,12 @@ func marks(r *pinfold.Record) string {
 	return s
 }
 
-// clean takes out what would move a terminal's cursor: types of errors are the
-// function's to choose.
-func clean(s string) string {
-	const most = 60
+// clean is Clean for what has a line almost to itself.
+func clean(s string) string { return Clean(s, 60) }
+
+// Clean takes out what would move a terminal's cursor, and cuts what has more than
+// so many characters: types of errors are the function's to choose.
+func Clean(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return '?'

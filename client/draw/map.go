@@ -85,7 +85,7 @@ func rate(perMinute float64) string {
 	if perMinute < 0.01 {
 		return "<0.01"
 	}
-	if perMinute < 100 {
+	if perMinute < 99.5 { // "%.2g" of more is 1e+02
 		return fmt.Sprintf("%.2g", perMinute)
 	}
 	return fmt.Sprintf("%.0f", perMinute)

@@ -54,3 +54,11 @@ func TestMaps(t *testing.T) {
 		})
 	}
 }
+
+func TestRate(t *testing.T) {
+	for perMinute, want := range map[float64]string{0: "<0.01", 0.012: "0.012", 9.96: "10", 99.4: "99", 99.6: "100", 171.5: "172"} {
+		if got := rate(perMinute); got != want {
+			t.Errorf("%v a minute is written as %s, want %s", perMinute, got, want)
+		}
+	}
+}
