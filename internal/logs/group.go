@@ -293,12 +293,13 @@ func (p *place) between(since, until time.Time) segment.Filter {
 }
 
 // nano returns a time in nanoseconds since 1970, or another number if it is zero.
+// 1970 itself is a nanosecond later, for to a filter 0 is no bound.
 func nano(t time.Time, zero int64) int64 {
 	switch {
 	case t.IsZero():
 		return zero
 	case keepable(t):
-		return t.UnixNano()
+		return cmp.Or(t.UnixNano(), 1)
 	case t.Unix() < 0:
 		return math.MinInt64
 	default:

@@ -37,6 +37,9 @@ const (
 	maxName = 512
 	maxTags = 50
 	maxPage = 50
+	// maxStreams is how many streams that were made by hand a group remembers. AWS
+	// has no bound.
+	maxStreams = 10_000
 )
 
 var (
@@ -271,15 +274,31 @@ func (s *Store) CreateStream(ref GroupRef, name string) error {
 		if g.Streams == nil {
 			g.Streams = map[string]time.Time{}
 		}
+		if len(g.Streams) >= maxStreams {
+			g.forgetStream()
+		}
 		g.Streams[name] = time.Now()
 		return nil
 	})
 }
 
+// forgetStream forgets the stream that was made first. Events in it say that it is
+// there; if there are none, who wants to put one has to make it again.
+func (g *group) forgetStream() {
+	first, when := "", time.Time{}
+	for name, created := range g.Streams {
+		if first == "" || created.Before(when) {
+			first, when = name, created
+		}
+	}
+	delete(g.Streams, first)
+}
+
 // DeleteStream deletes a stream. Its events are not seen any more, and leave the
 // disk with the others of their age.
 func (s *Store) DeleteStream(ref GroupRef, name string) error {
-	streams, last, err := s.streams(ref)
+	began := time.Now()
+	streams, stats, err := s.streams(ref)
 	if err != nil {
 		return err
 	}
@@ -288,19 +307,22 @@ func (s *Store) DeleteStream(ref GroupRef, name string) error {
 	}
 	return s.change(ref, func(g *group) error {
 		delete(g.Streams, name)
-		if sequence, ok := last[name]; ok {
+		maps.DeleteFunc(g.Deleted, func(name string, t tombstone) bool { // of which nothing is left
+			return stats[name] == nil && t.At.Before(began)
+		})
+		if stat := stats[name]; stat != nil {
 			if g.Deleted == nil {
 				g.Deleted = map[string]tombstone{}
 			}
-			g.Deleted[name] = tombstone{sequence, time.Now()}
+			g.Deleted[name] = tombstone{stat.Sequence, time.Now()}
 		}
 		return nil
 	})
 }
 
-// streams returns the streams of a group, and the number of the last line of each
-// that has one.
-func (s *Store) streams(ref GroupRef) (map[string]Stream, map[string]uint64, error) {
+// streams returns the streams of a group, and what is on disk of each that has
+// something there, of some that were deleted among them.
+func (s *Store) streams(ref GroupRef) (map[string]Stream, map[string]*segment.StreamStat, error) {
 	if err := s.flush(context.Background()); err != nil {
 		return nil, nil, err
 	}
@@ -322,8 +344,12 @@ func (s *Store) streams(ref GroupRef) (map[string]Stream, map[string]uint64, err
 	stats := map[string]*segment.StreamStat{}
 	if err := p.extent.Streams(stats); err != nil {
 		s.config.Log.Warn("a part of a log group cannot be read", "group", ref.Name, "error", err)
+		for name, t := range p.deleted { // there may be something in that part
+			if stats[name] == nil {
+				stats[name] = &segment.StreamStat{Stream: name, Sequence: t.Sequence, Ingested: t.At.UnixNano()}
+			}
+		}
 	}
-	last := map[string]uint64{}
 	for name, stat := range stats {
 		if t, ok := p.deleted[name]; ok && t.covers(stat.Sequence, time.Unix(0, stat.Ingested)) || stat.Last < nano(p.cutoff, stat.Last) {
 			continue
@@ -332,9 +358,9 @@ func (s *Store) streams(ref GroupRef) (map[string]Stream, map[string]uint64, err
 		if stream.Created.IsZero() {
 			stream.Created = stream.First
 		}
-		all[name], last[name] = stream, stat.Sequence
+		all[name] = stream
 	}
-	return all, last, nil
+	return all, stats, nil
 }
 
 // StreamQuery says which streams of a group are wanted, and in which order.

@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -456,6 +458,51 @@ func TestLiveTailOfLongEvents(t *testing.T) {
 		}
 		s.Close()
 	})
+}
+
+// group.json is written anew with each stream that is made or deleted, so what it
+// has of streams is bounded.
+func TestFactsAreBounded(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir(), KeepBytes: 1 << 16, BlockBytes: 4096})
+	ref := custom("g")
+	must(t, s.CreateGroup(ref, "", nil))
+	g := s.groups[ref]
+	for i := range 3 { // streams that come and go, with their events
+		stream := fmt.Sprint("short-lived-", i)
+		must(t, s.CreateStream(ref, stream))
+		for range 8 {
+			_, err := s.PutEvents(ref, stream, []InputEvent{{time.Now(), noise(20_000)}})
+			must(t, err)
+		}
+		must(t, s.DeleteStream(ref, stream))
+	}
+	if n := len(g.Deleted); n != 1 {
+		t.Errorf("%d deleted streams are remembered; only the last one has lines left", n)
+	}
+	must(t, s.CreateStream(ref, "first"), s.CreateStream(ref, "second"))
+	_, err := s.PutEvents(ref, "first", []InputEvent{{time.Now(), "kept"}})
+	must(t, err)
+	s.files.Lock()
+	for i := range maxStreams - 2 { // as by hand, but faster
+		g.Streams[fmt.Sprint("s", i)] = time.Now()
+	}
+	s.files.Unlock()
+	must(t, s.CreateStream(ref, "last"), s.CreateStream(ref, "very last"))
+	streams, _, err := s.streams(ref)
+	must(t, err)
+	_, first := streams["first"]
+	_, second := streams["second"]
+	_, last := streams["very last"]
+	if len(g.Streams) != maxStreams || !first || second || !last {
+		t.Errorf("%d streams are remembered, first %v, second %v, last %v; want the first, which has an event, and not the second", len(g.Streams), first, second, last)
+	}
+}
+
+// noise is text that cannot be compressed.
+func noise(n int) string {
+	b := make([]byte, n/2)
+	_, _ = rand.Read(b)
+	return hex.EncodeToString(b)
 }
 
 // disk returns how much there is in a folder.

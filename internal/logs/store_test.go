@@ -85,6 +85,7 @@ func TestQuery(t *testing.T) {
 	expect(t, "no such function", texts(t, s.Query(ctx, Query{Functions: []pinfold.FunctionRef{function("c")}})))
 	expect(t, "since", texts(t, s.Query(ctx, Query{Since: begin.Add(4 * time.Second)})), "b4", "a5", "b6")
 	expect(t, "until", texts(t, s.Query(ctx, Query{Until: begin.Add(3 * time.Second)})), "a1", "b2")
+	expect(t, "until 1970", texts(t, s.Query(ctx, Query{Until: time.Unix(0, 0)})))
 	expect(t, "text", texts(t, s.Query(ctx, Query{Text: "<&>"})), a3)
 	expect(t, "request", texts(t, s.Query(ctx, Query{Requests: []string{"request-3"}})), "b4")
 	expect(t, "first two", texts(t, s.Query(ctx, Query{Limit: 2})), "a1", "b2")
