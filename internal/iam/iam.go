@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"crypto/rand"
+	"path"
 	"slices"
 	"strings"
 
@@ -77,7 +78,7 @@ func (s *Service) Authorize(_ context.Context, who pinfold.Principal, what pinfo
 			return nil
 		}
 	case pinfold.Role:
-		if slices.Contains(roleMay, what.Name) && owns(who, what.Resource) {
+		if slices.Contains(roleMay, what.Name) && owns(who, what.Resource) && !othersLog(who, what.Resource) {
 			return nil
 		}
 	}
@@ -89,6 +90,16 @@ func (s *Service) Authorize(_ context.Context, who pinfold.Principal, what pinfo
 func owns(who pinfold.Principal, resource string) bool {
 	arn, ok := pinfold.ParseARN(resource)
 	return !ok || arn.Account == "" || arn.Account == "aws" || arn.Account == who.Account
+}
+
+// othersLog reports whether a resource is the log of another function than the
+// principal: what comes into a log pushes out what is there, and this must not be
+// what somebody else has written.
+func othersLog(who pinfold.Principal, resource string) bool {
+	arn, _ := pinfold.ParseARN(resource)
+	name, ok := strings.CutPrefix(arn.Resource, "log-group:/aws/lambda/")
+	name, _, _ = strings.Cut(name, ":")
+	return ok && name != path.Base(who.ARN) // a session is named after its function
 }
 
 // denied is AWS's text for a request that nothing allows. Source: "Troubleshoot

@@ -161,6 +161,11 @@ func TestAuthorize(t *testing.T) {
 		{"function asks who it is", function, "sts:GetCallerIdentity", "*", ""},
 		{"function in another account", function, "lambda:InvokeFunction", theirs, "because no identity-based policy allows"},
 		{"function deletes", function, "lambda:DeleteFunction", ours, "User: arn:aws:sts::123456789012:assumed-role/pinfold-function/orders is not authorized to perform: lambda:DeleteFunction on resource: " + ours},
+		{"function puts events", function, "logs:PutLogEvents", "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/orders:log-stream:s", ""},
+		{"function puts events anywhere", function, "logs:PutLogEvents", "arn:aws:logs:us-east-1:123456789012:log-group:audit:log-stream:s", ""},
+		{"function puts events into another's log", function, "logs:PutLogEvents", "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/billing:log-stream:s", "because no identity-based policy allows"},
+		{"function makes another's log", function, "logs:CreateLogGroup", "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/billing:*", "because no identity-based policy allows"},
+		{"function reads its log", function, "logs:FilterLogEvents", "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/orders:*", "because no identity-based policy allows"},
 		{"nobody asks who they are", pinfold.Principal{Kind: pinfold.Anonymous}, "sts:GetCallerIdentity", "*", "User: anonymous is not authorized"},
 		{"nobody invokes", pinfold.Principal{}, "lambda:InvokeFunction", ours, "User: anonymous is not authorized to perform: lambda:InvokeFunction"},
 	} {
