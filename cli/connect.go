@@ -17,8 +17,16 @@ import (
 	"pinfold.dev/pinfold/internal/platform"
 )
 
-// withServer gives a command the flag that names the server to talk to.
+// withServer gives a command the flag that names the server to talk to. One whose
+// answer could not be written, as to a disk that is full, has failed.
 func (sh *shell) withServer(cmd *cobra.Command) *cobra.Command {
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := run(cmd, args); err != nil {
+			return err
+		}
+		return sh.out.failure()
+	}
 	cmd.Flags().StringVar(&sh.server, "server", "", "the server's API `URL` (PINFOLD_API)")
 	return cmd
 }

@@ -4,11 +4,14 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/fatih/color"
 	"github.com/mattn/go-isatty"
 	"golang.org/x/term"
+
+	"pinfold.dev/pinfold"
 )
 
 // screen is a stream that a command writes to and that knows who reads it:
@@ -17,13 +20,31 @@ type screen struct {
 	io.Writer
 	terminal bool // a person looks at it
 	colored  bool
+	failed   *atomic.Pointer[error] // what went wrong with writing last; may be nil
 }
 
 // newScreen looks at a stream. NO_COLOR (https://no-color.org) and TERM=dumb
 // switch colours off.
 func newScreen(w io.Writer) screen {
 	t := isTerminal(w)
-	return screen{w, t, t && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return screen{w, t, t && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", new(atomic.Pointer[error])}
+}
+
+// Write writes, and takes note if that fails: most who print do not look.
+func (s screen) Write(b []byte) (int, error) {
+	n, err := s.Writer.Write(b)
+	if err != nil && s.failed != nil {
+		s.failed.Store(&err)
+	}
+	return n, err
+}
+
+// failure returns an error if something could not be written.
+func (s screen) failure() error {
+	if s.failed == nil || s.failed.Load() == nil {
+		return nil
+	}
+	return pinfold.Errorf(pinfold.Unavailable, "what was to be shown is not complete: %w", *s.failed.Load())
 }
 
 func (s screen) paint(text string, how ...color.Attribute) string {

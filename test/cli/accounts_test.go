@@ -3,6 +3,7 @@ package cli_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -90,6 +91,13 @@ func TestInvocations(t *testing.T) {
 	for _, r := range all {
 		if len(slowest) > 0 && r.Whole() > slowest[0].Whole() {
 			t.Errorf("%s is slower than the slowest", r.RequestID)
+		}
+	}
+
+	// What cannot be written is no success.
+	if _, err := os.Stat("/dev/full"); err == nil {
+		for _, args := range []string{"invocations", "invocations --json", "logs", "logs --json", "map", "cost", "cost --json"} {
+			p.sh("pinfold " + args + " >/dev/full").exits(1).complains("no space left")
 		}
 	}
 
