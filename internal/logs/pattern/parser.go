@@ -3,6 +3,7 @@ package pattern
 import (
 	"bytes"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"unicode"
@@ -224,6 +225,9 @@ func (p *parser) regex() (*operand, error) {
 			if err != nil {
 				return nil, p.failAt(start, "%v", err)
 			}
+			if steps(b.String()) > maxSteps {
+				return nil, p.failAt(start, "this regular expression repeats too much: it has more than %d steps when its braces are written out", maxSteps)
+			}
 			prefix, _ := re.LiteralPrefix()
 			return &operand{regex: re, literal: []byte(prefix)}, nil
 		case c == '\\' && (rest == "" || !escapable(rest)):
@@ -251,6 +255,20 @@ func (p *parser) regex() (*operand, error) {
 			return nil, p.fail("a regular expression here has letters and digits of ASCII, the symbols :_#=@/;,- and the operators ^$?[]{}|\\*+. alone")
 		}
 	}
+}
+
+// steps is how long the program is that a regular expression becomes: each byte of
+// a text may take as many.
+func steps(source string) int {
+	re, err := syntax.Parse(source, syntax.Perl)
+	if err != nil {
+		return 0 // it does not compile
+	}
+	program, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return 0
+	}
+	return len(program.Inst)
 }
 
 // escapable reports whether \ may stand before it in a regular expression.

@@ -23,7 +23,8 @@ const (
 	MaxLength = 1024 // characters
 
 	maxRegexes           = 2
-	maxWildcards         = 3 // in all selectors together
+	maxSteps             = 1200 // of a regular expression; ours: without repetitions none has as many
+	maxWildcards         = 3    // in all selectors together
 	maxSelectorWildcards = 1
 )
 

@@ -167,23 +167,35 @@ func TestMay(t *testing.T) {
 	}
 }
 
+// The longest pattern without repetitions is taken.
+func TestLongRegex(t *testing.T) {
+	for _, part := range []string{".", `\w`, "a*", "[a-z]?", "a|"} {
+		long := strings.Repeat(part, (MaxLength-3)/len(part)) + "a"
+		if _, err := Parse("%" + long + "%"); err != nil {
+			t.Errorf("%s... is not taken: %v", long[:20], err)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	for source, want := range map[string]string{
-		`foo-bar`:                           "at character 4",
-		`größe.x`:                           "at character 6",
-		`"never closed`:                     "at character 1",
-		`a "b`:                              "at character 3",
-		`?`:                                 "double quotes",
-		`%a`:                                "no % at its end",
-		`%a(b)%`:                            "at character 3",
-		`%a!%`:                              "at character 3",
-		`%ü%`:                               "at character 2",
-		`%\b%`:                              "stands before",
-		`%\xg0%`:                            "hexadecimal",
-		`%a{x}%`:                            "how often",
-		`%[a%`:                              "missing closing ]",
-		`%a{2000}%`:                         "invalid repeat count",
-		`%a% %b% %c%`:                       "more than 2",
+		`foo-bar`:             "at character 4",
+		`größe.x`:             "at character 6",
+		`"never closed`:       "at character 1",
+		`a "b`:                "at character 3",
+		`?`:                   "double quotes",
+		`%a`:                  "no % at its end",
+		`%a(b)%`:              "at character 3",
+		`%a!%`:                "at character 3",
+		`%ü%`:                 "at character 2",
+		`%\b%`:                "stands before",
+		`%\xg0%`:              "hexadecimal",
+		`%a{x}%`:              "how often",
+		`%[a%`:                "missing closing ]",
+		`%a{2000}%`:           "invalid repeat count",
+		`%a% %b% %c%`:         "more than 2",
+		`%[a-z]{1000}b{201}%`: "repeats too much",
+		"%" + strings.Repeat(".{1000}", 100) + "%": "repeats too much",
 		`[a, b`:                             "closing bracket",
 		`[a,,b]`:                            "has a name",
 		`[a=1 || b=2]`:                      "said of field a",
