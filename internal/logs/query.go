@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"container/heap"
 	"context"
 	"errors"
 	"iter"
@@ -171,46 +172,85 @@ type found struct {
 func merge(ctx context.Context, places []*place, filter func(*place) segment.Filter, reverse bool) iter.Seq2[found, error] {
 	return func(yield func(found, error) bool) {
 		var damage []error
-		type reader struct {
-			head found
-			next func() (segment.Entry, error, bool)
+		readers := readers{reverse: reverse}
+		defer readers.stop()
+		for i, p := range places {
+			first, last := p.extent.Span()
+			if reverse {
+				first = last
+			}
+			readers.all = append(readers.all, &reader{place: p, index: i, time: first})
 		}
-		var readers []*reader
-		// advance reports whether a reader has another record.
-		advance := func(r *reader) bool {
+		heap.Init(&readers)
+		for len(readers.all) > 0 && ctx.Err() == nil {
+			r := readers.all[0]
+			if r.next == nil { // what it has may be next
+				r.next, r.stop = iter.Pull2(r.place.extent.Scan(ctx, filter(r.place)))
+			} else if !yield(found{r.place, r.head}, nil) {
+				return
+			}
 			entry, err, ok := r.next()
 			if ok && err != nil {
 				damage = append(damage, err)
-				ok = false
 			}
-			r.head.Entry = entry
-			return ok
-		}
-		for _, p := range places {
-			next, stop := iter.Pull2(p.extent.Scan(ctx, filter(p)))
-			defer stop()
-			if r := (&reader{found{place: p}, next}); advance(r) {
-				readers = append(readers, r)
+			if !ok || err != nil {
+				r.stop()
+				heap.Pop(&readers)
+				continue
 			}
-		}
-		for len(readers) > 0 && ctx.Err() == nil {
-			first := 0
-			for i, r := range readers {
-				if a, b := r.head.Record.Nano(), readers[first].head.Record.Nano(); a != b && a < b != reverse {
-					first = i
-				}
-			}
-			if !yield(readers[first].head, nil) {
-				return
-			}
-			if !advance(readers[first]) {
-				readers = slices.Delete(readers, first, first+1)
-			}
+			r.head, r.time = entry, entry.Record.Nano()
+			heap.Fix(&readers, 0)
 		}
 		if err := ctx.Err(); err != nil {
 			yield(found{}, err)
 		} else if len(damage) > 0 {
 			yield(found{}, unreadable(errors.Join(damage...)))
+		}
+	}
+}
+
+// reader reads a place. It opens nothing before it must: there may be thousands
+// of them.
+type reader struct {
+	place *place
+	index int   // of the place
+	time  int64 // of head, or, before there is one, a bound on it
+	head  segment.Entry
+	next  func() (segment.Entry, error, bool) // nil until it is opened
+	stop  func()
+}
+
+// readers is a heap by time. Where times are equal, those that are not open come
+// first, and then those of earlier places.
+type readers struct {
+	all     []*reader
+	reverse bool
+}
+
+func (h *readers) Len() int      { return len(h.all) }
+func (h *readers) Swap(i, k int) { h.all[i], h.all[k] = h.all[k], h.all[i] }
+func (h *readers) Less(i, k int) bool {
+	a, b := h.all[i], h.all[k]
+	switch {
+	case a.time != b.time:
+		return a.time < b.time != h.reverse
+	case (a.next == nil) != (b.next == nil):
+		return a.next == nil
+	}
+	return a.index < b.index
+}
+func (h *readers) Push(x any) { h.all = append(h.all, x.(*reader)) }
+func (h *readers) Pop() any {
+	last := h.all[len(h.all)-1]
+	h.all = h.all[:len(h.all)-1]
+	return last
+}
+
+// stop ends those that are open.
+func (h *readers) stop() {
+	for _, r := range h.all {
+		if r.stop != nil {
+			r.stop()
 		}
 	}
 }

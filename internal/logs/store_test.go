@@ -311,3 +311,37 @@ func TestConcurrentWriters(t *testing.T) {
 		t.Errorf("%d of 4000 lines are there, %d in all", len(seen), len(all))
 	}
 }
+
+// A search in many logs opens those alone that may have what comes next.
+func TestMergeOpensLittle(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	for i := range 100 {
+		s.Write(line(fmt.Sprintf("f%02d", i), 2*i, fmt.Sprint("first of ", i)))
+		s.Write(line(fmt.Sprintf("f%02d", i), 2*i+3, fmt.Sprint("second of ", i)))
+	}
+	must(t, s.flush(t.Context()))
+	places, err := s.places(func(*group) bool { return true })
+	must(t, err)
+	for _, reverse := range []bool{false, true} {
+		opened := 0
+		filter := func(*place) segment.Filter {
+			opened++
+			return segment.Filter{Reverse: reverse}
+		}
+		var last time.Time
+		n := 0
+		for f, err := range merge(t.Context(), places, filter, reverse) {
+			must(t, err)
+			if at := f.Record.Time(); n > 0 && at.Before(last) != reverse && !at.Equal(last) {
+				t.Fatalf("reverse %v: %s comes after %v", reverse, f.Record.Text(), last)
+			}
+			last = f.Record.Time()
+			if n++; n == 5 && opened > 6 {
+				t.Errorf("reverse %v: for 5 lines %d logs were opened", reverse, opened)
+			}
+		}
+		if n != 200 || opened != 100 {
+			t.Errorf("reverse %v: %d lines of %d logs", reverse, n, opened)
+		}
+	}
+}

@@ -49,6 +49,18 @@ func (j *Journal) Extent() (Extent, error) {
 	return Extent{j.config.Codec, j.dir, slices.Clone(j.segments), j.tail}, err
 }
 
+// Span returns times between which all records are.
+func (e Extent) Span() (first, last int64) {
+	first, last = e.tail.min, e.tail.max
+	for _, s := range e.segments {
+		if s.broken { // nobody knows
+			return math.MinInt64, math.MaxInt64
+		}
+		first, last = min(first, s.min), max(last, s.max)
+	}
+	return first, last
+}
+
 // Scan returns the wanted records in the order of their times, and of their
 // numbers where these are equal. What cannot be read is left out, and is the
 // error that comes last. Segments that are deleted meanwhile are passed over. When
