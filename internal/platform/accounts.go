@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
 	"net"
 	"net/http"
 	"path"
@@ -288,10 +289,13 @@ func (p *Platform) serveMetrics(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
+// megabytes returns so many in bytes, or the highest number.
+func megabytes(n int) int64 { return min(int64(n), math.MaxInt64>>20) << 20 }
+
 // trimRecords gives back the disk of records that are too old, or too many.
 func (p *Platform) trimRecords(ctx context.Context) {
-	before := p.clock.Now().Add(-time.Duration(p.config.RecordDays) * 24 * time.Hour)
-	if err := p.records.Trim(ctx, before, int64(p.config.RecordMB)<<20); err != nil && ctx.Err() == nil {
+	before := p.clock.Now().UTC().AddDate(0, 0, -min(p.config.RecordDays, 1_000_000)) // which is for ever
+	if err := p.records.Trim(ctx, before, megabytes(p.config.RecordMB)); err != nil && ctx.Err() == nil {
 		p.log.Error("could not delete old records of invocations", "error", err)
 	}
 }

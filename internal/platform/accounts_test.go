@@ -2,10 +2,12 @@ package platform
 
 import (
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/metrics"
@@ -45,4 +47,31 @@ func TestNoRecords(t *testing.T) {
 		return
 	}
 	t.Error("that no records are kept looks as if nothing had run")
+}
+
+// Whoever writes a very high number wants to keep what there is.
+func TestRecordsKeptForEver(t *testing.T) {
+	for _, days := range []int{30, 110_000, 999_999, math.MaxInt} {
+		store, err := record.Open(record.Config{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = store.Close() })
+		now := time.Now()
+		if err := store.Append(t.Context(), []pinfold.Record{{Time: now, Function: "young"}, {Time: now.AddDate(-1, 0, 0), Function: "old"}}); err != nil {
+			t.Fatal(err)
+		}
+		p := &Platform{config: Config{RecordDays: days, RecordMB: math.MaxInt}, clock: newSteadyClock(), accounts: accounts{records: store}, log: slog.New(slog.DiscardHandler)}
+		p.trimRecords(t.Context())
+		left := ""
+		for r, err := range store.Query(t.Context(), pinfold.RecordQuery{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			left += r.Function + " "
+		}
+		if want := "young " + map[bool]string{true: "old "}[days > 366]; left != want {
+			t.Errorf("of %d days are left %q, want %q", days, left, want)
+		}
+	}
 }

@@ -176,7 +176,7 @@ func (p *Platform) openState(ctx context.Context) (err error) {
 		return err
 	}
 	if p.logs, err = logs.Open(logs.Config{
-		Dir: logsDir, KeepBytes: int64(p.config.LogMB) << 20, KeepAllBytes: int64(p.config.LogAllMB) << 20, Wrote: p.wroteLogs,
+		Dir: logsDir, KeepBytes: megabytes(p.config.LogMB), KeepAllBytes: megabytes(p.config.LogAllMB), Wrote: p.wroteLogs,
 		Now: p.clock.Now, Log: p.log,
 	}); err != nil {
 		return err
