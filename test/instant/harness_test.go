@@ -6,11 +6,13 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,6 +27,16 @@ import (
 	"pinfold.dev/pinfold/platformtest"
 	"pinfold.dev/pinfold/test/gosdk"
 )
+
+// TestMain runs twice as many tests at a time as there are processors: most of
+// them wait for something that takes its time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // house is a platform with a gate.
 type house struct {
