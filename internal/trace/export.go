@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -70,6 +71,9 @@ func NewExporter(config ExporterConfig) (*Exporter, error) {
 	p, err := config.Collector.dial()
 	if err != nil {
 		return nil, err
+	}
+	if u, err := url.Parse(config.Collector.Endpoint); err == nil {
+		config.Collector.Endpoint = u.Redacted() // from here on it is what is told to people
 	}
 	return newExporter(config, p), nil
 }

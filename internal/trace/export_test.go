@@ -1,8 +1,10 @@
 package trace
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -251,4 +253,18 @@ func TestClosingWaitsForNobody(t *testing.T) {
 			t.Errorf("closed after %v and %d posts more: %v", time.Since(began), posts-before, err)
 		}
 	})
+}
+
+// The address may have a password in it, which is nobody's who reads the log.
+func TestNoPasswordIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	e, err := NewExporter(ExporterConfig{Collector: Collector{Endpoint: "http://me:secret@127.0.0.1:1"}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Send(make([]pinfold.Record, 1))
+	err = e.Close(t.Context())
+	if said := log.String() + fmt.Sprint(err); strings.Contains(said, "secret") || !strings.Contains(said, "127.0.0.1:1") {
+		t.Errorf("it says %s", said)
+	}
 }
