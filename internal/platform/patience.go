@@ -3,6 +3,7 @@ package platform
 import (
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,7 +16,7 @@ const (
 )
 
 // patient is a listener whose connections bound how long the other side may
-// take for what is written to it, and notice late that it has left. A server's own
+// take for what is written to it, unless a handler says otherwise, and notice late that it has left. A server's own
 // WriteTimeout would count the time in which a function runs.
 type patient struct {
 	net.Listener
@@ -32,7 +33,24 @@ func (p patient) Accept() (net.Conn, error) {
 
 type patientConn struct {
 	net.Conn
-	until time.Time // the deadline that is set
+	until time.Time   // the deadline that is set
+	freed atomic.Bool // what is written now may take any time
+}
+
+// SetWriteDeadline is what a handler says of its answer: zero lets it take any time.
+func (c *patientConn) SetWriteDeadline(t time.Time) error {
+	c.freed.Store(t.IsZero())
+	c.until = time.Time{}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// Read reads the next request, whose answer is not freed yet.
+func (c *patientConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && c.freed.Load() {
+		c.freed.Store(false)
+	}
+	return n, err
 }
 
 // renewal is how much of its patience a write may lack: a deadline that was set
@@ -40,9 +58,12 @@ type patientConn struct {
 const renewal = 5 * time.Second
 
 func (c *patientConn) Write(b []byte) (int, error) {
+	if c.freed.Load() {
+		return c.Conn.Write(b)
+	}
 	now := time.Now()
 	if until := now.Add(patience + time.Duration(len(b)/minRate)*time.Second); until.Sub(c.until) > renewal || c.until.After(until) {
-		if err := c.SetWriteDeadline(until); err != nil {
+		if err := c.Conn.SetWriteDeadline(until); err != nil {
 			return 0, err
 		}
 		c.until = until

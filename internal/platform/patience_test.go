@@ -69,6 +69,42 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	})
 }
 
+// A handler may ask for more patience: who reads a log in a pager stops at times. It
+// has it for that answer only.
+func TestClientThatReadsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan error, 1)
+		c := connect(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/log" {
+				_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+			}
+			_, err := w.Write(make([]byte, 10*minRate))
+			ended <- err
+		})
+		ask := func(path string) {
+			if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		answers := bufio.NewReader(c)
+		for _, pause := range []time.Duration{0, time.Hour} {
+			ask("/log")
+			time.Sleep(pause)
+			answer, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatalf("after %v: %v", pause, err)
+			}
+			if n, err := io.Copy(io.Discard, answer.Body); err != nil || <-ended != nil || n != 10*minRate {
+				t.Errorf("after %v: %d bytes, %v", pause, n, err)
+			}
+		}
+		ask("/")
+		if err := <-ended; err == nil {
+			t.Error("all was written to nobody")
+		}
+	})
+}
+
 // A client that never sends the body it has announced gets the answer of a
 // handler that does not want it, and loses its connection.
 func TestBodyThatNobodyWants(t *testing.T) {

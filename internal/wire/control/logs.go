@@ -43,7 +43,7 @@ func (h *handler) logs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := http.NewResponseController(w)
-	// A followed log has no end; the listener's write timeout is not for it.
+	// Who follows a log, or reads it in a pager, stops reading at times.
 	_ = out.SetWriteDeadline(time.Time{})
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	if q.Follow {

@@ -21,8 +21,6 @@ func (h *handler) calls(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	// Looking at many records takes longer than an answer usually may.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	edges, failed := callmap.Of(h.Records.Query(r.Context(), pinfold.RecordQuery{Since: q.since, Until: q.until, Calls: true}), q.until)
 	if q.function != "" {
 		edges = callmap.Around(edges, q.function, q.depth)

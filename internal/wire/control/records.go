@@ -21,6 +21,7 @@ func (h *handler) records(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // as with logs
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	enc := json.NewEncoder(w)
 	begun := false
