@@ -40,6 +40,9 @@ const (
 	// maxStreams is how many streams that were made by hand a group remembers. AWS
 	// has no bound.
 	maxStreams = 10_000
+	// maxGroups is how many groups there may be for another to be made by hand: each
+	// is a folder, and any function may make some. AWS has a million.
+	maxGroups = 50_000
 )
 
 var (
@@ -101,6 +104,9 @@ func (s *Store) CreateGroup(ref GroupRef, class string, tags map[string]string) 
 	defer s.files.Unlock()
 	if s.groups[ref] != nil {
 		return pinfold.Errorf(pinfold.Conflict, "The specified log group already exists").WithReason("ResourceAlreadyExistsException")
+	}
+	if len(s.groups) >= maxGroups {
+		return pinfold.Errorf(pinfold.Throttled, "There are %d log groups, and may be no more: delete some.", len(s.groups)).WithReason("LimitExceededException")
 	}
 	g := s.newGroup(ref)
 	g.Class, g.Tags = class, maps.Clone(tags)

@@ -498,6 +498,20 @@ func TestFactsAreBounded(t *testing.T) {
 	}
 }
 
+// Who makes groups without end is stopped, and functions go on writing.
+func TestTooManyGroups(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	s.files.Lock()
+	for i := range maxGroups { // as by hand, but faster
+		ref := custom(fmt.Sprint("g", i))
+		s.groups[ref] = s.newGroup(ref)
+	}
+	s.files.Unlock()
+	refused(t, s.CreateGroup(custom("another"), "", nil), pinfold.Throttled, "LimitExceededException")
+	s.Write(line("f", 0, "text"))
+	expect(t, "a function's log", texts(t, s.Query(t.Context(), Query{})), "text")
+}
+
 // noise is text that cannot be compressed.
 func noise(n int) string {
 	b := make([]byte, n/2)
