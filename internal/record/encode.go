@@ -52,6 +52,7 @@ type decoder struct {
 	rest  []byte
 	bad   bool
 	words words
+	last  [14]string // texts of the record before, which this one has again more often than not
 }
 
 var errNoRecord = errors.New("this is not a record")
@@ -68,10 +69,14 @@ func (d *decoder) next(r *pinfold.Record) error {
 			return errNoRecord
 		}
 		d.rest = d.rest[size:]
-		if piece := d.bytes(int(n)); i == 0 {
+		switch piece := d.bytes(int(n)); {
+		case i == 0:
 			*text = string(piece) // the request: no other record has it
-		} else {
+		case string(piece) == d.last[i]:
+			*text = d.last[i]
+		default:
 			*text = d.words.of(piece)
+			d.last[i] = *text
 		}
 	}
 	for _, n := range numbers(r) {

@@ -129,6 +129,13 @@ var (
 // only lent. It returns how many bytes were good, and io.ErrUnexpectedEOF if
 // there is half a frame after them.
 func readJournal(r io.Reader, each func(*pinfold.Record)) (good int64, err error) {
+	var record pinfold.Record
+	return readRecords(r, func() *pinfold.Record { return &record }, each)
+}
+
+// readRecords does what readJournal does with records of the caller's, all fields
+// of which that a journal has are overwritten.
+func readRecords(r io.Reader, next func() *pinfold.Record, each func(*pinfold.Record)) (good int64, err error) {
 	br := bufio.NewReaderSize(r, 64<<10)
 	magic := make([]byte, len(journalMagic))
 	if _, err := io.ReadFull(br, magic); err != nil {
@@ -144,7 +151,6 @@ func readJournal(r io.Reader, each func(*pinfold.Record)) (good int64, err error
 	head := make([]byte, frameHead)
 	var payload []byte
 	d := decoder{words: words{}}
-	var record pinfold.Record
 	for {
 		if _, err := io.ReadFull(br, head); err != nil {
 			if err == io.EOF {
@@ -170,10 +176,11 @@ func readJournal(r io.Reader, each func(*pinfold.Record)) (good int64, err error
 			return good, errDamaged
 		}
 		for d.rest = payload; len(d.rest) > 0; {
-			if err := d.next(&record); err != nil {
+			record := next()
+			if err := d.next(record); err != nil {
 				return good, errDamaged
 			}
-			each(&record)
+			each(record)
 		}
 		good += int64(frameHead + len(payload))
 	}
@@ -207,6 +214,16 @@ func (j *journal) tail() (*tail, error) {
 
 func (t *tail) name() string         { return filepath.Base(t.path) }
 func (t *tail) span() (int64, int64) { return t.min, t.max }
+
+// all returns the records, of which there are about so many.
+func (t *tail) all(many int) ([]pinfold.Record, error) {
+	records := make([]pinfold.Record, 0, many)
+	_, err := readRecords(io.NewSectionReader(t.file, 0, t.size), func() *pinfold.Record {
+		records = append(records, pinfold.Record{})
+		return &records[len(records)-1]
+	}, func(*pinfold.Record) {})
+	return records, err
+}
 
 func (t *tail) each(do func(row int32, r *pinfold.Record)) error {
 	row := int32(-1)

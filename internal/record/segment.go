@@ -71,9 +71,12 @@ func encodeSegment(records []pinfold.Record) ([]byte, error) {
 	for i := range order {
 		order[i] = int32(i)
 	}
-	slices.SortStableFunc(order, func(a, b int32) int {
+	slices.SortFunc(order, func(a, b int32) int { // nearly in order as they are, which this makes use of
 		x, y := &records[a], &records[b]
-		return cmp.Or(cmp.Compare(x.Function, y.Function), x.Time.Compare(y.Time))
+		if x.Function != y.Function {
+			return cmp.Compare(x.Function, y.Function)
+		}
+		return cmp.Or(x.Time.Compare(y.Time), cmp.Compare(a, b))
 	})
 	var out bytes.Buffer
 	w := parquet.NewGenericWriter[row](&out,

@@ -215,8 +215,8 @@ func (s *Store) writeSegment(j *journal) (*segment, error) {
 		return nil, err
 	}
 	defer tail.file.Close()
-	records := make([]pinfold.Record, 0, j.rows)
-	if err := tail.each(func(_ int32, r *pinfold.Record) { records = append(records, *r) }); err != nil {
+	records, err := tail.all(j.rows)
+	if err != nil {
 		return nil, err
 	}
 	data, err := encodeSegment(records)

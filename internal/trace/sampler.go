@@ -37,6 +37,7 @@ type Sampler struct {
 	mu       sync.Mutex
 	waiting  map[pinfold.TraceID]*undecided
 	order    []*undecided // by age
+	spare    []*undecided // to be used again
 	held     int          // records in waiting
 	decided  map[pinfold.TraceID]bool
 	recent   []pinfold.TraceID // the keys of decided, a ring
@@ -66,6 +67,7 @@ type undecided struct {
 const (
 	maxDecided   = 1 << 14 // decisions that are remembered
 	maxFunctions = 10_000  // whose slowness is known
+	maxSpare     = 1 << 10 // traces whose room is kept for others: nearly all are left out
 )
 
 // NewSampler returns a sampler that gives the records of the traces it keeps to
@@ -97,7 +99,8 @@ func (s *Sampler) Put(r *pinfold.Record) {
 	} else {
 		t := s.waiting[r.Trace]
 		if t == nil {
-			t = &undecided{id: r.Trace, since: now, keep: s.inShare(r.Trace)}
+			t = s.blank()
+			t.id, t.since, t.keep = r.Trace, now, s.inShare(r.Trace)
 			s.waiting[r.Trace] = t
 			s.order = append(s.order, t)
 		}
@@ -174,9 +177,25 @@ func (s *Sampler) decide() []pinfold.Record {
 	s.decided[t.id] = t.keep
 	s.count(t.keep, len(t.records))
 	if !t.keep {
+		if len(s.spare) < maxSpare && cap(t.records) <= 4 {
+			clear(t.records)
+			t.records = t.records[:0]
+			s.spare = append(s.spare, t)
+		}
 		return nil
 	}
 	return t.records
+}
+
+// blank returns a trace of which nothing has come. The caller holds the lock.
+func (s *Sampler) blank() *undecided {
+	n := len(s.spare)
+	if n == 0 {
+		return new(undecided)
+	}
+	t := s.spare[n-1]
+	s.spare = s.spare[:n-1]
+	return t
 }
 
 func (s *Sampler) count(kept bool, n int) {
