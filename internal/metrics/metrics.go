@@ -17,7 +17,7 @@ import (
 
 // Config bounds metrics. A zero field takes its default.
 type Config struct {
-	Functions  int           // how many functions have series of their own. Default 5,000
+	Functions  int           // how many functions have series of their own. Default 2,000
 	ErrorTypes int           // how many types of errors each of them has. Default 20
 	Idle       time.Duration // how long a function is shown that nothing is heard of. Default 24 hours
 	Platform   Platform
@@ -67,7 +67,7 @@ type series struct {
 
 // New returns metrics of nothing yet.
 func New(c Config) *Metrics {
-	c.Functions = cmp.Or(c.Functions, 5000)
+	c.Functions = cmp.Or(c.Functions, 2000) // some 11 KB each
 	c.ErrorTypes = cmp.Or(c.ErrorTypes, 20)
 	c.Idle = cmp.Or(c.Idle, 24*time.Hour)
 	registry := prometheus.NewRegistry()
