@@ -32,11 +32,12 @@ var house = []room{
 	{"app/doc", []string{"app"}, "documents are read before anyone knows what they say"},
 	{"app/files", []string{"app"}, "what belongs into a package is found before anyone builds it"},
 	{"app/cfn", []string{"app", "app/doc"}, "intrinsic functions are the same in every kind of manifest"},
-	{"app/*", []string{"app", "app/doc", "app/cfn", "app/files", "internal/cron"}, "a reader turns files into the model; it meets no server and no other reader"},
+	{"app/*", []string{"app", "app/doc", "app/cfn", "app/files", "internal/cron", "internal/timetable"}, "a reader turns files into the model; it meets no server and no other reader"},
 	{"client/draw", nil, "what is drawn comes as records: neither how they were fetched nor who made them is known"},
 	{"client", []string{"app"}, "the client knows the server by its protocol alone"},
 
 	{"internal/cron", nil, "what an expression means depends on nobody"},
+	{"internal/timetable", nil, "what an expression means depends on nobody"},
 
 	{"internal/store", nil, "a contract names no engine"},
 	{"internal/store/storetest", []string{"internal/store"}, "a conformance suite tests any engine"},
