@@ -63,6 +63,7 @@ type Platform struct {
 
 	listeners []served
 	departure *departure      // of the clients of all of them
+	opened    chan struct{}   // closed when there are handlers behind the doors
 	stopping  context.Context // done as soon as the platform is asked to stop
 	stop      context.CancelFunc
 	drained   func() time.Time // when what runs must have ended: Config.DrainTimeout after this was first asked
@@ -103,7 +104,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Platform, err er
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Platform{config: cfg, log: log, clock: newSteadyClock()}
+	p := &Platform{config: cfg, log: log, clock: newSteadyClock(), opened: make(chan struct{})}
 	p.drained = sync.OnceValue(func() time.Time { return time.Now().Add(cfg.DrainTimeout) })
 	p.stopping, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {

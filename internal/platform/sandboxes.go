@@ -65,8 +65,9 @@ func (p *Platform) driver(ctx context.Context) (sandbox.Driver, error) {
 }
 
 // inside is what functions find on their own loopback: the same doors at the
-// same ports, so that one URL is good inside and outside. Listeners come once
-// there are sandboxes, and those come once the doors are open.
+// same ports, so that one URL is good inside and outside. Sandboxes may be there
+// before the doors are open, for instances that are kept ready: who comes to them
+// until then waits.
 func (p *Platform) inside() []namespace.Service {
 	var services []namespace.Service
 	for i, s := range p.listeners[:doorCount] {
@@ -75,6 +76,11 @@ func (p *Platform) inside() []namespace.Service {
 			continue // on another address of the host
 		}
 		services = append(services, namespace.Service{Port: port, Serve: func(l net.Listener) error {
+			select {
+			case <-p.opened:
+			case <-p.stopping.Done():
+				return nil
+			}
 			err := p.listeners[i].server.Serve(p.dressed(i, l))
 			if errors.Is(err, http.ErrServerClosed) {
 				return nil

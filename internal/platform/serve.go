@@ -97,6 +97,7 @@ func (p *Platform) openDoors(ctx context.Context) error {
 		}
 	}
 	keepNames(p.listeners[publicDoor].server)
+	close(p.opened)
 	return nil
 }
 
