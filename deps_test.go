@@ -38,6 +38,7 @@ var house = []room{
 
 	{"internal/cron", nil, "what an expression means depends on nobody"},
 	{"internal/timetable", nil, "what an expression means depends on nobody"},
+	{"internal/eventpattern", nil, "which events a pattern means depends on nobody: buses, queues and topics ask it"},
 
 	{"internal/store", nil, "a contract names no engine"},
 	{"internal/store/storetest", []string{"internal/store"}, "a conformance suite tests any engine"},
