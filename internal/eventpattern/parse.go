@@ -52,8 +52,13 @@ func (a allOf) count(optionals int) int {
 
 func (a allOf) expand() []rule {
 	rules := []rule{nil}
+	var common rule
 	for _, e := range a {
 		more := e.expand()
+		if len(more) == 1 {
+			common = append(common, more[0]...)
+			continue
+		}
 		joined := make([]rule, 0, len(rules)*len(more))
 		for _, r := range rules {
 			for _, m := range more {
@@ -61,6 +66,9 @@ func (a allOf) expand() []rule {
 			}
 		}
 		rules = joined
+	}
+	for i, r := range rules {
+		rules[i] = slices.Concat(common, r)
 	}
 	return rules
 }

@@ -140,6 +140,7 @@ var matches = []struct {
 	{"event-ruler, JSON keys with dots", `{"detail": {"state": {"status": ["running"]}}}`, `{"detail": {"state.status": "running"}}`, true},
 	{"event-ruler, JSON keys with dots", `{"detail": {"state.status": ["running"]}}`, `{"detail": {"state": {"status": "running"}}}`, true},
 	{"several names with dots", `{"labels": {"app.kubernetes.io/name": ["a"], "app.kubernetes.io/part-of": ["b"]}}`, `{"labels": {"app.kubernetes.io/name": "a", "app.kubernetes.io/part-of": "b"}}`, true},
+	{"a path that is an array and more is two alternatives", `{"a": {"b": [1], "c": [2]}}`, `{"a": [{"b": 1}], "a.c": 2}`, false},
 	{"a name twice in an event", `{"a": ["x"]}`, `{"a": "x", "a": "y"}`, true},
 	{"escapes", `{"\u0061": ["\u00e4\n"]}`, `{"a": "ä\u000a"}`, true},
 	{"a name may be empty", `{"": ["x"]}`, `{"": "x"}`, true},
