@@ -16,6 +16,7 @@ import (
 	"iter"
 	"net/http"
 	"strings"
+	"time"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/app"
@@ -244,6 +245,36 @@ func readJSON(r *http.Request, what string, limit int64, v any) error {
 		return pinfold.Errorf(pinfold.Invalid, "the %s is followed by something else: send one JSON value", what)
 	}
 	return nil
+}
+
+// writeLines answers with values as JSON, one a line, and with the error that ends
+// them, if there is one. What is live is sent as soon as it is there, and so is that
+// the client is connected.
+func writeLines[T any](w http.ResponseWriter, values iter.Seq2[T, error], live bool) {
+	out, enc := http.NewResponseController(w), json.NewEncoder(w)
+	// Who follows a log, or reads it in a pager, stops reading at times.
+	_ = out.SetWriteDeadline(time.Time{})
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if live {
+		_ = out.Flush()
+	}
+	begun := live
+	for value, err := range values {
+		switch {
+		case err != nil && !begun:
+			writeError(w, err)
+			return
+		case err != nil:
+			writeLast(w, err)
+			return
+		case enc.Encode(value) != nil:
+			return // the client has gone
+		}
+		begun = true
+		if live {
+			_ = out.Flush()
+		}
+	}
 }
 
 // writeLast says how an answer that has begun ends: too late for a status, it is the

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"iter"
 	"net/http"
 	"net/url"
@@ -42,32 +41,7 @@ func (h *handler) logs(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	out := http.NewResponseController(w)
-	// Who follows a log, or reads it in a pager, stops reading at times.
-	_ = out.SetWriteDeadline(time.Time{})
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	if q.Follow {
-		_ = out.Flush() // the client learns that it is connected
-	}
-	enc := json.NewEncoder(w)
-	begun := q.Follow
-	for line, err := range h.Logs.Lines(r.Context(), q) {
-		if err != nil && !begun {
-			writeError(w, err)
-			return
-		}
-		if err != nil {
-			writeLast(w, err)
-			return
-		}
-		begun = true
-		if enc.Encode(line) != nil {
-			return
-		}
-		if q.Follow {
-			_ = out.Flush()
-		}
-	}
+	writeLines(w, h.Logs.Lines(r.Context(), q), q.Follow)
 }
 
 func (h *handler) logQuery(r *http.Request) (q LogQuery, err error) {

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,24 +20,7 @@ func (h *handler) records(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // as with logs
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	enc := json.NewEncoder(w)
-	begun := false
-	for record, err := range h.Records.Query(r.Context(), q) {
-		if err != nil && !begun {
-			writeError(w, err)
-			return
-		}
-		if err != nil {
-			writeLast(w, err)
-			return
-		}
-		begun = true
-		if enc.Encode(record) != nil {
-			return
-		}
-	}
+	writeLines(w, h.Records.Query(r.Context(), q), false)
 }
 
 func (h *handler) recordQuery(r *http.Request) (q pinfold.RecordQuery, err error) {
