@@ -12,6 +12,7 @@ package pattern
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 
 	"pinfold.dev/pinfold"
@@ -201,10 +202,13 @@ func (p *parser) term() (*operand, error) {
 func (p *parser) failAt(pos int, format string, args ...any) error {
 	reason := pinfold.Errorf(pinfold.Invalid, format, args...)
 	at := len([]rune(p.source[:pos])) + 1
-	near := p.source[pos:]
-	if len(near) > 20 {
-		near = strings.ToValidUTF8(near[:20], "") + "..."
+	where := "where it ends"
+	switch near := p.source[pos:]; {
+	case len(near) > 20:
+		where = fmt.Sprintf("before %q", strings.ToValidUTF8(near[:20], "")+"...")
+	case near != "":
+		where = fmt.Sprintf("before %q", near)
 	}
-	return pinfold.Errorf(pinfold.Invalid, "Invalid filter pattern: at character %d, before %q: %s", at, near, reason.Message).
+	return pinfold.Errorf(pinfold.Invalid, "Invalid filter pattern: at character %d, %s: %s", at, where, reason.Message).
 		WithReason("InvalidParameterException")
 }
