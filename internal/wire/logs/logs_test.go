@@ -190,7 +190,7 @@ func TestRefusals(t *testing.T) {
 		{"GetLogEvents", `{"logGroupName":"g","logStreamName":"s","nextToken":"x"}`, "InvalidParameterException", "The specified nextToken is invalid."},                                                                                                  // AWS
 		{"GetLogEvents", `{"logGroupName":"g","logStreamName":"s","limit":10001}`, "InvalidParameterException", "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000"}, // AWS
 		{"FilterLogEvents", `{"logGroupName":"g","nextToken":"f/1/1"}`, "InvalidParameterException", "The specified nextToken is invalid."},                                                                                                               // AWS
-		{"FilterLogEvents", `{"logGroupName":"g","filterPattern":"{ $.a = "}`, "InvalidParameterException", "Invalid filter pattern: at character 9, before \"\": a value to compare with is missing"},
+		{"FilterLogEvents", `{"logGroupName":"g","filterPattern":"{ $.a = "}`, "InvalidParameterException", "Invalid filter pattern: at character 9, where it ends: a value to compare with is missing"},
 		{"FilterLogEvents", `{"logGroupName":"g","logStreamNames":["s"],"logStreamNamePrefix":"s"}`, "InvalidParameterException", ""},
 		{"FilterLogEvents", `{"logGroupName":"g","startFromHead":false}`, "InvalidParameterException", "StartFromHead false is not served by Pinfold: leave it out; the earliest events come first."},
 		{"StartLiveTail", `{"logGroupIdentifiers":["none"]}`, "ResourceNotFoundException", "The specified log group does not exist."},
