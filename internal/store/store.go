@@ -39,6 +39,14 @@ type Tx interface {
 	APIs() Table[pinfold.API]     // key: account, region, id
 	Apps() Table[App]             // key: account, region, name, stage
 	Sequences() Table[int64]      // key: account, region, sequence name; numbers that never repeat
+
+	Queues() Table[pinfold.MessageQueue]            // key: account, region, name
+	MoveTasks() Table[pinfold.MoveTask]             // key: account, region, name of the source queue, handle
+	EventInvokes() Table[pinfold.EventInvokeConfig] // key: account, region, name, version as in [VersionKey] or alias
+	Mappings() Table[pinfold.EventSourceMapping]    // key: account, region, UUID
+	Schedules() Table[pinfold.Schedule]             // key: account, region, group, name
+	ScheduleGroups() Table[pinfold.ScheduleGroup]   // key: account, region, name
+	Rules() Table[pinfold.Rule]                     // key: account, region, bus, name
 	// AfterCommit has fn called once the transaction is on disk, and never if
 	// it is rolled back. Functions are called in the order they were given, on
 	// the goroutine of the Update and before it returns; the store is free

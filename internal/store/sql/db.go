@@ -125,7 +125,22 @@ func (t *tx) Policies() store.Table[store.Policy] { return in[store.Policy](t, p
 func (t *tx) APIs() store.Table[pinfold.API]      { return in[pinfold.API](t, apis) }
 func (t *tx) Apps() store.Table[store.App]        { return in[store.App](t, apps) }
 func (t *tx) Sequences() store.Table[int64]       { return in[int64](t, sequences) }
-func (t *tx) AfterCommit(fn func())               { t.after = append(t.after, fn) }
+func (t *tx) Queues() store.Table[pinfold.MessageQueue] {
+	return in[pinfold.MessageQueue](t, queues)
+}
+func (t *tx) MoveTasks() store.Table[pinfold.MoveTask] { return in[pinfold.MoveTask](t, moveTasks) }
+func (t *tx) EventInvokes() store.Table[pinfold.EventInvokeConfig] {
+	return in[pinfold.EventInvokeConfig](t, eventInvokes)
+}
+func (t *tx) Mappings() store.Table[pinfold.EventSourceMapping] {
+	return in[pinfold.EventSourceMapping](t, mappings)
+}
+func (t *tx) Schedules() store.Table[pinfold.Schedule] { return in[pinfold.Schedule](t, schedules) }
+func (t *tx) ScheduleGroups() store.Table[pinfold.ScheduleGroup] {
+	return in[pinfold.ScheduleGroup](t, scheduleGroups)
+}
+func (t *tx) Rules() store.Table[pinfold.Rule] { return in[pinfold.Rule](t, rules) }
+func (t *tx) AfterCommit(fn func())            { t.after = append(t.after, fn) }
 
 func in[T any](t *tx, s schema) store.Table[T] { return table[T]{t.ctx, t.tx, s} }
 

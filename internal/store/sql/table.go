@@ -31,6 +31,14 @@ var (
 	apis      = schema{"apis", []string{"account", "region", "id"}}
 	apps      = schema{"apps", []string{"account", "region", "name", "stage"}}
 	sequences = schema{"sequences", []string{"account", "region", "name"}}
+
+	queues         = schema{"queues", []string{"account", "region", "name"}}
+	moveTasks      = schema{"move_tasks", []string{"account", "region", "name", "handle"}}
+	eventInvokes   = schema{"event_invokes", []string{"account", "region", "name", "qualifier"}}
+	mappings       = schema{"mappings", []string{"account", "region", "uuid"}}
+	schedules      = schema{"schedules", []string{"account", "region", "schedule_group", "name"}}
+	scheduleGroups = schema{"schedule_groups", []string{"account", "region", "name"}}
+	rules          = schema{"rules", []string{"account", "region", "bus", "name"}}
 )
 
 // table is store.Table over one schema within a transaction.

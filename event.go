@@ -1,0 +1,200 @@
+package pinfold
+
+import "time"
+
+// MessageQueue is a queue of messages, as SQS has them. Field meanings, limits
+// and defaults are those of SetQueueAttributes, SQS API reference.
+type MessageQueue struct {
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	Name    string `json:"name"`
+	// ID tells the messages of this queue from those of others that had its name;
+	// each purge gives another one.
+	ID string `json:"id"`
+
+	FIFO                      bool          `json:"fifo,omitempty"`
+	ContentBasedDeduplication bool          `json:"contentBasedDeduplication,omitempty"`
+	DeduplicationScope        string        `json:"deduplicationScope,omitempty"`  // queue or messageGroup
+	FifoThroughputLimit       string        `json:"fifoThroughputLimit,omitempty"` // perQueue or perMessageGroupId
+	VisibilityTimeout         Seconds       `json:"visibilityTimeout"`
+	Delay                     Seconds       `json:"delay,omitempty"`
+	ReceiveWait               Seconds       `json:"receiveWait,omitempty"`
+	Retention                 Seconds       `json:"retention"`
+	MaximumMessageSize        int           `json:"maximumMessageSize"` // bytes
+	Redrive                   *Redrive      `json:"redrive,omitempty"`
+	RedriveAllow              *RedriveAllow `json:"redriveAllow,omitempty"`
+	Policy                    string        `json:"policy,omitempty"` // JSON; kept
+	// Kept are attributes that change nothing here, such as those of encryption, by
+	// their names.
+	Kept map[string]string `json:"kept,omitempty"`
+	Tags map[string]string `json:"tags,omitempty"`
+
+	Created  time.Time `json:"created"`
+	Modified time.Time `json:"modified"`
+}
+
+// ARN returns the queue's.
+func (q *MessageQueue) ARN() string {
+	return "arn:aws:sqs:" + q.Region + ":" + q.Account + ":" + q.Name
+}
+
+// Redrive says where messages go that were received too often.
+type Redrive struct {
+	DeadLetter      string `json:"deadLetter"` // ARN of a queue
+	MaxReceiveCount int    `json:"maxReceiveCount"`
+}
+
+// RedriveAllow says which queues may name this one as their dead-letter queue.
+type RedriveAllow struct {
+	Permission string   `json:"permission"` // allowAll, denyAll or byQueue
+	Sources    []string `json:"sources,omitempty"`
+}
+
+// MoveTask moves the messages of a dead-letter queue, as StartMessageMoveTask has
+// it done.
+type MoveTask struct {
+	Source       string    `json:"source"`                // ARN
+	Destination  string    `json:"destination,omitempty"` // ARN; "": where each message came from
+	MaxPerSecond int       `json:"maxPerSecond,omitempty"`
+	Handle       string    `json:"handle"`
+	Status       string    `json:"status"` // RUNNING, COMPLETED, CANCELLING, CANCELLED, FAILED
+	Moved        int64     `json:"moved"`
+	ToMove       int64     `json:"toMove"`
+	Failure      string    `json:"failure,omitempty"`
+	Started      time.Time `json:"started"`
+}
+
+// EventInvokeConfig is how asynchronous invocations of a function, version or
+// alias are handled. Source: PutFunctionEventInvokeConfig, Lambda API reference.
+type EventInvokeConfig struct {
+	Ref                  FunctionRef `json:"ref"` // Qualifier is "$LATEST" where none was given
+	MaximumRetryAttempts *int        `json:"maximumRetryAttempts,omitempty"`
+	MaximumEventAge      *Seconds    `json:"maximumEventAge,omitempty"`
+	OnSuccess            string      `json:"onSuccess,omitempty"` // ARN
+	OnFailure            string      `json:"onFailure,omitempty"` // ARN
+	Modified             time.Time   `json:"modified"`
+}
+
+// EventSourceMapping has a function invoked with what comes from a queue. Field
+// meanings, limits and defaults are those of CreateEventSourceMapping, Lambda API
+// reference.
+type EventSourceMapping struct {
+	UUID               string            `json:"uuid"`
+	Account            string            `json:"account"`
+	Region             string            `json:"region"`
+	Source             string            `json:"source"` // ARN
+	Function           FunctionRef       `json:"function"`
+	Enabled            bool              `json:"enabled"`
+	BatchSize          int               `json:"batchSize"`
+	Window             Seconds           `json:"window,omitempty"`
+	Filters            []string          `json:"filters,omitempty"` // patterns, of which a record has to meet one
+	ReportItemFailures bool              `json:"reportItemFailures,omitempty"`
+	MaximumConcurrency int               `json:"maximumConcurrency,omitempty"`
+	MinimumPollers     *int              `json:"minimumPollers,omitempty"` // kept
+	MaximumPollers     *int              `json:"maximumPollers,omitempty"` // kept
+	KMSKey             string            `json:"kmsKey,omitempty"`         // kept
+	Metrics            []string          `json:"metrics,omitempty"`        // kept
+	Tags               map[string]string `json:"tags,omitempty"`
+	Modified           time.Time         `json:"modified"`
+}
+
+// ARN returns the mapping's.
+func (m *EventSourceMapping) ARN() string {
+	return "arn:aws:lambda:" + m.Region + ":" + m.Account + ":event-source-mapping:" + m.UUID
+}
+
+// Schedule is a schedule of EventBridge Scheduler. Field meanings, limits and
+// defaults are those of CreateSchedule, EventBridge Scheduler API reference.
+type Schedule struct {
+	Account     string        `json:"account"`
+	Region      string        `json:"region"`
+	Group       string        `json:"group"`
+	Name        string        `json:"name"`
+	Description string        `json:"description,omitempty"`
+	Expression  string        `json:"expression"`
+	Zone        string        `json:"zone,omitempty"` // IANA name; "" is UTC
+	Start       time.Time     `json:"start,omitzero"`
+	End         time.Time     `json:"end,omitzero"`
+	Window      time.Duration `json:"window,omitempty"` // flexible; 0 is none
+	Disabled    bool          `json:"disabled,omitempty"`
+	// DeleteAfter has it deleted when it is never due again (ActionAfterCompletion).
+	DeleteAfter bool           `json:"deleteAfter,omitempty"`
+	Missed      MissedPolicy   `json:"missed,omitempty"`
+	KMSKey      string         `json:"kmsKey,omitempty"` // kept
+	Target      ScheduleTarget `json:"target"`
+	Created     time.Time      `json:"created"`
+	Modified    time.Time      `json:"modified"`
+}
+
+// ARN returns the schedule's.
+func (s *Schedule) ARN() string {
+	return "arn:aws:scheduler:" + s.Region + ":" + s.Account + ":schedule/" + s.Group + "/" + s.Name
+}
+
+// MissedPolicy says what becomes of the times at which a schedule was due while no
+// server ran. It is not AWS's.
+type MissedPolicy string
+
+// The policies. "" is what the configuration says.
+const (
+	MissedOnce MissedPolicy = "once" // it fires once for all of them together
+	MissedSkip MissedPolicy = "skip" // it does not fire
+)
+
+// ScheduleGroup is a group of schedules.
+type ScheduleGroup struct {
+	Account  string            `json:"account"`
+	Region   string            `json:"region"`
+	Name     string            `json:"name"`
+	Deleting bool              `json:"deleting,omitempty"`
+	Tags     map[string]string `json:"tags,omitempty"`
+	Created  time.Time         `json:"created"`
+	Modified time.Time         `json:"modified"`
+}
+
+// ARN returns the group's.
+func (g *ScheduleGroup) ARN() string {
+	return "arn:aws:scheduler:" + g.Region + ":" + g.Account + ":schedule-group/" + g.Name
+}
+
+// Rule is a rule of an event bus. Field meanings, limits and defaults are those of
+// PutRule and PutTargets, EventBridge API reference.
+type Rule struct {
+	Account     string            `json:"account"`
+	Region      string            `json:"region"`
+	Bus         string            `json:"bus"` // its name
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	Expression  string            `json:"expression,omitempty"` // rate or cron
+	Disabled    bool              `json:"disabled,omitempty"`
+	Role        string            `json:"role,omitempty"` // ARN; kept
+	Missed      MissedPolicy      `json:"missed,omitempty"`
+	Targets     []ScheduleTarget  `json:"targets,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	Created     time.Time         `json:"created"`
+	Modified    time.Time         `json:"modified"`
+}
+
+// ARN returns the rule's.
+func (r *Rule) ARN() string {
+	bus := ""
+	if r.Bus != "default" {
+		bus = r.Bus + "/"
+	}
+	return "arn:aws:events:" + r.Region + ":" + r.Account + ":rule/" + bus + r.Name
+}
+
+// ScheduleTarget is what a schedule or a rule sends an event to.
+type ScheduleTarget struct {
+	ID              string            `json:"id,omitempty"` // of a rule's
+	ARN             string            `json:"arn"`
+	Role            string            `json:"role,omitempty"`      // ARN; kept
+	Input           string            `json:"input,omitempty"`     // what is sent; "": the event
+	InputPath       string            `json:"inputPath,omitempty"` // the part of the event that is sent
+	InputPathsMap   map[string]string `json:"inputPathsMap,omitempty"`
+	InputTemplate   string            `json:"inputTemplate,omitempty"`
+	MessageGroup    string            `json:"messageGroup,omitempty"`    // of a FIFO queue
+	MaximumEventAge *Seconds          `json:"maximumEventAge,omitempty"` // nil: a day
+	MaximumRetries  *int              `json:"maximumRetries,omitempty"`  // nil: 185
+	DeadLetter      string            `json:"deadLetter,omitempty"`      // ARN of a queue
+}
