@@ -1,6 +1,9 @@
 package pinfold
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // MessageQueue is a queue of messages, as SQS has them. Field meanings, limits
 // and defaults are those of SetQueueAttributes, SQS API reference.
@@ -197,4 +200,26 @@ type ScheduleTarget struct {
 	MaximumEventAge *Seconds          `json:"maximumEventAge,omitempty"` // nil: a day
 	MaximumRetries  *int              `json:"maximumRetries,omitempty"`  // nil: 185
 	DeadLetter      string            `json:"deadLetter,omitempty"`      // ARN of a queue
+}
+
+// EventMessage is what a part of the platform sends to a queue or a function by
+// its ARN: an event, a dead letter, the record of a destination.
+type EventMessage struct {
+	Body       []byte            // JSON
+	Attributes map[string]string // message attributes of type String; functions do not get them
+	Group      string            // of a FIFO queue
+	// ID is the same in every attempt to send this message. A FIFO queue
+	// deduplicates by it; other targets may.
+	ID      string
+	TraceID string  // X-Amzn-Trace-Id header
+	Trigger Trigger // of the invocations that it causes
+}
+
+// EventSender sends messages to whatever takes them. The composition root has
+// one, which knows the services that ARNs belong to.
+type EventSender interface {
+	// SendEvent returns when the message is stored. by is who has it sent. Errors have
+	// the code NotFound where there is no such target, Unserved where messages cannot
+	// be sent to its kind, Denied, Invalid, TooLarge, or one that may pass.
+	SendEvent(ctx context.Context, by Principal, to string, m EventMessage) error
 }
