@@ -23,7 +23,7 @@ type room struct {
 var services = []string{
 	"internal/function", "internal/code", "internal/httpapi", "internal/invoke", "internal/pool",
 	"internal/runtimes", "internal/logs", "internal/iam", "internal/provision", "internal/trace", "internal/record",
-	"internal/meter", "internal/metrics", "internal/callmap",
+	"internal/meter", "internal/metrics", "internal/callmap", "internal/backlog", "internal/queue", "internal/async", "internal/mapping", "internal/schedule",
 }
 
 var house = []room{
@@ -45,6 +45,10 @@ var house = []room{
 	{"internal/store/sql", []string{"internal/store", "internal/store/storetest"}, "an engine knows its contract, no service"},
 	{"internal/store/blob", []string{"internal/store/blob/blobtest"}, "a contract names no engine but its own folder"},
 	{"internal/store/blob/blobtest", []string{"internal/store/blob"}, "a conformance suite tests any engine"},
+	{"internal/store/log", nil, "a contract names no engine"},
+	{"internal/store/log/logtest", []string{"internal/store/log"}, "a conformance suite tests any engine"},
+	{"internal/store/log/*", []string{"internal/store/log", "internal/store/log/logtest"}, "an engine knows its contract, no service and no other engine"},
+	{"internal/backlog", []string{"internal/store/log", "internal/store/log/mem"}, "a line of messages stands on the contract of the log: what the messages are is for services to know"},
 	{"internal/sandbox", nil, "a contract names no driver"},
 	{"internal/sandbox/sandboxtest", []string{"internal/sandbox"}, "a conformance suite tests any driver"},
 	{"internal/sandbox/procfs", []string{"internal/sandbox"}, "what the kernel says of a process is the same for every driver"},
@@ -74,6 +78,11 @@ var house = []room{
 	{"internal/metrics", nil, "services are siblings: the composition root plugs them together"},
 	{"internal/iam", nil, "services are siblings: the composition root plugs them together"},
 
+	{"internal/queue", []string{"internal/store", "internal/backlog", "internal/store/log", "internal/store/log/mem"}, "services are siblings: the composition root plugs them together"},
+	{"internal/async", []string{"internal/store", "internal/backlog", "internal/store/log", "internal/store/log/mem"}, "services are siblings: the composition root plugs them together"},
+	{"internal/mapping", []string{"internal/store", "internal/eventpattern"}, "services are siblings: the composition root plugs them together"},
+	{"internal/schedule", []string{"internal/store", "internal/timetable"}, "services are siblings: the composition root plugs them together"},
+	{"internal/source/*", append([]string{"internal/eventpattern"}, services...), "a source takes from one service and has another invoke; it knows no wire and no other source"},
 	{"internal/gateway", services, "the public door speaks to services; it knows no AWS service protocol"},
 	{"internal/deploy", append([]string{"app", "internal/store"}, services...), "the deployer applies an application through the services that the wire uses"},
 	{"internal/wire/protocol/...", []string{"internal/wire/protocol/..."}, "encodings know no service"},

@@ -180,7 +180,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a newer Pinfold's file", func(t *testing.T, path string) {
 			open(t, path)
 			execute(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9000, 1)")
-		}, "written by a newer Pinfold (its data has version 9000, this one knows 2)"},
+		}, "written by a newer Pinfold (its data has version 9000, this one knows 3)"},
 		{"another program's database", func(t *testing.T, path string) {
 			execute(t, path, "CREATE TABLE theirs (x)")
 		}, "the database of another program"},
