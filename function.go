@@ -39,6 +39,7 @@ type Config struct {
 	SystemLevel      string            `json:"systemLogLevel,omitempty"`      // JSON only: DEBUG, INFO, WARN
 	LogGroup         string            `json:"logGroup,omitempty"`
 	TracingMode      string            `json:"tracingMode,omitempty"` // PassThrough or Active
+	DeadLetter       string            `json:"deadLetter,omitempty"`  // ARN of a queue, for events that failed
 	Network          Network           `json:"network,omitzero"`      // not AWS's: what the function may reach
 	// MaxConcurrency is how many invocations one instance serves at a time; 0 is 1.
 	// AWS has it as PerExecutionEnvironmentMaxConcurrency, for managed instances only.

@@ -28,7 +28,9 @@ type Application struct {
 	Functions []Function    `json:"functions"`
 	Layers    []Layer       `json:"layers,omitempty"`
 	APIs      []pinfold.API `json:"apis,omitempty"`
-	Outputs   []Output      `json:"outputs,omitempty"`
+	// Events are what functions respond to besides requests, and how.
+	Events
+	Outputs []Output `json:"outputs,omitempty"`
 	// RoleStatements are the IAM statements that the manifest gives its
 	// functions, as JSON; kept for the identity service.
 	RoleStatements []byte `json:"roleStatements,omitempty"`
@@ -67,6 +69,24 @@ type Function struct {
 	URL     *FunctionURL `json:"url,omitempty"`
 	Source  *Source      `json:"-"` // where the code comes from
 	At      Position     `json:"at"`
+}
+
+// Events are the queues and the times that an application has, and what leads
+// from them to its functions. Whatever has a default has it filled in.
+type Events struct {
+	Queues         []Resource[pinfold.MessageQueue]       `json:"queues,omitempty"` // without ID and times
+	EventInvokes   []Resource[pinfold.EventInvokeConfig]  `json:"eventInvokes,omitempty"`
+	Mappings       []Resource[pinfold.EventSourceMapping] `json:"mappings,omitempty"`
+	ScheduleGroups []Resource[pinfold.ScheduleGroup]      `json:"scheduleGroups,omitempty"`
+	Schedules      []Resource[pinfold.Schedule]           `json:"schedules,omitempty"`
+	Rules          []Resource[pinfold.Rule]               `json:"rules,omitempty"`
+}
+
+// Resource is a thing that an application asks for, by its place in the manifest.
+type Resource[T any] struct {
+	Key  string   `json:"key"` // its logical ID, as CloudFormation has it
+	Want T        `json:"want"`
+	At   Position `json:"at"`
 }
 
 // ProvisionedAlias is the alias of a function's provisioned instances. Source:
