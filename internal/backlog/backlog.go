@@ -1,0 +1,596 @@
+// Package backlog keeps lines of messages that wait to be handled: what is below
+// SQS's queues and below asynchronous invocations.
+//
+// A message is in the log until it is removed. That it was received, and is out of
+// sight until its visibility timeout runs out, is known in memory alone, where only
+// a window of a long backlog is: so a crash has everything visible again that was in
+// flight, as an expired timeout would. Receive counts and times are written down
+// when a message comes back without having been removed, and on a clean stop.
+//
+// A [Hub] has all backlogs of a platform, in one stream of the log, which it
+// follows: a message is in its backlog because the log says so, whoever put it
+// there. The semantics are those of SQS ("Amazon SQS visibility timeout" and "FIFO
+// queue delivery logic", SQS developer guide); window.go has them. What messages
+// mean, and when there have been enough attempts, is for the services above to know.
+package backlog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/store/log"
+)
+
+// The errors about a receipt.
+var (
+	ErrGone    = errors.New("there is no such message any more")
+	ErrVisible = errors.New("the message is not in flight")
+	ErrStale   = errors.New("the message was received again since")
+)
+
+const (
+	// maxWindow is how many messages of a backlog are in memory at most. Source: a
+	// FIFO queue looks through the first 120,000 messages for groups to deliver ("Amazon
+	// SQS FIFO queue quotas"), and as many may be in flight.
+	maxWindow = 120_000
+	// maxReceivable is from how many that can be received on none is added until
+	// there is need.
+	maxReceivable = 4096
+	// chunk is how many are read from the log at a time.
+	chunk = 256
+)
+
+// Config is what kind of backlog it is.
+type Config struct {
+	FIFO bool // order is kept within a group, and one batch of a group is out at a time
+}
+
+// Item is a message to be sent.
+type Item struct {
+	Data  []byte        // not changed by anyone from now on
+	Group string        // FIFO: printable ASCII
+	Delay time.Duration // until it is visible
+	// ID has a second item with the same one dropped while the first one is there, for
+	// at most five minutes; "" is none.
+	ID string
+}
+
+// Receipt is what somebody who received a message has it by.
+type Receipt struct {
+	Position uint64 // in the log; of a backlog's messages, a later one has a higher one
+	Receive  int    // how often it had been received then: 1 is the first time
+}
+
+// Message is a message of a backlog.
+type Message struct {
+	Receipt
+	Sent          time.Time
+	FirstReceived time.Time // zero: never
+	Group         string
+	State         State
+	Due           time.Time // Delayed or InFlight: when it is visible
+	Data          []byte    // must not be changed
+}
+
+// Counts are how many messages a backlog has.
+type Counts struct {
+	Visible, Delayed, InFlight int
+	Oldest                     time.Time // when the oldest was sent; zero: there is none, or it has not been looked at
+}
+
+// Backlog is one line of messages. It may be used concurrently.
+type Backlog struct {
+	hub *Hub
+	id  string
+
+	loading sync.Mutex // held while messages are read from the log
+	reader  log.Reader // guarded by loading; nil: none is open
+	upTo    uint64     // at least up to here the reader reads; likewise
+
+	mu      sync.Mutex
+	window  *window // nil: nobody has asked for this backlog yet
+	total   int     // messages in the log
+	counted uint64  // up to which position they are in total
+	floor   uint64  // up to which position they are in the window, or were
+	seen    uint64  // highest position of a message that the log has shown
+	behind  bool    // there may be messages beyond floor that are not in the window
+	waiters []chan struct{}
+	alarm   *time.Timer // for waiters, when the next message is due
+	alarmAt time.Time
+	notes   map[uint64]note // of messages that are not in the window yet, by position
+	dropped bool
+}
+
+// Send stores messages. It returns when all are stored or have failed.
+func (b *Backlog) Send(ctx context.Context, items ...Item) []log.Stored {
+	entries := make([]log.Entry, len(items))
+	for i, it := range items {
+		entries[i] = log.Entry{Subject: b.id, Meta: meta(it), Data: it.Data}
+		if it.ID != "" {
+			entries[i].ID = b.id + "/" + it.ID
+		}
+	}
+	stored := b.hub.stream.Append(ctx, entries...)
+	for _, s := range stored {
+		if s.Err == nil {
+			b.hub.acknowledged(s.Position)
+		}
+	}
+	return stored
+}
+
+// Receive takes up to max visible messages out of sight for a time; 0 leaves them
+// visible. Where there are none it waits for one for as long as wait says, and
+// returns none in the end.
+func (b *Backlog) Receive(ctx context.Context, max int, visibility, wait time.Duration) ([]Message, error) {
+	until := time.Now().Add(wait)
+	looked := false // at what was sent before this call
+	for {
+		ms, err := b.take(ctx, max, visibility)
+		if err != nil || len(ms) > 0 {
+			return ms, err
+		}
+		if !looked {
+			looked = true
+			if b.hub.caughtUp(ctx) {
+				continue
+			}
+		}
+		if !b.wait(ctx, time.Until(until)) {
+			return nil, nil
+		}
+	}
+}
+
+// take receives what there is, and reads from the log what is needed for that.
+func (b *Backlog) take(ctx context.Context, max int, visibility time.Duration) ([]Message, error) {
+	for {
+		b.mu.Lock()
+		if b.dropped {
+			b.mu.Unlock()
+			return nil, nil
+		}
+		now := time.Now()
+		b.window.wake(now)
+		if b.hungry(max) {
+			b.mu.Unlock()
+			if err := b.load(ctx, max); err != nil {
+				return nil, err
+			}
+			b.mu.Lock()
+		}
+		taken := b.window.take(now, max, visibility)
+		ms := make([]Message, len(taken))
+		for i, m := range taken {
+			ms[i] = b.show(m)
+			b.hub.cached(-len(m.data))
+			m.data = nil
+		}
+		if b.window.receivable() > 0 {
+			b.notify(1)
+		}
+		b.mu.Unlock()
+		ms, err := b.fill(ctx, ms)
+		if err != nil {
+			b.giveBack(ms)
+			return nil, err
+		}
+		if len(taken) == 0 || len(ms) > 0 {
+			return ms, nil
+		}
+	}
+}
+
+func (b *Backlog) show(m *message) Message {
+	out := Message{Receipt: Receipt{m.position, m.receives}, Sent: m.sent, FirstReceived: m.first, State: m.state, Due: m.due, Data: m.data}
+	if m.group != nil {
+		out.Group = m.group.name
+	}
+	return out
+}
+
+// fill reads the data of messages that the window has without. Those that are not
+// in the log any more are left out.
+func (b *Backlog) fill(ctx context.Context, ms []Message) ([]Message, error) {
+	lost := false
+	for i := range ms {
+		if ms[i].Data != nil {
+			continue
+		}
+		e, err := b.hub.stream.Get(ctx, ms[i].Position)
+		switch {
+		case pinfold.CodeOf(err) == pinfold.NotFound:
+			b.forget(ms[i].Position)
+			ms[i].Position, lost = 0, true
+		case err != nil:
+			return ms, err
+		default:
+			ms[i].Data = e.Data
+		}
+	}
+	if lost {
+		ms = slices.DeleteFunc(ms, func(m Message) bool { return m.Position == 0 })
+	}
+	return ms, nil
+}
+
+func (b *Backlog) giveBack(ms []Message) {
+	for _, m := range ms {
+		_ = b.Return(m.Receipt, 0) // gone is as good
+	}
+}
+
+// Remove removes messages for good; the result has nil for what is removed now or
+// was before. Only of a FIFO backlog it matters whether a receipt is the latest and
+// the message still in flight: ErrStale.
+func (b *Backlog) Remove(ctx context.Context, receipts ...Receipt) []error {
+	errs := make([]error, len(receipts))
+	positions := make([]uint64, 0, len(receipts))
+	b.mu.Lock()
+	b.window.wake(time.Now())
+	var unknown []int
+	for i, r := range receipts {
+		m := b.window.messages[r.Position]
+		switch {
+		case m == nil:
+			unknown = append(unknown, i)
+		case b.window.fifo && (m.state != InFlight || m.receives != r.Receive):
+			errs[i] = ErrStale
+		default:
+			positions = append(positions, r.Position)
+		}
+	}
+	b.mu.Unlock()
+	for _, i := range unknown { // received before a crash, and not read since; or removed
+		e, err := b.hub.stream.Get(ctx, receipts[i].Position)
+		switch {
+		case pinfold.CodeOf(err) == pinfold.NotFound || err == nil && e.Subject != b.id:
+		case err != nil:
+			errs[i] = err
+		default:
+			positions = append(positions, e.Position)
+		}
+	}
+	if len(positions) == 0 {
+		return errs
+	}
+	if err := b.hub.stream.Remove(ctx, positions...); err != nil {
+		for i := range errs {
+			errs[i] = cmp.Or(errs[i], err)
+		}
+		return errs
+	}
+	b.forget(positions...)
+	return errs
+}
+
+// forget takes messages out of the window that are not in the log any more.
+func (b *Backlog) forget(positions ...uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range positions {
+		if m := b.window.messages[p]; m != nil {
+			b.total--
+			b.hub.cached(-len(m.data))
+			b.hub.journal.forget(m)
+			b.window.remove(m)
+		}
+	}
+	if b.behind || b.window.receivable() > 0 {
+		b.notify(1) // there is room, or a group has its turn
+	}
+	if len(b.window.messages) == 0 && !b.behind {
+		b.total = 0 // whatever was removed unseen
+	}
+}
+
+// Extend has a message in flight be so for another time, from now; for 0 it is
+// visible at once.
+func (b *Backlog) Extend(r Receipt, visibility time.Duration) error {
+	return b.change(r, func(m *message, now time.Time) { b.window.extend(m, now, visibility) })
+}
+
+// Return gives a message back as if it had not been received: that is not counted.
+// It is visible after a delay.
+func (b *Backlog) Return(r Receipt, delay time.Duration) error {
+	return b.change(r, func(m *message, now time.Time) { b.window.untake(m, now, delay) })
+}
+
+func (b *Backlog) change(r Receipt, to func(*message, time.Time)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.window.wake(now)
+	m := b.window.messages[r.Position]
+	switch {
+	case m == nil:
+		return ErrGone
+	case m.receives != r.Receive:
+		return ErrStale
+	case m.state != InFlight:
+		return ErrVisible
+	}
+	to(m, now)
+	b.notify(b.window.receivable())
+	b.setAlarm()
+	return nil
+}
+
+// Wake has a message that is delayed or in flight visible at once, whoever has it.
+// It reports false if there is none at a position.
+func (b *Backlog) Wake(position uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.window.messages[position]
+	if m == nil {
+		return false
+	}
+	if m.state != Visible {
+		b.window.extend(m, time.Now(), 0)
+		b.notify(1)
+	}
+	return true
+}
+
+// Peek returns the oldest messages, as they are.
+func (b *Backlog) Peek(ctx context.Context, max int) ([]Message, error) {
+	b.hub.caughtUp(ctx)
+	if err := b.load(ctx, max); err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	b.window.wake(time.Now())
+	var ms []Message
+	for _, m := range b.window.order.items[b.window.order.head:] {
+		if len(ms) == max {
+			break
+		}
+		if m.state != gone {
+			ms = append(ms, b.show(m))
+		}
+	}
+	b.mu.Unlock()
+	return b.fill(ctx, ms)
+}
+
+// Counts returns how many messages there are. Those that are delayed count as
+// visible while they are not in the window.
+func (b *Backlog) Counts() Counts {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.window.wake(time.Now())
+	c := Counts{Delayed: b.window.delayed(), InFlight: b.window.inFlight}
+	c.Visible = max(0, b.total-c.Delayed-c.InFlight)
+	if m := b.window.oldest(); m != nil {
+		c.Oldest = m.sent
+	}
+	return c
+}
+
+// Expire removes the messages that were sent before a time, in flight or not, and
+// returns how many.
+func (b *Backlog) Expire(ctx context.Context, before time.Time) (n int, err error) {
+	for {
+		b.mu.Lock()
+		empty := b.total == 0
+		b.mu.Unlock()
+		if empty {
+			return n, nil
+		}
+		if err := b.load(ctx, 1); err != nil {
+			return n, err
+		}
+		var old []uint64
+		b.mu.Lock()
+		for _, m := range b.window.order.items[b.window.order.head:] {
+			if !m.sent.Before(before) || len(old) == chunk {
+				break
+			}
+			if m.state != gone {
+				old = append(old, m.position)
+			}
+		}
+		b.mu.Unlock()
+		if len(old) == 0 {
+			return n, nil
+		}
+		if err := b.hub.stream.Remove(ctx, old...); err != nil {
+			return n, err
+		}
+		b.forget(old...)
+		n += len(old)
+	}
+}
+
+// meta is what an entry of the log says of a message.
+func meta(it Item) string {
+	if it.Delay <= 0 && it.Group == "" {
+		return ""
+	}
+	return strconv.FormatInt(it.Delay.Milliseconds(), 10) + " " + it.Group
+}
+
+// arrive takes an entry of the log into the window: from the hub, which follows the
+// log, or from a reader. b.mu is held.
+func (b *Backlog) arrive(e *log.Entry, now time.Time) {
+	m := &message{position: e.Position, sent: e.Time}
+	delay, group, _ := strings.Cut(e.Meta, " ")
+	if ms, err := strconv.ParseInt(delay, 10, 64); err == nil {
+		m.due = e.Time.Add(time.Duration(ms) * time.Millisecond)
+	}
+	if n, ok := b.notes[e.Position]; ok {
+		delete(b.notes, e.Position)
+		n.restore(m)
+	}
+	if b.hub.cached(len(e.Data)) {
+		m.data = e.Data
+	}
+	b.floor = e.Position
+	b.window.add(m, group, now)
+}
+
+// follow takes an entry from the hub.
+func (b *Backlog) follow(e *log.Entry, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen = e.Position
+	if e.Position > b.counted {
+		b.counted = e.Position
+		b.total++
+	}
+	if b.behind || e.Position <= b.floor {
+		return
+	}
+	if b.window == nil || b.dropped || b.window.receivable() >= maxReceivable || len(b.window.messages) >= maxWindow {
+		b.behind = true // from floor on, which stays
+		return
+	}
+	b.arrive(e, now)
+	b.notify(1)
+	b.setAlarm()
+}
+
+// hungry reports whether more should be read from the log for a receive of up to
+// max. b.mu is held.
+func (b *Backlog) hungry(max int) bool {
+	return b.behind && (b.window.receivable() == 0 || b.window.visible < max) && len(b.window.messages) < maxWindow
+}
+
+// load reads from the log until there is something to be had for a receive of as
+// many as are wanted, or nothing more to be read.
+func (b *Backlog) load(ctx context.Context, wanted int) error {
+	b.loading.Lock()
+	defer b.loading.Unlock()
+	for {
+		b.mu.Lock()
+		hungry, floor, seen := b.hungry(wanted), b.floor, b.seen
+		b.mu.Unlock()
+		if !hungry {
+			return nil
+		}
+		if b.reader == nil {
+			if err := b.open(ctx, floor, seen); err != nil {
+				return err
+			}
+		}
+		entries, err := b.reader.Next(ctx, chunk)
+		if err != nil {
+			b.closeReader()
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		b.mu.Lock()
+		now := time.Now()
+		for i := range entries {
+			b.arrive(&entries[i], now)
+		}
+		if err != nil {
+			b.floor = max(b.floor, b.upTo)
+			b.behind = b.seen > b.floor
+		}
+		b.setAlarm()
+		b.mu.Unlock()
+	}
+}
+
+// open opens a reader behind floor, and finds what was written down of messages.
+func (b *Backlog) open(ctx context.Context, floor, seen uint64) (err error) {
+	if floor == 0 && b.notes == nil {
+		if b.notes, err = b.hub.journal.read(ctx, b.id); err != nil {
+			return err
+		}
+	}
+	b.upTo = seen
+	b.reader, err = b.hub.stream.Read(ctx, log.From{Position: floor + 1, Subjects: b.id})
+	return err
+}
+
+func (b *Backlog) closeReader() {
+	if b.reader != nil {
+		_ = b.reader.Close() // it has been read
+		b.reader = nil
+	}
+}
+
+// wait waits until there may be something to receive. It reports false when the
+// time is up.
+func (b *Backlog) wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 || ctx.Err() != nil {
+		return false
+	}
+	b.mu.Lock()
+	b.window.wake(time.Now())
+	if b.window.receivable() > 0 || b.hungry(1) {
+		b.mu.Unlock()
+		return true
+	}
+	if b.dropped {
+		b.mu.Unlock()
+		return false
+	}
+	woken := make(chan struct{}, 1)
+	b.waiters = append(b.waiters, woken)
+	b.setAlarm()
+	b.mu.Unlock()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-woken:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-b.hub.ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.Index(b.waiters, woken); i >= 0 {
+		b.waiters = slices.Delete(b.waiters, i, i+1)
+	} else {
+		b.notify(1) // it was this one's turn: somebody else's now
+	}
+	return false
+}
+
+// notify wakes up to n of those that wait. b.mu is held.
+func (b *Backlog) notify(n int) {
+	for ; n > 0 && len(b.waiters) > 0; n-- {
+		b.waiters[0] <- struct{}{}
+		b.waiters[0] = nil
+		b.waiters = b.waiters[1:]
+	}
+}
+
+// setAlarm has those that wait woken when the next message is due. b.mu is held.
+func (b *Backlog) setAlarm() {
+	if b.window == nil || len(b.waiters) == 0 {
+		return
+	}
+	due, ok := b.window.nextDue()
+	if !ok || due.Equal(b.alarmAt) {
+		return
+	}
+	b.alarmAt = due
+	if b.alarm == nil {
+		b.alarm = time.AfterFunc(time.Until(due), b.ring)
+		return
+	}
+	b.alarm.Reset(time.Until(due))
+}
+
+func (b *Backlog) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.alarmAt = time.Time{}
+	b.window.wake(time.Now())
+	b.notify(b.window.receivable())
+	b.setAlarm()
+}

@@ -1,0 +1,294 @@
+package backlog
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pinfold.dev/pinfold/internal/store/log"
+)
+
+// maxCached is how many bytes of messages are in memory at most, of all backlogs
+// together; what is beyond is read when it is received.
+const maxCached = 64 << 20
+
+// dedup is for how long a second message with the same id is dropped. Source:
+// "Exactly-once processing in Amazon SQS", SQS developer guide.
+const dedup = 5 * time.Minute
+
+// patience is how long a receive waits at most for what was stored just before it.
+const patience = time.Second
+
+// Options is what a Hub needs.
+type Options struct {
+	Log    log.Log
+	Logger *slog.Logger
+}
+
+// Hub has all backlogs of a platform.
+type Hub struct {
+	log     *slog.Logger
+	stream  log.Stream
+	journal *journal
+	ctx     context.Context
+	cancel  context.CancelFunc
+	owned   sync.WaitGroup // of the goroutines
+	bytes   atomic.Int64   // of messages in memory
+	acked   atomic.Uint64  // highest position that a sender was told of
+
+	mu       sync.Mutex
+	backlogs map[string]*Backlog
+	progress uint64        // the log was followed up to there
+	moved    chan struct{} // closed when progress moves on; nil: nobody waits for it
+}
+
+// Open opens the backlogs that are in a log.
+func Open(ctx context.Context, o Options) (*Hub, error) {
+	notes, err := o.Log.Stream(ctx, "receives", log.Limits{Age: notesKept, PerSubject: 1})
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{log: o.Logger, journal: newJournal(notes, o.Logger), backlogs: map[string]*Backlog{}}
+	if h.stream, err = o.Log.Stream(ctx, "messages", log.Limits{Dedup: dedup}); err != nil {
+		return nil, err
+	}
+	info, err := h.stream.Info(ctx, ">")
+	if err != nil {
+		return nil, err
+	}
+	for id, n := range info.Subjects {
+		h.backlogs[id] = &Backlog{hub: h, id: id, total: int(n), counted: info.Last, seen: info.Last, behind: true}
+	}
+	h.progress = info.Last
+	reader, err := h.stream.Read(ctx, log.From{Position: info.Last + 1, Follow: true})
+	if err != nil {
+		return nil, err
+	}
+	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	h.owned.Go(func() { h.follow(reader) })
+	h.owned.Go(func() { h.journal.run(h.ctx) })
+	return h, nil
+}
+
+// closeTimeout is how long Close may take to write down what is in flight.
+const closeTimeout = 5 * time.Second
+
+// Close ends all that wait, and writes down what is in flight. The log stays open.
+func (h *Hub) Close() error {
+	h.cancel()
+	h.owned.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, b := range h.backlogs {
+		b.close()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), closeTimeout)
+	defer cancel()
+	return h.journal.flush(ctx)
+}
+
+func (b *Backlog) close() {
+	b.loading.Lock()
+	b.closeReader()
+	b.loading.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.window == nil {
+		return
+	}
+	for _, m := range b.window.messages {
+		if m.state == InFlight {
+			b.window.notes.write(m)
+		}
+	}
+	if b.alarm != nil {
+		b.alarm.Stop()
+	}
+}
+
+// Backlog returns the backlog of an id, which is tokens of ASCII letters, digits,
+// "-" and "_", joined by dots. It is the same one for the same id until that is
+// dropped.
+func (h *Hub) Backlog(id string, c Config) *Backlog {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.backlogs[id]
+	if b == nil {
+		b = &Backlog{hub: h, id: id}
+		h.backlogs[id] = b
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.window == nil {
+		b.window = newWindow(c.FIFO, notes{h.journal, id})
+	}
+	return b
+}
+
+// IDs returns the ids that begin with a prefix and have messages, with how many.
+func (h *Hub) IDs(prefix string) map[string]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ids := map[string]int{}
+	for id, b := range h.backlogs {
+		if strings.HasPrefix(id, prefix) {
+			b.mu.Lock()
+			if b.total > 0 {
+				ids[id] = b.total
+			}
+			b.mu.Unlock()
+		}
+	}
+	return ids
+}
+
+// Drop removes all messages of a backlog. Whoever waits for one there gets none;
+// its id may be used again.
+func (h *Hub) Drop(ctx context.Context, id string) error {
+	info, err := h.stream.Info(ctx, "")
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	old := h.backlogs[id]
+	h.backlogs[id] = &Backlog{hub: h, id: id, counted: info.Last, floor: info.Last, seen: info.Last}
+	h.mu.Unlock()
+	if old != nil {
+		old.drop()
+	}
+	if err := h.stream.Purge(ctx, id, info.Last+1); err != nil {
+		return err
+	}
+	return h.journal.stream.Purge(ctx, id+".*", 0)
+}
+
+func (b *Backlog) drop() {
+	b.loading.Lock()
+	b.closeReader()
+	b.loading.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dropped = true
+	if b.window != nil {
+		for _, m := range b.window.messages {
+			b.hub.cached(-len(m.data))
+		}
+		b.window = newWindow(b.window.fifo, b.window.notes)
+	}
+	b.total, b.behind = 0, false
+	b.notify(len(b.waiters))
+}
+
+// follow takes in what the log has, until the hub is closed.
+func (h *Hub) follow(r log.Reader) {
+	defer r.Close()
+	for {
+		entries, err := r.Next(h.ctx, chunk)
+		if h.ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			h.log.Error("could not follow the log: messages are delivered when it can be read again", "error", err)
+			if r = h.reopen(r); r == nil {
+				return
+			}
+			continue
+		}
+		h.take(entries)
+	}
+}
+
+// reopenEvery is how long a log is left alone that could not be read.
+const reopenEvery = time.Second
+
+// reopen returns another reader that goes on where one ended, or nil when the hub
+// is closed before.
+func (h *Hub) reopen(r log.Reader) log.Reader {
+	_ = r.Close() // it has failed
+	tick := time.NewTicker(reopenEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if r, err := h.stream.Read(h.ctx, log.From{Position: h.progress + 1, Follow: true}); err == nil {
+			return r
+		}
+	}
+}
+
+func (h *Hub) take(entries []log.Entry) {
+	now := time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range entries {
+		e := &entries[i]
+		b := h.backlogs[e.Subject]
+		if b == nil {
+			b = &Backlog{hub: h, id: e.Subject}
+			h.backlogs[e.Subject] = b
+		}
+		b.follow(e, now)
+		h.progress = e.Position
+	}
+	if h.moved != nil {
+		close(h.moved)
+		h.moved = nil
+	}
+}
+
+// acknowledged notes that a sender was told that a position is stored.
+func (h *Hub) acknowledged(position uint64) {
+	for {
+		old := h.acked.Load()
+		if position <= old || h.acked.CompareAndSwap(old, position) {
+			return
+		}
+	}
+}
+
+// caughtUp waits until everything is in its backlog that a sender knows to be
+// stored by now. It reports false if that was so already.
+func (h *Hub) caughtUp(ctx context.Context) bool {
+	wanted := h.acked.Load()
+	waited := false
+	timer := time.NewTimer(patience) // what was removed in between is never seen
+	defer timer.Stop()
+	for {
+		h.mu.Lock()
+		if h.progress >= wanted {
+			h.mu.Unlock()
+			return waited
+		}
+		if h.moved == nil {
+			h.moved = make(chan struct{})
+		}
+		moved := h.moved
+		h.mu.Unlock()
+		waited = true
+		select {
+		case <-moved:
+		case <-timer.C:
+			return true
+		case <-ctx.Done():
+			return true
+		case <-h.ctx.Done():
+			return true
+		}
+	}
+}
+
+// cached counts bytes of messages in memory; it reports false, and does not, if
+// these are too many.
+func (h *Hub) cached(n int) bool {
+	if now := h.bytes.Add(int64(n)); n > 0 && now > maxCached {
+		h.bytes.Add(-int64(n))
+		return false
+	}
+	return true
+}
