@@ -81,7 +81,7 @@ var house = []room{
 	{"internal/queue", []string{"internal/store", "internal/backlog", "internal/store/log", "internal/store/log/mem"}, "services are siblings: the composition root plugs them together"},
 	{"internal/async", []string{"internal/store", "internal/backlog", "internal/store/log", "internal/store/log/mem"}, "services are siblings: the composition root plugs them together"},
 	{"internal/mapping", []string{"internal/store", "internal/eventpattern"}, "services are siblings: the composition root plugs them together"},
-	{"internal/schedule", []string{"internal/store", "internal/timetable"}, "services are siblings: the composition root plugs them together"},
+	{"internal/schedule", []string{"internal/store", "internal/timetable", "internal/eventpattern"}, "services are siblings: the composition root plugs them together"},
 	{"internal/source/*", append([]string{"internal/eventpattern"}, services...), "a source takes from one service and has another invoke; it knows no wire and no other source"},
 	{"internal/gateway", services, "the public door speaks to services; it knows no AWS service protocol"},
 	{"internal/deploy", append([]string{"app", "internal/store"}, services...), "the deployer applies an application through the services that the wire uses"},

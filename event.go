@@ -125,6 +125,9 @@ type Schedule struct {
 	Missed      MissedPolicy   `json:"missed,omitempty"`
 	KMSKey      string         `json:"kmsKey,omitempty"` // kept
 	Target      ScheduleTarget `json:"target"`
+	Token       string         `json:"token,omitempty"` // of the request that made it
+	Since       time.Time      `json:"since"`           // from when on it may be due: made, enabled, or given other times
+	Unsent      []Unsent       `json:"unsent,omitempty"`
 	Created     time.Time      `json:"created"`
 	Modified    time.Time      `json:"modified"`
 }
@@ -174,6 +177,8 @@ type Rule struct {
 	Missed      MissedPolicy      `json:"missed,omitempty"`
 	Targets     []ScheduleTarget  `json:"targets,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
+	Since       time.Time         `json:"since"` // as a schedule's
+	Unsent      []Unsent          `json:"unsent,omitempty"`
 	Created     time.Time         `json:"created"`
 	Modified    time.Time         `json:"modified"`
 }
@@ -185,6 +190,15 @@ func (r *Rule) ARN() string {
 		bus = r.Bus + "/"
 	}
 	return "arn:aws:events:" + r.Region + ":" + r.Account + ":rule/" + bus + r.Name
+}
+
+// Unsent is an event of a schedule or rule whose time has come and which has not
+// reached its target yet.
+type Unsent struct {
+	Due      time.Time `json:"due"`
+	Target   string    `json:"target,omitempty"` // ID of a rule's
+	Attempts int       `json:"attempts,omitempty"`
+	First    time.Time `json:"first"` // when it was first tried, or first to be
 }
 
 // ScheduleTarget is what a schedule or a rule sends an event to.
