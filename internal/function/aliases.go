@@ -90,7 +90,8 @@ func (r *Registry) ListAliases(ctx context.Context, ref pinfold.FunctionRef, ver
 	})
 }
 
-// DeleteAlias removes an alias with its policy, URL and provisioned instances.
+// DeleteAlias removes an alias with its policy, URL, provisioned instances and
+// event invoke configuration.
 // One that is not there is not an error.
 func (r *Registry) DeleteAlias(ctx context.Context, ref pinfold.FunctionRef) error {
 	if err := r.checkAlias(ref); err != nil {
@@ -105,6 +106,7 @@ func (r *Registry) DeleteAlias(ctx context.Context, ref pinfold.FunctionRef) err
 			func() error { return tx.Policies().Delete(policyKey(ref.Account, ref.Region, ref.ARN())) },
 			func() error { return tx.URLs().Delete(key) },
 			func() error { return tx.Provisioned().Delete(key) },
+			func() error { return tx.EventInvokes().Delete(key) },
 			func() error { return tx.Aliases().Delete(key) },
 		)
 	})

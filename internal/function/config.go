@@ -56,6 +56,7 @@ type ConfigPatch struct {
 	Network                                            *pinfold.Network
 	MaxConcurrency                                     *int
 	CapacityProvider                                   *string
+	DeadLetter                                         *string // ARN; "": none
 }
 
 // Replace returns the patch that makes a configuration the given one, but for
@@ -70,7 +71,7 @@ func Replace(c pinfold.Config) ConfigPatch {
 		MemoryMB: &c.MemoryMB, EphemeralMB: &c.EphemeralMB, Timeout: &c.Timeout,
 		Environment: &c.Environment, Layers: &layers, TracingMode: &c.TracingMode,
 		LogFormat: &c.LogFormat, ApplicationLevel: &c.ApplicationLevel, SystemLevel: &c.SystemLevel, LogGroup: &c.LogGroup,
-		Network: &c.Network, MaxConcurrency: &c.MaxConcurrency, CapacityProvider: &c.CapacityProvider,
+		Network: &c.Network, MaxConcurrency: &c.MaxConcurrency, CapacityProvider: &c.CapacityProvider, DeadLetter: &c.DeadLetter,
 	}
 }
 
@@ -100,6 +101,7 @@ func (p ConfigPatch) apply(c pinfold.Config, layers []pinfold.LayerRef) pinfold.
 	set(&c.Network, p.Network)
 	set(&c.MaxConcurrency, p.MaxConcurrency)
 	set(&c.CapacityProvider, p.CapacityProvider)
+	set(&c.DeadLetter, p.DeadLetter)
 	return c
 }
 
@@ -134,6 +136,7 @@ func (r *Registry) check(c pinfold.Config) error {
 		checkLogging(c),
 		checkEnvironment(c.Environment),
 		checkNetwork(c.Network),
+		r.checkDeadLetter(c.DeadLetter),
 	)
 }
 

@@ -329,6 +329,7 @@ func (r *Registry) deleteFunction(tx store.Tx, ref pinfold.FunctionRef) error {
 	return first(
 		func() error { return tx.URLs().Delete(key) },
 		func() error { return tx.Provisioned().Delete(key) },
+		func() error { return tx.EventInvokes().Delete(key) },
 		func() error { return tx.Aliases().Delete(key) },
 		func() error { return tx.Versions().Delete(key) },
 		func() error { return tx.Sequences().Delete(versionSequence(ref)) },
@@ -364,6 +365,7 @@ func (r *Registry) deleteVersion(tx store.Tx, ref pinfold.FunctionRef) error {
 	return first(
 		func() error { return tx.Policies().Delete(policyKey(ref.Account, ref.Region, ref.ARN())) },
 		func() error { return tx.Provisioned().Delete(key) },
+		func() error { return tx.EventInvokes().Delete(key) },
 		func() error { return tx.Versions().Delete(key) },
 	)
 }
