@@ -144,7 +144,7 @@ func (b *Backlog) Receive(ctx context.Context, max int, visibility, wait time.Du
 				continue
 			}
 		}
-		if !b.wait(ctx, time.Until(until)) {
+		if wait <= 0 || !b.wait(ctx, time.Until(until)) {
 			return nil, nil
 		}
 	}
@@ -364,6 +364,7 @@ func (b *Backlog) Peek(ctx context.Context, max int) ([]Message, error) {
 // Counts returns how many messages there are. Those that are delayed count as
 // visible while they are not in the window.
 func (b *Backlog) Counts() Counts {
+	b.hub.caughtUp(b.hub.ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.window.wake(time.Now())
@@ -521,9 +522,9 @@ func (b *Backlog) closeReader() {
 	}
 }
 
-// wait waits until there may be something to receive. It reports false when the
-// time is up.
-func (b *Backlog) wait(ctx context.Context, d time.Duration) bool {
+// wait waits until there may be something to receive. It reports false when that is
+// in vain.
+func (b *Backlog) wait(ctx context.Context, d time.Duration) (last bool) {
 	if d <= 0 || ctx.Err() != nil {
 		return false
 	}
@@ -547,6 +548,7 @@ func (b *Backlog) wait(ctx context.Context, d time.Duration) bool {
 	case <-woken:
 		return true
 	case <-timer.C:
+		last = true // what is due at this very moment
 	case <-ctx.Done():
 	case <-b.hub.ctx.Done():
 	}
@@ -557,7 +559,7 @@ func (b *Backlog) wait(ctx context.Context, d time.Duration) bool {
 	} else {
 		b.notify(1) // it was this one's turn: somebody else's now
 	}
-	return false
+	return last
 }
 
 // notify wakes up to n of those that wait. b.mu is held.

@@ -98,10 +98,8 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// timeless is a test in a bubble, which may not be asked for its deadline.
+// timeless is a test in a bubble, where it may not be asked for its deadline.
 type timeless struct{ *testing.T }
-
-func (timeless) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 func (m *machine) send(r *rapid.T) {
 	n := rapid.IntRange(1, 20).Draw(r, "n")
@@ -273,7 +271,6 @@ func (m *machine) compare(r *rapid.T, same func(*sent, backlog.Message) bool) {
 
 func (m *machine) check(r *rapid.T) {
 	m.wake()
-	synctest.Wait()
 	got, want := m.backlog.Counts(), backlog.Counts{}
 	for _, s := range m.messages {
 		switch {

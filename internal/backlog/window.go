@@ -248,6 +248,9 @@ func (w *window) untake(m *message, now time.Time, delay time.Duration) {
 	if delay > 0 {
 		m.state, m.due = Delayed, now.Add(delay)
 		heap.Push(&w.timed, m)
+		if m.group != nil {
+			w.turn(m.group) // those before it may have waited for it alone
+		}
 	} else {
 		w.show(m)
 	}
