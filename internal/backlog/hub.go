@@ -73,9 +73,6 @@ func Open(ctx context.Context, o Options) (*Hub, error) {
 	return h, nil
 }
 
-// closeTimeout is how long Close may take to write down what is in flight.
-const closeTimeout = 5 * time.Second
-
 // Close ends all that wait, and writes down what is in flight. The log stays open.
 func (h *Hub) Close() error {
 	h.cancel()
@@ -85,9 +82,7 @@ func (h *Hub) Close() error {
 	for _, b := range h.backlogs {
 		b.close()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), closeTimeout)
-	defer cancel()
-	return h.journal.flush(ctx)
+	return h.journal.flush(h.ctx)
 }
 
 func (b *Backlog) close() {

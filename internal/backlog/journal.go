@@ -107,8 +107,14 @@ func (j *journal) run(ctx context.Context) {
 	}
 }
 
-// flush writes what is pending. What cannot be written is not tried again.
+// flushTimeout is how long it may take to write notes down.
+const flushTimeout = 5 * time.Second
+
+// flush writes what is pending, though ctx may end: also what is in flight at a stop
+// is written down. What cannot be written is not tried again.
 func (j *journal) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
 	j.mu.Lock()
 	pending, stale := j.pending, j.stale
 	j.pending, j.stale = map[*message]note{}, nil
