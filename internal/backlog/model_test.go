@@ -249,6 +249,7 @@ func (m *machine) restart(r *rapid.T) {
 
 // crash shows what was in flight; counts are those of when messages came back.
 func (m *machine) crash(r *rapid.T) {
+	synctest.Wait() // notes are written at once, but behind the back
 	m.hub.Crash()
 	m.open()
 	m.compare(r, func(s *sent, g backlog.Message) bool { return g.Receive <= s.Receive })
