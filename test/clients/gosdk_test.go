@@ -220,8 +220,8 @@ func invoke(t *testing.T, s *sdk) {
 
 // unservedByGo: what is not served says so, by its name.
 func unservedByGo(t *testing.T, s *sdk) {
-	_, err := s.ListEventSourceMappings(t.Context(), &lambda.ListEventSourceMappingsInput{})
-	apiError(t, err, "NotImplementedException", "Pinfold does not serve ListEventSourceMappings of AWS Lambda yet")
+	_, err := s.ListCodeSigningConfigs(t.Context(), &lambda.ListCodeSigningConfigsInput{})
+	apiError(t, err, "NotImplementedException", "Pinfold does not serve ListCodeSigningConfigs of AWS Lambda yet")
 	_, err = s.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
 		FunctionName: aws.String("image"), Role: aws.String(role), PackageType: types.PackageTypeImage,
 		Code: &types.FunctionCode{ImageUri: aws.String("example/image:1")},

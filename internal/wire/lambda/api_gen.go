@@ -4,6 +4,7 @@ package lambda
 
 import (
 	"context"
+	"time"
 
 	"pinfold.dev/pinfold/internal/wire/protocol"
 )
@@ -17,9 +18,11 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "AddLayerVersionPermission", Method: "POST", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"}, 201, API.AddLayerVersionPermission),
 		protocol.Op(protocol.Route{Name: "AddPermission", Method: "POST", URI: "/2015-03-31/functions/{FunctionName}/policy"}, 201, API.AddPermission),
 		protocol.Op(protocol.Route{Name: "CreateAlias", Method: "POST", URI: "/2015-03-31/functions/{FunctionName}/aliases"}, 201, API.CreateAlias),
+		protocol.Op(protocol.Route{Name: "CreateEventSourceMapping", Method: "POST", URI: "/2015-03-31/event-source-mappings"}, 202, API.CreateEventSourceMapping),
 		protocol.Op(protocol.Route{Name: "CreateFunction", Method: "POST", URI: "/2015-03-31/functions"}, 201, API.CreateFunction),
 		protocol.Op(protocol.Route{Name: "CreateFunctionUrlConfig", Method: "POST", URI: "/2021-10-31/functions/{FunctionName}/url"}, 201, API.CreateFunctionUrlConfig),
 		protocol.Op(protocol.Route{Name: "DeleteAlias", Method: "DELETE", URI: "/2015-03-31/functions/{FunctionName}/aliases/{Name}"}, 204, API.DeleteAlias),
+		protocol.Op(protocol.Route{Name: "DeleteEventSourceMapping", Method: "DELETE", URI: "/2015-03-31/event-source-mappings/{UUID}"}, 202, API.DeleteEventSourceMapping),
 		protocol.Op(protocol.Route{Name: "DeleteFunction", Method: "DELETE", URI: "/2015-03-31/functions/{FunctionName}"}, 200, API.DeleteFunction),
 		protocol.Op(protocol.Route{Name: "DeleteFunctionConcurrency", Method: "DELETE", URI: "/2017-10-31/functions/{FunctionName}/concurrency"}, 204, API.DeleteFunctionConcurrency),
 		protocol.Op(protocol.Route{Name: "DeleteFunctionUrlConfig", Method: "DELETE", URI: "/2021-10-31/functions/{FunctionName}/url"}, 204, API.DeleteFunctionUrlConfig),
@@ -27,6 +30,7 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "DeleteProvisionedConcurrencyConfig", Method: "DELETE", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"}, 204, API.DeleteProvisionedConcurrencyConfig),
 		protocol.Op(protocol.Route{Name: "GetAccountSettings", Method: "GET", URI: "/2016-08-19/account-settings"}, 200, API.GetAccountSettings),
 		protocol.Op(protocol.Route{Name: "GetAlias", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/aliases/{Name}"}, 200, API.GetAlias),
+		protocol.Op(protocol.Route{Name: "GetEventSourceMapping", Method: "GET", URI: "/2015-03-31/event-source-mappings/{UUID}"}, 200, API.GetEventSourceMapping),
 		protocol.Op(protocol.Route{Name: "GetFunction", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}"}, 200, API.GetFunction),
 		protocol.Op(protocol.Route{Name: "GetFunctionConcurrency", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/concurrency"}, 200, API.GetFunctionConcurrency),
 		protocol.Op(protocol.Route{Name: "GetFunctionConfiguration", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/configuration"}, 200, API.GetFunctionConfiguration),
@@ -40,6 +44,7 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "Invoke", Method: "POST", URI: "/2015-03-31/functions/{FunctionName}/invocations"}, 200, API.Invoke),
 		protocol.StreamOp(protocol.Route{Name: "InvokeWithResponseStream", Method: "POST", URI: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations"}, 200, API.InvokeWithResponseStream),
 		protocol.Op(protocol.Route{Name: "ListAliases", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/aliases"}, 200, API.ListAliases),
+		protocol.Op(protocol.Route{Name: "ListEventSourceMappings", Method: "GET", URI: "/2015-03-31/event-source-mappings"}, 200, API.ListEventSourceMappings),
 		protocol.Op(protocol.Route{Name: "ListFunctionUrlConfigs", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/urls"}, 200, API.ListFunctionUrlConfigs),
 		protocol.Op(protocol.Route{Name: "ListFunctions", Method: "GET", URI: "/2015-03-31/functions"}, 200, API.ListFunctions),
 		protocol.Op(protocol.Route{Name: "ListLayerVersions", Method: "GET", URI: "/2018-10-31/layers/{LayerName}/versions"}, 200, API.ListLayerVersions),
@@ -57,6 +62,7 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "TagResource", Method: "POST", URI: "/2017-03-31/tags/{Resource}"}, 204, API.TagResource),
 		protocol.Op(protocol.Route{Name: "UntagResource", Method: "DELETE", URI: "/2017-03-31/tags/{Resource}"}, 204, API.UntagResource),
 		protocol.Op(protocol.Route{Name: "UpdateAlias", Method: "PUT", URI: "/2015-03-31/functions/{FunctionName}/aliases/{Name}"}, 200, API.UpdateAlias),
+		protocol.Op(protocol.Route{Name: "UpdateEventSourceMapping", Method: "PUT", URI: "/2015-03-31/event-source-mappings/{UUID}"}, 202, API.UpdateEventSourceMapping),
 		protocol.Op(protocol.Route{Name: "UpdateFunctionCode", Method: "PUT", URI: "/2015-03-31/functions/{FunctionName}/code"}, 200, API.UpdateFunctionCode),
 		protocol.Op(protocol.Route{Name: "UpdateFunctionConfiguration", Method: "PUT", URI: "/2015-03-31/functions/{FunctionName}/configuration"}, 200, API.UpdateFunctionConfiguration),
 		protocol.Op(protocol.Route{Name: "UpdateFunctionUrlConfig", Method: "PUT", URI: "/2021-10-31/functions/{FunctionName}/url"}, 200, API.UpdateFunctionUrlConfig),
@@ -65,10 +71,8 @@ var Model = protocol.Service{
 		{Name: "CheckpointDurableExecution", Method: "POST", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"},
 		{Name: "CreateCapacityProvider", Method: "POST", URI: "/2025-11-30/capacity-providers"},
 		{Name: "CreateCodeSigningConfig", Method: "POST", URI: "/2020-04-22/code-signing-configs"},
-		{Name: "CreateEventSourceMapping", Method: "POST", URI: "/2015-03-31/event-source-mappings"},
 		{Name: "DeleteCapacityProvider", Method: "DELETE", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 		{Name: "DeleteCodeSigningConfig", Method: "DELETE", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
-		{Name: "DeleteEventSourceMapping", Method: "DELETE", URI: "/2015-03-31/event-source-mappings/{UUID}"},
 		{Name: "DeleteFunctionCodeSigningConfig", Method: "DELETE", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 		{Name: "DeleteFunctionEventInvokeConfig", Method: "DELETE", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"},
 		{Name: "GetCapacityProvider", Method: "GET", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
@@ -76,7 +80,6 @@ var Model = protocol.Service{
 		{Name: "GetDurableExecution", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}"},
 		{Name: "GetDurableExecutionHistory", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/history"},
 		{Name: "GetDurableExecutionState", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/state"},
-		{Name: "GetEventSourceMapping", Method: "GET", URI: "/2015-03-31/event-source-mappings/{UUID}"},
 		{Name: "GetFunctionCodeSigningConfig", Method: "GET", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 		{Name: "GetFunctionEventInvokeConfig", Method: "GET", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"},
 		{Name: "GetFunctionScalingConfig", Method: "GET", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
@@ -85,7 +88,6 @@ var Model = protocol.Service{
 		{Name: "ListCapacityProviders", Method: "GET", URI: "/2025-11-30/capacity-providers"},
 		{Name: "ListCodeSigningConfigs", Method: "GET", URI: "/2020-04-22/code-signing-configs"},
 		{Name: "ListDurableExecutionsByFunction", Method: "GET", URI: "/2025-12-01/functions/{FunctionName}/durable-executions"},
-		{Name: "ListEventSourceMappings", Method: "GET", URI: "/2015-03-31/event-source-mappings"},
 		{Name: "ListFunctionEventInvokeConfigs", Method: "GET", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list"},
 		{Name: "ListFunctionVersionsByCapacityProvider", Method: "GET", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"},
 		{Name: "ListFunctionsByCodeSigningConfig", Method: "GET", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"},
@@ -99,7 +101,6 @@ var Model = protocol.Service{
 		{Name: "StopDurableExecution", Method: "POST", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/stop"},
 		{Name: "UpdateCapacityProvider", Method: "PUT", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 		{Name: "UpdateCodeSigningConfig", Method: "PUT", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
-		{Name: "UpdateEventSourceMapping", Method: "PUT", URI: "/2015-03-31/event-source-mappings/{UUID}"},
 		{Name: "UpdateFunctionEventInvokeConfig", Method: "POST", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"},
 	},
 	Errors: []protocol.ErrorShape{
@@ -141,6 +142,7 @@ var Model = protocol.Service{
 		{Name: "RecursiveInvocationException", Status: 400, Members: []string{"Message", "Type"}},
 		{Name: "RequestTooLargeException", Status: 413, Members: []string{"Type", "message"}},
 		{Name: "ResourceConflictException", Status: 409, Members: []string{"Type", "message"}},
+		{Name: "ResourceInUseException", Status: 400, Members: []string{"Message", "Type"}},
 		{Name: "ResourceNotFoundException", Status: 404, Members: []string{"Message", "Type"}},
 		{Name: "ResourceNotReadyException", Status: 502, Fault: true, Members: []string{"Type", "message"}},
 		{Name: "S3FilesMountConnectivityException", Status: 408, Members: []string{"Message", "Type"}},
@@ -168,25 +170,43 @@ var Model = protocol.Service{
 		"Architecture":                         {Enum: []string{"x86_64", "arm64"}},
 		"ArchitecturesList":                    {Limits: "1..1", Item: "Architecture"},
 		"Arn":                                  {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`},
+		"BatchSize":                            {Limits: "1..10000"},
 		"Blob":                                 {Sensitive: true},
 		"CapacityProviderArn":                  {Limits: "1..140", Pattern: `arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:capacity-provider:[a-zA-Z0-9-_]+`},
 		"CodeSigningConfigArn":                 {Limits: "0..200", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:code-signing-config:csc-[a-z0-9]{17}`},
+		"CollectionName":                       {Limits: "1..57", Pattern: `(^(?!(system\x2e)))(^[_a-zA-Z0-9])([^$]*)`},
 		"CompatibleArchitectures":              {Limits: "0..2", Item: "Architecture"},
 		"CompatibleRuntimes":                   {Limits: "0..15"},
+		"DatabaseName":                         {Limits: "1..63", Pattern: `[^ /\.$\x22]*`},
 		"Description":                          {Limits: "0..256"},
+		"DestinationArn":                       {Limits: "0..350", Pattern: `$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`},
 		"DurableExecutionArn":                  {Limits: "1..1024", Pattern: `arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\d{12}):function:([a-zA-Z0-9_-]+):(\$LATEST(?:\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)`},
 		"DurableExecutionName":                 {Limits: "1..64", Pattern: `[a-zA-Z0-9-_]+`},
+		"EndPointType":                         {Enum: []string{"KAFKA_BOOTSTRAP_SERVERS"}},
+		"Endpoint":                             {Limits: "1..300", Pattern: `(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\-]*[A-Za-z0-9]):[0-9]{1,5}`},
+		"EndpointLists":                        {Limits: "1..10", Item: "Endpoint"},
+		"Endpoints":                            {Limits: "1..2", Key: "EndPointType", Item: "EndpointLists"},
 		"EnvironmentVariableName":              {Pattern: `[a-zA-Z]([a-zA-Z0-9_])+`, Sensitive: true},
 		"EnvironmentVariableValue":             {Sensitive: true},
 		"EnvironmentVariables":                 {Sensitive: true, Key: "EnvironmentVariableName", Item: "EnvironmentVariableValue"},
 		"EphemeralStorageSize":                 {Limits: "512..10240"},
+		"EventSourceMappingArn":                {Limits: "85..120", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`},
+		"EventSourceMappingMetric":             {Enum: []string{"EventCount", "ErrorCount", "KafkaMetrics"}},
+		"EventSourceMappingMetricList":         {Limits: "0..3", Item: "EventSourceMappingMetric"},
+		"EventSourceMappingSystemLogLevel":     {Enum: []string{"DEBUG", "INFO", "WARN"}},
+		"EventSourcePosition":                  {Enum: []string{"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"}},
 		"EventSourceToken":                     {Limits: "0..256", Pattern: `[a-zA-Z0-9._\-]+`},
 		"ExecutionEnvironmentMemoryGiBPerVCpu": {Limits: "2..8"},
 		"ExecutionTimeout":                     {Limits: "1..31622400"},
 		"FileSystemArn":                        {Limits: "0..256", Pattern: `arn:aws[a-zA-Z-]*:elasticfilesystem:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}`},
 		"FileSystemConfigList":                 {Limits: "0..1"},
+		"FilterCriteriaErrorCode":              {Limits: "10..50", Pattern: `[A-Za-z]+Exception`},
+		"FilterCriteriaErrorMessage":           {Limits: "10..2048", Pattern: `.*`},
+		"FullDocument":                         {Enum: []string{"UpdateLookup", "Default"}},
 		"FunctionArn":                          {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
 		"FunctionName":                         {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
+		"FunctionResponseType":                 {Enum: []string{"ReportBatchItemFailures"}},
+		"FunctionResponseTypeList":             {Limits: "0..1", Item: "FunctionResponseType"},
 		"FunctionUrl":                          {Limits: "40..100"},
 		"FunctionUrlAuthType":                  {Enum: []string{"NONE", "AWS_IAM"}},
 		"FunctionUrlFunctionName":              {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:((?!\d+$)[0-9a-zA-Z-_]+))?`},
@@ -199,6 +219,8 @@ var Model = protocol.Service{
 		"InvocationType":                       {Enum: []string{"Event", "RequestResponse", "DryRun"}},
 		"InvokeMode":                           {Enum: []string{"BUFFERED", "RESPONSE_STREAM"}},
 		"KMSKeyArn":                            {Limits: "0..10000", Pattern: `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`},
+		"KafkaSchemaRegistryAuthType":          {Enum: []string{"BASIC_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "SERVER_ROOT_CA_CERTIFICATE"}},
+		"KafkaSchemaValidationAttribute":       {Enum: []string{"KEY", "VALUE"}},
 		"LastUpdateStatus":                     {Enum: []string{"Successful", "Failed", "InProgress"}},
 		"LastUpdateStatusReasonCode":           {Enum: []string{"EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "ServiceQuotaExceededException", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl", "DependencyError"}},
 		"LayerArn":                             {Limits: "1..2048", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+`},
@@ -218,65 +240,85 @@ var Model = protocol.Service{
 		"MaxLayerListItems":                    {Limits: "1..50"},
 		"MaxListItems":                         {Limits: "1..10000"},
 		"MaxProvisionedConcurrencyConfigListItems": {Limits: "1..50"},
-		"MemorySize":                             {Limits: "128..32768"},
-		"Method":                                 {Limits: "0..6", Pattern: `.*`},
-		"NameSpacedFunctionArn":                  {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:function:[a-zA-Z0-9-_\.]+(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`},
-		"NamespacedFunctionName":                 {Limits: "1..256", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:|(((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?))(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`},
-		"NamespacedStatementId":                  {Limits: "1..100", Pattern: `([a-zA-Z0-9-_.]+)`},
-		"NonNegativeInteger":                     {Limits: "0.."},
-		"NumericLatestPublishedOrAliasQualifier": {Limits: "1..128", Pattern: `\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+`},
-		"OrganizationId":                         {Limits: "0..34", Pattern: `o-[a-z0-9]{10,32}`},
-		"Origin":                                 {Limits: "1..253", Pattern: `.*`},
-		"PackageType":                            {Enum: []string{"Zip", "Image"}},
-		"PerExecutionEnvironmentMaxConcurrency":  {Limits: "1..1600"},
-		"PositiveInteger":                        {Limits: "1.."},
-		"Principal":                              {Limits: "0..2048", Pattern: `[^\s]+`},
-		"PrincipalOrgID":                         {Limits: "12..34", Pattern: `o-[a-z0-9]{10,32}`},
-		"ProvisionedConcurrencyStatusEnum":       {Enum: []string{"IN_PROGRESS", "READY", "FAILED"}},
-		"Qualifier":                              {Limits: "1..128", Pattern: `(|[a-zA-Z0-9$_-]+)`},
-		"RecursiveLoop":                          {Enum: []string{"Allow", "Terminate"}},
-		"ReservedConcurrentExecutions":           {Limits: "0.."},
-		"ResourceArn":                            {Limits: "0..10000", Pattern: `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`},
-		"ResponseStreamingInvocationType":        {Enum: []string{"RequestResponse", "DryRun"}},
-		"RetentionPeriodInDays":                  {Limits: "1..90"},
-		"RoleArn":                                {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`},
-		"RuntimeVersionArn":                      {Limits: "26..2048", Pattern: `arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}::runtime:.+`},
-		"S3Bucket":                               {Limits: "3..63", Pattern: `[0-9A-Za-z\.\-_]*(?<!\.)`},
-		"S3Key":                                  {Limits: "1..1024", Pattern: `.*`},
-		"S3ObjectStorageMode":                    {Enum: []string{"COPY", "REFERENCE"}},
-		"S3ObjectVersion":                        {Limits: "1..1024", Pattern: `.*`},
-		"SecurityGroupId":                        {Limits: "0..1024", Pattern: `sg-[0-9a-zA-Z]*`},
-		"SecurityGroupIds":                       {Limits: "0..5", Item: "SecurityGroupId"},
-		"SensitiveString":                        {Sensitive: true},
-		"SensitiveStringOnServerOnly":            {Limits: "0..10000"},
-		"SnapStartApplyOn":                       {Enum: []string{"PublishedVersions", "None"}},
-		"SnapStartOptimizationStatus":            {Enum: []string{"On", "Off"}},
-		"SourceOwner":                            {Limits: "0..12", Pattern: `\d{12}`},
-		"State":                                  {Enum: []string{"Pending", "Active", "Inactive", "Failed", "Deactivating", "Deactivated", "ActiveNonInvocable", "Deleting"}},
-		"StateReasonCode":                        {Enum: []string{"Idle", "Creating", "Restoring", "EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "ServiceQuotaExceededException", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl", "DrainingDurableExecutions", "DependencyError"}},
-		"StatementId":                            {Limits: "1..100", Pattern: `([a-zA-Z0-9-_]+)`},
-		"StringList":                             {Limits: "0..1500"},
-		"SubnetId":                               {Limits: "0..1024", Pattern: `subnet-[0-9a-z]*`},
-		"SubnetIds":                              {Limits: "0..16", Item: "SubnetId"},
-		"SystemLogLevel":                         {Enum: []string{"DEBUG", "INFO", "WARN"}},
-		"TagKey":                                 {Limits: "1..128", Pattern: `([\p{L}\p{Z}\p{N}_.:/=+\-@]*)`},
-		"TagKeyList":                             {Item: "TagKey"},
-		"TagValue":                               {Limits: "0..256", Pattern: `([\p{L}\p{Z}\p{N}_.:/=+\-@]*)`},
-		"TaggableResource":                       {Limits: "1..10000", Pattern: `arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|(capacity-provider|network-connector):[a-zA-Z0-9-_]{1,64})`},
-		"Tags":                                   {Key: "TagKey", Item: "TagValue"},
-		"TagsErrorCode":                          {Limits: "10..21", Pattern: `[A-Za-z]+Exception`},
-		"TagsErrorMessage":                       {Limits: "84..1000", Pattern: `.*`},
-		"TenantId":                               {Limits: "1..256", Pattern: `[a-zA-Z0-9\._:\/=+\-@ ]+`},
-		"TenantIsolationMode":                    {Enum: []string{"PER_TENANT"}},
-		"Timeout":                                {Limits: "1..5400"},
-		"Timestamp":                              {Limits: "0..100", Pattern: `.*`},
-		"TracingMode":                            {Enum: []string{"Active", "PassThrough"}},
-		"UnqualifiedFunctionName":                {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)`},
-		"UnreservedConcurrentExecutions":         {Limits: "0.."},
-		"Version":                                {Limits: "1..1024", Pattern: `(\$LATEST|[0-9]+)`},
-		"VersionWithLatestPublished":             {Limits: "1..1024", Pattern: `(\$LATEST(\.PUBLISHED)?|[0-9]+)`},
-		"Weight":                                 {Limits: "0.0..1.0"},
-		"WorkingDirectory":                       {Limits: "0..1000"},
+		"MaximumBatchingWindowInSeconds":           {Limits: "0..300"},
+		"MaximumConcurrency":                       {Limits: "2..1000"},
+		"MaximumNumberOfPollers":                   {Limits: "1..10000"},
+		"MaximumRecordAgeInSeconds":                {Limits: "-1..604800"},
+		"MaximumRetryAttemptsEventSourceMapping":   {Limits: "-1..10000"},
+		"MemorySize":                               {Limits: "128..32768"},
+		"Method":                                   {Limits: "0..6", Pattern: `.*`},
+		"MinimumNumberOfPollers":                   {Limits: "1..200"},
+		"NameSpacedFunctionArn":                    {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:function:[a-zA-Z0-9-_\.]+(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`},
+		"NamespacedFunctionName":                   {Limits: "1..256", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:|(((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?))(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`},
+		"NamespacedStatementId":                    {Limits: "1..100", Pattern: `([a-zA-Z0-9-_.]+)`},
+		"NonNegativeInteger":                       {Limits: "0.."},
+		"NumericLatestPublishedOrAliasQualifier":   {Limits: "1..128", Pattern: `\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+`},
+		"OrganizationId":                           {Limits: "0..34", Pattern: `o-[a-z0-9]{10,32}`},
+		"Origin":                                   {Limits: "1..253", Pattern: `.*`},
+		"PackageType":                              {Enum: []string{"Zip", "Image"}},
+		"ParallelizationFactor":                    {Limits: "1..10"},
+		"Pattern":                                  {Limits: "0..4096", Pattern: `[\s\S]*`},
+		"PerExecutionEnvironmentMaxConcurrency":    {Limits: "1..1600"},
+		"PositiveInteger":                          {Limits: "1.."},
+		"Principal":                                {Limits: "0..2048", Pattern: `[^\s]+`},
+		"PrincipalOrgID":                           {Limits: "12..34", Pattern: `o-[a-z0-9]{10,32}`},
+		"ProvisionedConcurrencyStatusEnum":         {Enum: []string{"IN_PROGRESS", "READY", "FAILED"}},
+		"ProvisionedPollerGroupName":               {Limits: "0..128", Pattern: `[a-zA-Z0-9-_]*`},
+		"Qualifier":                                {Limits: "1..128", Pattern: `(|[a-zA-Z0-9$_-]+)`},
+		"Queue":                                    {Limits: "1..1000", Pattern: `[\s\S]*`},
+		"Queues":                                   {Limits: "1..1", Item: "Queue"},
+		"RecursiveLoop":                            {Enum: []string{"Allow", "Terminate"}},
+		"ReservedConcurrentExecutions":             {Limits: "0.."},
+		"ResourceArn":                              {Limits: "0..10000", Pattern: `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`},
+		"ResponseStreamingInvocationType":          {Enum: []string{"RequestResponse", "DryRun"}},
+		"RetentionPeriodInDays":                    {Limits: "1..90"},
+		"RoleArn":                                  {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`},
+		"RuntimeVersionArn":                        {Limits: "26..2048", Pattern: `arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}::runtime:.+`},
+		"S3Bucket":                                 {Limits: "3..63", Pattern: `[0-9A-Za-z\.\-_]*(?<!\.)`},
+		"S3Key":                                    {Limits: "1..1024", Pattern: `.*`},
+		"S3ObjectStorageMode":                      {Enum: []string{"COPY", "REFERENCE"}},
+		"S3ObjectVersion":                          {Limits: "1..1024", Pattern: `.*`},
+		"SchemaRegistryEventRecordFormat":          {Enum: []string{"JSON", "SOURCE"}},
+		"SchemaRegistryUri":                        {Limits: "1..10000", Pattern: `[a-zA-Z0-9-\/*:_+=.@-]*`},
+		"SecurityGroupId":                          {Limits: "0..1024", Pattern: `sg-[0-9a-zA-Z]*`},
+		"SecurityGroupIds":                         {Limits: "0..5", Item: "SecurityGroupId"},
+		"SensitiveString":                          {Sensitive: true},
+		"SensitiveStringOnServerOnly":              {Limits: "0..10000"},
+		"SnapStartApplyOn":                         {Enum: []string{"PublishedVersions", "None"}},
+		"SnapStartOptimizationStatus":              {Enum: []string{"On", "Off"}},
+		"SourceAccessConfigurations":               {Limits: "0..23"},
+		"SourceAccessType":                         {Enum: []string{"BASIC_AUTH", "VPC_SUBNET", "VPC_SECURITY_GROUP", "SASL_SCRAM_512_AUTH", "SASL_SCRAM_256_AUTH", "VIRTUAL_HOST", "CLIENT_CERTIFICATE_TLS_AUTH", "SERVER_ROOT_CA_CERTIFICATE"}},
+		"SourceOwner":                              {Limits: "0..12", Pattern: `\d{12}`},
+		"State":                                    {Enum: []string{"Pending", "Active", "Inactive", "Failed", "Deactivating", "Deactivated", "ActiveNonInvocable", "Deleting"}},
+		"StateReasonCode":                          {Enum: []string{"Idle", "Creating", "Restoring", "EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "ServiceQuotaExceededException", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl", "DrainingDurableExecutions", "DependencyError"}},
+		"StatementId":                              {Limits: "1..100", Pattern: `([a-zA-Z0-9-_]+)`},
+		"StringList":                               {Limits: "0..1500"},
+		"SubnetId":                                 {Limits: "0..1024", Pattern: `subnet-[0-9a-z]*`},
+		"SubnetIds":                                {Limits: "0..16", Item: "SubnetId"},
+		"SystemLogLevel":                           {Enum: []string{"DEBUG", "INFO", "WARN"}},
+		"TagKey":                                   {Limits: "1..128", Pattern: `([\p{L}\p{Z}\p{N}_.:/=+\-@]*)`},
+		"TagKeyList":                               {Item: "TagKey"},
+		"TagValue":                                 {Limits: "0..256", Pattern: `([\p{L}\p{Z}\p{N}_.:/=+\-@]*)`},
+		"TaggableResource":                         {Limits: "1..10000", Pattern: `arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|(capacity-provider|network-connector):[a-zA-Z0-9-_]{1,64})`},
+		"Tags":                                     {Key: "TagKey", Item: "TagValue"},
+		"TagsErrorCode":                            {Limits: "10..21", Pattern: `[A-Za-z]+Exception`},
+		"TagsErrorMessage":                         {Limits: "84..1000", Pattern: `.*`},
+		"TenantId":                                 {Limits: "1..256", Pattern: `[a-zA-Z0-9\._:\/=+\-@ ]+`},
+		"TenantIsolationMode":                      {Enum: []string{"PER_TENANT"}},
+		"Timeout":                                  {Limits: "1..5400"},
+		"Timestamp":                                {Limits: "0..100", Pattern: `.*`},
+		"Topic":                                    {Limits: "1..249", Pattern: `[^.]([a-zA-Z0-9\-_.]+)`},
+		"Topics":                                   {Limits: "1..1", Item: "Topic"},
+		"TracingMode":                              {Enum: []string{"Active", "PassThrough"}},
+		"TumblingWindowInSeconds":                  {Limits: "0..900"},
+		"URI":                                      {Limits: "1..200", Pattern: `[ a-zA-Z0-9-\/*:_+=.@-]*`},
+		"UUIDString":                               {Limits: "36..36"},
+		"UnqualifiedFunctionName":                  {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)`},
+		"UnreservedConcurrentExecutions":           {Limits: "0.."},
+		"Version":                                  {Limits: "1..1024", Pattern: `(\$LATEST|[0-9]+)`},
+		"VersionWithLatestPublished":               {Limits: "1..1024", Pattern: `(\$LATEST(\.PUBLISHED)?|[0-9]+)`},
+		"Weight":                                   {Limits: "0.0..1.0"},
+		"WorkingDirectory":                         {Limits: "0..1000"},
 	},
 }
 
@@ -285,9 +327,11 @@ type API interface {
 	AddLayerVersionPermission(context.Context, *AddLayerVersionPermissionRequest) (*AddLayerVersionPermissionResponse, error)
 	AddPermission(context.Context, *AddPermissionRequest) (*AddPermissionResponse, error)
 	CreateAlias(context.Context, *CreateAliasRequest) (*AliasConfiguration, error)
+	CreateEventSourceMapping(context.Context, *CreateEventSourceMappingRequest) (*EventSourceMappingConfiguration, error)
 	CreateFunction(context.Context, *CreateFunctionRequest) (*FunctionConfiguration, error)
 	CreateFunctionUrlConfig(context.Context, *CreateFunctionUrlConfigRequest) (*CreateFunctionUrlConfigResponse, error)
 	DeleteAlias(context.Context, *DeleteAliasRequest) (*protocol.Empty, error)
+	DeleteEventSourceMapping(context.Context, *DeleteEventSourceMappingRequest) (*EventSourceMappingConfiguration, error)
 	DeleteFunction(context.Context, *DeleteFunctionRequest) (*DeleteFunctionResponse, error)
 	DeleteFunctionConcurrency(context.Context, *DeleteFunctionConcurrencyRequest) (*protocol.Empty, error)
 	DeleteFunctionUrlConfig(context.Context, *DeleteFunctionUrlConfigRequest) (*protocol.Empty, error)
@@ -295,6 +339,7 @@ type API interface {
 	DeleteProvisionedConcurrencyConfig(context.Context, *DeleteProvisionedConcurrencyConfigRequest) (*protocol.Empty, error)
 	GetAccountSettings(context.Context, *GetAccountSettingsRequest) (*GetAccountSettingsResponse, error)
 	GetAlias(context.Context, *GetAliasRequest) (*AliasConfiguration, error)
+	GetEventSourceMapping(context.Context, *GetEventSourceMappingRequest) (*EventSourceMappingConfiguration, error)
 	GetFunction(context.Context, *GetFunctionRequest) (*GetFunctionResponse, error)
 	GetFunctionConcurrency(context.Context, *GetFunctionConcurrencyRequest) (*GetFunctionConcurrencyResponse, error)
 	GetFunctionConfiguration(context.Context, *GetFunctionConfigurationRequest) (*FunctionConfiguration, error)
@@ -308,6 +353,7 @@ type API interface {
 	Invoke(context.Context, *InvocationRequest) (*InvocationResponse, error)
 	InvokeWithResponseStream(context.Context, *InvokeWithResponseStreamRequest, *protocol.Events[InvokeWithResponseStreamResponse, InvokeWithResponseStreamResponseEvent]) error
 	ListAliases(context.Context, *ListAliasesRequest) (*ListAliasesResponse, error)
+	ListEventSourceMappings(context.Context, *ListEventSourceMappingsRequest) (*ListEventSourceMappingsResponse, error)
 	ListFunctionUrlConfigs(context.Context, *ListFunctionUrlConfigsRequest) (*ListFunctionUrlConfigsResponse, error)
 	ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsResponse, error)
 	ListLayerVersions(context.Context, *ListLayerVersionsRequest) (*ListLayerVersionsResponse, error)
@@ -325,6 +371,7 @@ type API interface {
 	TagResource(context.Context, *TagResourceRequest) (*protocol.Empty, error)
 	UntagResource(context.Context, *UntagResourceRequest) (*protocol.Empty, error)
 	UpdateAlias(context.Context, *UpdateAliasRequest) (*AliasConfiguration, error)
+	UpdateEventSourceMapping(context.Context, *UpdateEventSourceMappingRequest) (*EventSourceMappingConfiguration, error)
 	UpdateFunctionCode(context.Context, *UpdateFunctionCodeRequest) (*FunctionConfiguration, error)
 	UpdateFunctionConfiguration(context.Context, *UpdateFunctionConfigurationRequest) (*FunctionConfiguration, error)
 	UpdateFunctionUrlConfig(context.Context, *UpdateFunctionUrlConfigRequest) (*UpdateFunctionUrlConfigResponse, error)
@@ -390,6 +437,11 @@ type AliasRoutingConfiguration struct {
 	AdditionalVersionWeights map[string]float64 `aws:"AdditionalVersionWeights,shape=AdditionalVersionWeights"`
 }
 
+type AmazonManagedKafkaEventSourceConfig struct {
+	ConsumerGroupId      *string                    `aws:"ConsumerGroupId,shape=URI"`
+	SchemaRegistryConfig *KafkaSchemaRegistryConfig `aws:"SchemaRegistryConfig"`
+}
+
 type CapacityProviderConfig struct {
 	LambdaManagedInstancesCapacityProviderConfig *LambdaManagedInstancesCapacityProviderConfig `aws:"LambdaManagedInstancesCapacityProviderConfig,required"`
 }
@@ -413,6 +465,37 @@ type CreateAliasRequest struct {
 	FunctionVersion *string                    `aws:"FunctionVersion,required,shape=VersionWithLatestPublished"`
 	Name            *string                    `aws:"Name,required,shape=Alias"`
 	RoutingConfig   *AliasRoutingConfiguration `aws:"RoutingConfig"`
+}
+
+type CreateEventSourceMappingRequest struct {
+	AmazonManagedKafkaEventSourceConfig *AmazonManagedKafkaEventSourceConfig `aws:"AmazonManagedKafkaEventSourceConfig"`
+	BatchSize                           *int64                               `aws:"BatchSize,shape=BatchSize"`
+	BisectBatchOnFunctionError          *bool                                `aws:"BisectBatchOnFunctionError"`
+	DestinationConfig                   *DestinationConfig                   `aws:"DestinationConfig"`
+	DocumentDBEventSourceConfig         *DocumentDBEventSourceConfig         `aws:"DocumentDBEventSourceConfig"`
+	Enabled                             *bool                                `aws:"Enabled"`
+	EventSourceArn                      *string                              `aws:"EventSourceArn,shape=Arn"`
+	FilterCriteria                      *FilterCriteria                      `aws:"FilterCriteria"`
+	FunctionName                        *string                              `aws:"FunctionName,required,shape=NamespacedFunctionName"`
+	FunctionResponseTypes               []string                             `aws:"FunctionResponseTypes,shape=FunctionResponseTypeList"`
+	KMSKeyArn                           *string                              `aws:"KMSKeyArn,shape=KMSKeyArn"`
+	LoggingConfig                       *EventSourceMappingLoggingConfig     `aws:"LoggingConfig"`
+	MaximumBatchingWindowInSeconds      *int64                               `aws:"MaximumBatchingWindowInSeconds,shape=MaximumBatchingWindowInSeconds"`
+	MaximumRecordAgeInSeconds           *int64                               `aws:"MaximumRecordAgeInSeconds,shape=MaximumRecordAgeInSeconds"`
+	MaximumRetryAttempts                *int64                               `aws:"MaximumRetryAttempts,shape=MaximumRetryAttemptsEventSourceMapping"`
+	MetricsConfig                       *EventSourceMappingMetricsConfig     `aws:"MetricsConfig"`
+	ParallelizationFactor               *int64                               `aws:"ParallelizationFactor,shape=ParallelizationFactor"`
+	ProvisionedPollerConfig             *ProvisionedPollerConfig             `aws:"ProvisionedPollerConfig"`
+	Queues                              []string                             `aws:"Queues,shape=Queues"`
+	ScalingConfig                       *ScalingConfig                       `aws:"ScalingConfig"`
+	SelfManagedEventSource              *SelfManagedEventSource              `aws:"SelfManagedEventSource"`
+	SelfManagedKafkaEventSourceConfig   *SelfManagedKafkaEventSourceConfig   `aws:"SelfManagedKafkaEventSourceConfig"`
+	SourceAccessConfigurations          []SourceAccessConfiguration          `aws:"SourceAccessConfigurations,shape=SourceAccessConfigurations"`
+	StartingPosition                    *string                              `aws:"StartingPosition,shape=EventSourcePosition"`
+	StartingPositionTimestamp           *time.Time                           `aws:"StartingPositionTimestamp"`
+	Tags                                map[string]string                    `aws:"Tags,shape=Tags"`
+	Topics                              []string                             `aws:"Topics,shape=Topics"`
+	TumblingWindowInSeconds             *int64                               `aws:"TumblingWindowInSeconds,shape=TumblingWindowInSeconds"`
 }
 
 type CreateFunctionRequest struct {
@@ -472,6 +555,10 @@ type DeleteAliasRequest struct {
 	Name         *string `aws:"Name,uri,required,shape=Alias"`
 }
 
+type DeleteEventSourceMappingRequest struct {
+	UUID *string `aws:"UUID,uri,required,shape=UUIDString"`
+}
+
 type DeleteFunctionConcurrencyRequest struct {
 	FunctionName *string `aws:"FunctionName,uri,required,shape=FunctionName"`
 }
@@ -500,6 +587,17 @@ type DeleteProvisionedConcurrencyConfigRequest struct {
 	Qualifier    *string `aws:"Qualifier,query,required,shape=Qualifier"`
 }
 
+type DestinationConfig struct {
+	OnFailure *OnFailure `aws:"OnFailure"`
+	OnSuccess *OnSuccess `aws:"OnSuccess"`
+}
+
+type DocumentDBEventSourceConfig struct {
+	CollectionName *string `aws:"CollectionName,shape=CollectionName"`
+	DatabaseName   *string `aws:"DatabaseName,shape=DatabaseName"`
+	FullDocument   *string `aws:"FullDocument,shape=FullDocument"`
+}
+
 type DurableConfig struct {
 	ExecutionTimeout      *int64  `aws:"ExecutionTimeout,shape=ExecutionTimeout"`
 	KMSKeyArn             *string `aws:"KMSKeyArn,shape=KMSKeyArn"`
@@ -524,9 +622,66 @@ type EphemeralStorage struct {
 	Size *int64 `aws:"Size,required,shape=EphemeralStorageSize"`
 }
 
+type EventSourceMappingConfiguration struct {
+	AmazonManagedKafkaEventSourceConfig *AmazonManagedKafkaEventSourceConfig `aws:"AmazonManagedKafkaEventSourceConfig"`
+	BatchSize                           *int64                               `aws:"BatchSize,shape=BatchSize"`
+	BisectBatchOnFunctionError          *bool                                `aws:"BisectBatchOnFunctionError"`
+	DestinationConfig                   *DestinationConfig                   `aws:"DestinationConfig"`
+	DocumentDBEventSourceConfig         *DocumentDBEventSourceConfig         `aws:"DocumentDBEventSourceConfig"`
+	EventSourceArn                      *string                              `aws:"EventSourceArn,shape=Arn"`
+	EventSourceMappingArn               *string                              `aws:"EventSourceMappingArn,shape=EventSourceMappingArn"`
+	FilterCriteria                      *FilterCriteria                      `aws:"FilterCriteria"`
+	FilterCriteriaError                 *FilterCriteriaError                 `aws:"FilterCriteriaError"`
+	FunctionArn                         *string                              `aws:"FunctionArn,shape=FunctionArn"`
+	FunctionResponseTypes               []string                             `aws:"FunctionResponseTypes,shape=FunctionResponseTypeList"`
+	KMSKeyArn                           *string                              `aws:"KMSKeyArn,shape=KMSKeyArn"`
+	LastModified                        *time.Time                           `aws:"LastModified"`
+	LastProcessingResult                *string                              `aws:"LastProcessingResult"`
+	LoggingConfig                       *EventSourceMappingLoggingConfig     `aws:"LoggingConfig"`
+	MaximumBatchingWindowInSeconds      *int64                               `aws:"MaximumBatchingWindowInSeconds,shape=MaximumBatchingWindowInSeconds"`
+	MaximumRecordAgeInSeconds           *int64                               `aws:"MaximumRecordAgeInSeconds,shape=MaximumRecordAgeInSeconds"`
+	MaximumRetryAttempts                *int64                               `aws:"MaximumRetryAttempts,shape=MaximumRetryAttemptsEventSourceMapping"`
+	MetricsConfig                       *EventSourceMappingMetricsConfig     `aws:"MetricsConfig"`
+	ParallelizationFactor               *int64                               `aws:"ParallelizationFactor,shape=ParallelizationFactor"`
+	ProvisionedPollerConfig             *ProvisionedPollerConfig             `aws:"ProvisionedPollerConfig"`
+	Queues                              []string                             `aws:"Queues,shape=Queues"`
+	ScalingConfig                       *ScalingConfig                       `aws:"ScalingConfig"`
+	SelfManagedEventSource              *SelfManagedEventSource              `aws:"SelfManagedEventSource"`
+	SelfManagedKafkaEventSourceConfig   *SelfManagedKafkaEventSourceConfig   `aws:"SelfManagedKafkaEventSourceConfig"`
+	SourceAccessConfigurations          []SourceAccessConfiguration          `aws:"SourceAccessConfigurations,shape=SourceAccessConfigurations"`
+	StartingPosition                    *string                              `aws:"StartingPosition,shape=EventSourcePosition"`
+	StartingPositionTimestamp           *time.Time                           `aws:"StartingPositionTimestamp"`
+	State                               *string                              `aws:"State"`
+	StateTransitionReason               *string                              `aws:"StateTransitionReason"`
+	Topics                              []string                             `aws:"Topics,shape=Topics"`
+	TumblingWindowInSeconds             *int64                               `aws:"TumblingWindowInSeconds,shape=TumblingWindowInSeconds"`
+	UUID                                *string                              `aws:"UUID,shape=UUIDString"`
+}
+
+type EventSourceMappingLoggingConfig struct {
+	SystemLogLevel *string `aws:"SystemLogLevel,shape=EventSourceMappingSystemLogLevel"`
+}
+
+type EventSourceMappingMetricsConfig struct {
+	Metrics []string `aws:"Metrics,shape=EventSourceMappingMetricList"`
+}
+
 type FileSystemConfig struct {
 	Arn            *string `aws:"Arn,required,shape=FileSystemArn"`
 	LocalMountPath *string `aws:"LocalMountPath,required,shape=LocalMountPath"`
+}
+
+type Filter struct {
+	Pattern *string `aws:"Pattern,shape=Pattern"`
+}
+
+type FilterCriteria struct {
+	Filters []Filter `aws:"Filters"`
+}
+
+type FilterCriteriaError struct {
+	ErrorCode *string `aws:"ErrorCode,shape=FilterCriteriaErrorCode"`
+	Message   *string `aws:"Message,shape=FilterCriteriaErrorMessage"`
 }
 
 type FunctionCode struct {
@@ -618,6 +773,10 @@ type GetAccountSettingsResponse struct {
 type GetAliasRequest struct {
 	FunctionName *string `aws:"FunctionName,uri,required,shape=FunctionName"`
 	Name         *string `aws:"Name,uri,required,shape=Alias"`
+}
+
+type GetEventSourceMappingRequest struct {
+	UUID *string `aws:"UUID,uri,required,shape=UUIDString"`
 }
 
 type GetFunctionConcurrencyRequest struct {
@@ -792,6 +951,22 @@ type InvokeWithResponseStreamResponseEvent struct {
 	PayloadChunk   *InvokeResponseStreamUpdate            `aws:"PayloadChunk"`
 }
 
+type KafkaSchemaRegistryAccessConfig struct {
+	Type *string `aws:"Type,shape=KafkaSchemaRegistryAuthType"`
+	URI  *string `aws:"URI,shape=Arn"`
+}
+
+type KafkaSchemaRegistryConfig struct {
+	AccessConfigs           []KafkaSchemaRegistryAccessConfig `aws:"AccessConfigs"`
+	EventRecordFormat       *string                           `aws:"EventRecordFormat,shape=SchemaRegistryEventRecordFormat"`
+	SchemaRegistryURI       *string                           `aws:"SchemaRegistryURI,shape=SchemaRegistryUri"`
+	SchemaValidationConfigs []KafkaSchemaValidationConfig     `aws:"SchemaValidationConfigs"`
+}
+
+type KafkaSchemaValidationConfig struct {
+	Attribute *string `aws:"Attribute,shape=KafkaSchemaValidationAttribute"`
+}
+
 type LambdaManagedInstancesCapacityProviderConfig struct {
 	CapacityProviderArn                   *string  `aws:"CapacityProviderArn,required,shape=CapacityProviderArn"`
 	ExecutionEnvironmentMemoryGiBPerVCpu  *float64 `aws:"ExecutionEnvironmentMemoryGiBPerVCpu,shape=ExecutionEnvironmentMemoryGiBPerVCpu"`
@@ -848,6 +1023,18 @@ type ListAliasesRequest struct {
 type ListAliasesResponse struct {
 	Aliases    []AliasConfiguration `aws:"Aliases"`
 	NextMarker *string              `aws:"NextMarker"`
+}
+
+type ListEventSourceMappingsRequest struct {
+	EventSourceArn *string `aws:"EventSourceArn,query,shape=Arn"`
+	FunctionName   *string `aws:"FunctionName,query,shape=NamespacedFunctionName"`
+	Marker         *string `aws:"Marker,query"`
+	MaxItems       *int64  `aws:"MaxItems,query,shape=MaxListItems"`
+}
+
+type ListEventSourceMappingsResponse struct {
+	EventSourceMappings []EventSourceMappingConfiguration `aws:"EventSourceMappings"`
+	NextMarker          *string                           `aws:"NextMarker"`
 }
 
 type ListFunctionUrlConfigsRequest struct {
@@ -935,6 +1122,14 @@ type LoggingConfig struct {
 	SystemLogLevel      *string `aws:"SystemLogLevel,shape=SystemLogLevel"`
 }
 
+type OnFailure struct {
+	Destination *string `aws:"Destination,shape=DestinationArn"`
+}
+
+type OnSuccess struct {
+	Destination *string `aws:"Destination,shape=DestinationArn"`
+}
+
 type ProvisionedConcurrencyConfigListItem struct {
 	AllocatedProvisionedConcurrentExecutions *int64  `aws:"AllocatedProvisionedConcurrentExecutions,shape=NonNegativeInteger"`
 	AvailableProvisionedConcurrentExecutions *int64  `aws:"AvailableProvisionedConcurrentExecutions,shape=NonNegativeInteger"`
@@ -943,6 +1138,12 @@ type ProvisionedConcurrencyConfigListItem struct {
 	RequestedProvisionedConcurrentExecutions *int64  `aws:"RequestedProvisionedConcurrentExecutions,shape=PositiveInteger"`
 	Status                                   *string `aws:"Status,shape=ProvisionedConcurrencyStatusEnum"`
 	StatusReason                             *string `aws:"StatusReason"`
+}
+
+type ProvisionedPollerConfig struct {
+	MaximumPollers  *int64  `aws:"MaximumPollers,shape=MaximumNumberOfPollers"`
+	MinimumPollers  *int64  `aws:"MinimumPollers,shape=MinimumNumberOfPollers"`
+	PollerGroupName *string `aws:"PollerGroupName,shape=ProvisionedPollerGroupName"`
 }
 
 type PublishLayerVersionRequest struct {
@@ -1033,6 +1234,19 @@ type RuntimeVersionError struct {
 	Message   *string `aws:"Message,shape=SensitiveString"`
 }
 
+type ScalingConfig struct {
+	MaximumConcurrency *int64 `aws:"MaximumConcurrency,shape=MaximumConcurrency"`
+}
+
+type SelfManagedEventSource struct {
+	Endpoints map[string][]string `aws:"Endpoints,shape=Endpoints"`
+}
+
+type SelfManagedKafkaEventSourceConfig struct {
+	ConsumerGroupId      *string                    `aws:"ConsumerGroupId,shape=URI"`
+	SchemaRegistryConfig *KafkaSchemaRegistryConfig `aws:"SchemaRegistryConfig"`
+}
+
 type SnapStart struct {
 	ApplyOn *string `aws:"ApplyOn,shape=SnapStartApplyOn"`
 }
@@ -1040,6 +1254,11 @@ type SnapStart struct {
 type SnapStartResponse struct {
 	ApplyOn            *string `aws:"ApplyOn,shape=SnapStartApplyOn"`
 	OptimizationStatus *string `aws:"OptimizationStatus,shape=SnapStartOptimizationStatus"`
+}
+
+type SourceAccessConfiguration struct {
+	Type *string `aws:"Type,shape=SourceAccessType"`
+	URI  *string `aws:"URI,shape=URI"`
 }
 
 type TagResourceRequest struct {
@@ -1076,6 +1295,31 @@ type UpdateAliasRequest struct {
 	Name            *string                    `aws:"Name,uri,required,shape=Alias"`
 	RevisionId      *string                    `aws:"RevisionId"`
 	RoutingConfig   *AliasRoutingConfiguration `aws:"RoutingConfig"`
+}
+
+type UpdateEventSourceMappingRequest struct {
+	AmazonManagedKafkaEventSourceConfig *AmazonManagedKafkaEventSourceConfig `aws:"AmazonManagedKafkaEventSourceConfig"`
+	BatchSize                           *int64                               `aws:"BatchSize,shape=BatchSize"`
+	BisectBatchOnFunctionError          *bool                                `aws:"BisectBatchOnFunctionError"`
+	DestinationConfig                   *DestinationConfig                   `aws:"DestinationConfig"`
+	DocumentDBEventSourceConfig         *DocumentDBEventSourceConfig         `aws:"DocumentDBEventSourceConfig"`
+	Enabled                             *bool                                `aws:"Enabled"`
+	FilterCriteria                      *FilterCriteria                      `aws:"FilterCriteria"`
+	FunctionName                        *string                              `aws:"FunctionName,shape=NamespacedFunctionName"`
+	FunctionResponseTypes               []string                             `aws:"FunctionResponseTypes,shape=FunctionResponseTypeList"`
+	KMSKeyArn                           *string                              `aws:"KMSKeyArn,shape=KMSKeyArn"`
+	LoggingConfig                       *EventSourceMappingLoggingConfig     `aws:"LoggingConfig"`
+	MaximumBatchingWindowInSeconds      *int64                               `aws:"MaximumBatchingWindowInSeconds,shape=MaximumBatchingWindowInSeconds"`
+	MaximumRecordAgeInSeconds           *int64                               `aws:"MaximumRecordAgeInSeconds,shape=MaximumRecordAgeInSeconds"`
+	MaximumRetryAttempts                *int64                               `aws:"MaximumRetryAttempts,shape=MaximumRetryAttemptsEventSourceMapping"`
+	MetricsConfig                       *EventSourceMappingMetricsConfig     `aws:"MetricsConfig"`
+	ParallelizationFactor               *int64                               `aws:"ParallelizationFactor,shape=ParallelizationFactor"`
+	ProvisionedPollerConfig             *ProvisionedPollerConfig             `aws:"ProvisionedPollerConfig"`
+	ScalingConfig                       *ScalingConfig                       `aws:"ScalingConfig"`
+	SelfManagedKafkaEventSourceConfig   *SelfManagedKafkaEventSourceConfig   `aws:"SelfManagedKafkaEventSourceConfig"`
+	SourceAccessConfigurations          []SourceAccessConfiguration          `aws:"SourceAccessConfigurations,shape=SourceAccessConfigurations"`
+	TumblingWindowInSeconds             *int64                               `aws:"TumblingWindowInSeconds,shape=TumblingWindowInSeconds"`
+	UUID                                *string                              `aws:"UUID,uri,required,shape=UUIDString"`
 }
 
 type UpdateFunctionCodeRequest struct {

@@ -249,8 +249,8 @@ func TestWhatIsNotServedIsRefused(t *testing.T) {
 			must(p.DeleteFunction(ctx, &sdk.DeleteFunctionInput{FunctionName: in.FunctionName}))(t)
 		})
 	}
-	err := ignore(p.CreateEventSourceMapping(ctx, &sdk.CreateEventSourceMappingInput{FunctionName: aws.String("f")}))
-	wantError(t, err, 501, "NotImplementedException", "Pinfold does not serve CreateEventSourceMapping of AWS Lambda yet")
+	err := ignore(p.ListCodeSigningConfigs(ctx, &sdk.ListCodeSigningConfigsInput{}))
+	wantError(t, err, 501, "NotImplementedException", "Pinfold does not serve ListCodeSigningConfigs of AWS Lambda yet")
 }
 
 // TestRefusedSettingsExist keeps the table from naming members that no request has.

@@ -26,6 +26,8 @@ import (
 	"pinfold.dev/pinfold/internal/code"
 	"pinfold.dev/pinfold/internal/function"
 	"pinfold.dev/pinfold/internal/iam"
+	"pinfold.dev/pinfold/internal/mapping"
+	"pinfold.dev/pinfold/internal/store"
 	"pinfold.dev/pinfold/internal/store/blob"
 	"pinfold.dev/pinfold/internal/store/sql"
 	"pinfold.dev/pinfold/internal/wire/lambda"
@@ -69,7 +71,8 @@ type platform struct {
 	config   aws.Config
 	invoker  *invoker
 	identity *iam.Service
-	asked    []pinfold.Action // what the authorize hook was asked
+	mappings *mapping.Registry // over any queue but "none"
+	asked    []pinfold.Action  // what the authorize hook was asked
 	// provisioning is how far provisioned instances are said to be.
 	provisioning lambda.Provisioning
 }
@@ -106,8 +109,20 @@ func start(t *testing.T) *platform {
 	p := &platform{t: t, invoker: &invoker{registry: registry, result: &pinfold.Result{}}, identity: iam.New(scope.Account, root)}
 	endpoints := func() pinfold.Endpoints { return pinfold.Endpoints{API: p.url, HTTP: "http://127.0.0.1:8080"} }
 	links := lambda.NewLinks(func(ctx context.Context, pkg pinfold.Package) (lambda.Zip, error) { return packages.Open(ctx, pkg) }, endpoints)
+	p.mappings = mapping.New(mapping.Options{
+		Store: db, Scope: scope,
+		Function: func(ctx context.Context, tx store.Tx, ref pinfold.FunctionRef) (*pinfold.Version, error) {
+			return registry.Within(tx).Resolve(ctx, ref)
+		},
+		Queue: func(_ context.Context, _ store.Tx, arn string) (*pinfold.MessageQueue, error) {
+			if strings.HasSuffix(arn, ":none") {
+				return nil, pinfold.Errorf(pinfold.NotFound, "no such queue")
+			}
+			return &pinfold.MessageQueue{VisibilityTimeout: 30}, nil
+		},
+	})
 	server, err := lambda.New(lambda.Options{
-		Registry: registry, Invoker: p.invoker, Packages: packages, Authorizer: p,
+		Registry: registry, Mappings: p.mappings, Invoker: p.invoker, Packages: packages, Authorizer: p,
 		Provisioning: func(pinfold.FunctionRef) lambda.Provisioning { return p.provisioning },
 		Endpoints:    endpoints, Links: links, Log: slog.New(slog.DiscardHandler),
 	})

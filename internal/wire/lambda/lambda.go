@@ -18,6 +18,7 @@ import (
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/function"
+	"pinfold.dev/pinfold/internal/mapping"
 	"pinfold.dev/pinfold/internal/wire/protocol"
 )
 
@@ -40,6 +41,7 @@ type Options struct {
 	Invoker    Invoker
 	Packages   Packages
 	Authorizer pinfold.Authorizer
+	Mappings   *mapping.Registry // nil: their operations are not served
 	// Endpoints tells where the platform can be reached, once it can.
 	Endpoints func() pinfold.Endpoints
 	// Links makes the URLs under which clients fetch code.
@@ -119,6 +121,9 @@ var actions = map[string]string{
 // authorize asks whether the caller may have an operation done: the one place
 // through which all of them go.
 func (a *adapter) authorize(ctx context.Context, operation string, in any) error {
+	if a.Mappings == nil && strings.Contains(operation, "EventSourceMapping") {
+		return unserved(operation, "this server has no queues.")
+	}
 	resource, err := a.resource(in)
 	if err != nil {
 		return err
@@ -142,6 +147,9 @@ func (a *adapter) resource(in any) (string, error) {
 			return f.Elem().String()
 		}
 		return ""
+	}
+	if id := text("UUID"); id != "" { // of an event source mapping, whose function may change
+		return a.Mappings.ARN(id), nil
 	}
 	switch name := text("FunctionName"); {
 	case name != "":

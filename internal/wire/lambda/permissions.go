@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"pinfold.dev/pinfold/internal/function"
+	"pinfold.dev/pinfold/internal/mapping"
 	"pinfold.dev/pinfold/internal/wire/protocol"
 )
 
@@ -44,19 +45,34 @@ func (a *adapter) GetPolicy(ctx context.Context, in *GetPolicyRequest) (*GetPoli
 	return &GetPolicyResponse{Policy: &policy.Document, RevisionId: &policy.RevisionID}, nil
 }
 
+// Tags are of functions and of event source mappings.
+
 func (a *adapter) ListTags(ctx context.Context, in *ListTagsRequest) (*ListTagsResponse, error) {
-	ref, err := a.Registry.Ref(*in.Resource, "")
-	if err != nil {
-		return nil, err
+	var tags map[string]string
+	if id, ok := mapping.IDOf(*in.Resource); ok && a.Mappings != nil {
+		var err error
+		if tags, err = a.Mappings.Tags(ctx, id); err != nil {
+			return nil, err
+		}
+	} else {
+		ref, err := a.Registry.Ref(*in.Resource, "")
+		if err != nil {
+			return nil, err
+		}
+		if tags, err = a.Registry.Tags(ctx, ref); err != nil {
+			return nil, err
+		}
 	}
-	tags, err := a.Registry.Tags(ctx, ref)
 	if tags == nil {
 		tags = map[string]string{}
 	}
-	return &ListTagsResponse{Tags: tags}, err
+	return &ListTagsResponse{Tags: tags}, nil
 }
 
 func (a *adapter) TagResource(ctx context.Context, in *TagResourceRequest) (*protocol.Empty, error) {
+	if id, ok := mapping.IDOf(*in.Resource); ok && a.Mappings != nil {
+		return &protocol.Empty{}, a.Mappings.Tag(ctx, id, in.Tags)
+	}
 	ref, err := a.Registry.Ref(*in.Resource, "")
 	if err != nil {
 		return nil, err
@@ -65,6 +81,9 @@ func (a *adapter) TagResource(ctx context.Context, in *TagResourceRequest) (*pro
 }
 
 func (a *adapter) UntagResource(ctx context.Context, in *UntagResourceRequest) (*protocol.Empty, error) {
+	if id, ok := mapping.IDOf(*in.Resource); ok && a.Mappings != nil {
+		return &protocol.Empty{}, a.Mappings.Untag(ctx, id, in.TagKeys)
+	}
 	ref, err := a.Registry.Ref(*in.Resource, "")
 	if err != nil {
 		return nil, err

@@ -47,6 +47,8 @@ var Kept = []Setting{
 	{Name: "Role", Note: "A role's policies are not looked at: a function may invoke functions of its account and write logs, and no more."},
 	{Name: "CapacityProviderConfig", Note: "`PerExecutionEnvironmentMaxConcurrency` is followed, without it an instance serves one invocation at a time; instances run on this machine whatever `CapacityProviderArn` says."},
 	{Name: "TracingConfig", Note: "Trace headers are handed on, and traces are recorded and sent on as the server is configured, whatever the mode."},
+	{Name: "ProvisionedPollerConfig", Note: "There are as many pollers as help, and one at idle."},
+	{Name: "MetricsConfig", Note: "Event source mappings have their metrics in any case."},
 	{Name: "AddPermission, AddLayerVersionPermission", Note: "Policies are kept and shown; they grant nothing yet."},
 }
 

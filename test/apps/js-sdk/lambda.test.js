@@ -189,7 +189,7 @@ describe("@aws-sdk/client-lambda", { concurrency: 4 }, () => {
     await refused(send("CreateFunction", again), "ResourceConflictException", `Function already exist: ${FunctionName}`);
     await refused(send("CreateFunction", { ...again, Code: { ZipFile: Buffer.from("no zip") } }), "InvalidParameterValueException", "Could not unzip uploaded file. Please check your file, then try to upload again.");
     await refused(send("CreateFunction", { ...again, MemorySize: 1 }), "ValidationException", "1 validation error detected: Value '1' at 'memorySize' failed to satisfy constraint: Member must have value greater than or equal to 128");
-    await refused(send("ListEventSourceMappings", {}), "NotImplementedException", "Pinfold does not serve ListEventSourceMappings of AWS Lambda yet");
+    await refused(send("ListCodeSigningConfigs", {}), "NotImplementedException", "Pinfold does not serve ListCodeSigningConfigs of AWS Lambda yet");
     await refused(new DynamoDBClient(settings).send(new ListTablesCommand({})), "NotImplementedException", "ListTables of Amazon DynamoDB");
     const wrong = new aws.LambdaClient({ ...settings, credentials: { ...credentials, secretAccessKey: "wrong" } });
     await refused(wrong.send(new aws.ListFunctionsCommand({})), "InvalidSignatureException", "The request signature we calculated does not match the signature you provided.");

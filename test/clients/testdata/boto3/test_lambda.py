@@ -304,8 +304,8 @@ class Refusals(Case):
             awslambda.update_function_configuration(FunctionName=name, Runtime="ruby3.3")
 
     def test_unserved(self):
-        with self.refused("NotImplementedException", "Pinfold does not serve CreateEventSourceMapping of AWS Lambda yet"):
-            awslambda.create_event_source_mapping(FunctionName="f", EventSourceArn="arn:aws:sqs:us-east-1:%s:q" % ACCOUNT)
+        with self.refused("NotImplementedException", "Pinfold does not serve ListCodeSigningConfigs of AWS Lambda yet"):
+            awslambda.list_code_signing_configs()
         for service, call, code, text in (
             ("dynamodb", "list_tables", "NotImplementedException", "ListTables of Amazon DynamoDB"),
             ("sqs", "list_queues", "NotImplemented", "ListQueues of Amazon Simple Queue Service"),
