@@ -1,7 +1,9 @@
 package log
 
 import (
+	"cmp"
 	"strings"
+	"time"
 
 	"pinfold.dev/pinfold"
 )
@@ -13,21 +15,36 @@ const (
 	MaxSubject = 512     // bytes of Entry.Subject
 )
 
-// Check returns what is wrong with an entry that is to be appended: an error
-// with code Invalid, or TooLarge. Engines ask it, so that all refuse the same.
-func (e *Entry) Check() error {
+// Check returns what is wrong with an entry that is to be appended to a stream
+// with limits: an error with code Invalid, or TooLarge. Engines ask it, so that all
+// refuse the same.
+func (e *Entry) Check(l Limits) error {
 	switch {
 	case len(e.Data) > MaxData:
 		return pinfold.Errorf(pinfold.TooLarge, "an entry of the log has %d bytes: %d are the most", len(e.Data), MaxData)
 	case len(e.Meta) > MaxMeta || !printable(e.Meta):
-		return pinfold.Errorf(pinfold.Invalid, "the meta of an entry of the log has to be at most %d printable ASCII characters", MaxMeta)
+		return pinfold.Errorf(pinfold.Invalid, "the meta of an entry of the log has to be at most %d printable ASCII characters, with no space at either end", MaxMeta)
 	case len(e.ID) > MaxID || !printable(e.ID):
-		return pinfold.Errorf(pinfold.Invalid, "the id of an entry of the log has to be at most %d printable ASCII characters", MaxID)
+		return pinfold.Errorf(pinfold.Invalid, "the id of an entry of the log has to be at most %d printable ASCII characters, with no space at either end", MaxID)
+	case l.Age > 0 && time.Until(e.At) > l.Age:
+		return pinfold.Errorf(pinfold.Invalid, "an entry of the log is for %s: its stream drops it before, after %s", e.At.Format(time.RFC3339), l.Age)
 	}
 	return CheckSubject(e.Subject)
 }
 
+// DedupWindow returns for how long ids are remembered.
+func (l Limits) DedupWindow() time.Duration {
+	window := cmp.Or(l.Dedup, 2*time.Minute)
+	if l.Age > 0 {
+		window = min(window, l.Age)
+	}
+	return window
+}
+
 func printable(s string) bool {
+	if strings.HasPrefix(s, " ") || strings.HasSuffix(s, " ") {
+		return false
+	}
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return false

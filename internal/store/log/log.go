@@ -27,13 +27,16 @@ type Entry struct {
 	// joined by dots.
 	Subject string
 	// ID, if it is not "", has a second entry with the same one dropped for as long
-	// as Limits.Dedup says.
+	// as Limits.Dedup says, be the first one still there or not: printable ASCII, at
+	// most MaxID bytes, with no space at either end.
 	ID string
-	// Meta is what is to be known without Data: printable ASCII, at most 4 KB.
+	// Meta is what is to be known without Data: of the same kind, at most MaxMeta bytes.
 	Meta string
 	Data []byte // at most MaxData bytes; neither the log nor its readers change it
-	// At, if it is not zero, is when the entry enters the stream: until then it is
-	// kept, survives restarts, and is not read. Only Append sets it.
+	// At, if it is in the future, is when the entry enters the stream, or at most half
+	// a second later: until then it is kept, survives restarts, and is not read. It gets
+	// another position then. A stream that drops old entries takes none for later than
+	// that. Only Append sets it.
 	At time.Time
 }
 
@@ -46,7 +49,7 @@ type Limits struct {
 	Age        time.Duration // older entries are dropped
 	Bytes      int64         // the oldest entries are dropped beyond that
 	PerSubject int64         // the oldest entries of a subject are dropped beyond that
-	Dedup      time.Duration // for how long ids are remembered; 0 is two minutes
+	Dedup      time.Duration // for how long ids are remembered; 0 is two minutes, and more than Age is Age
 }
 
 // Stored is what Append says of an entry.
@@ -56,9 +59,10 @@ type Stored struct {
 	Err       error  // it is not known to be stored: it may turn up all the same
 }
 
-// Info is about a stream.
+// Info is about a stream. What waits for its time is counted with the others, but
+// for Subjects.
 type Info struct {
-	First, Last uint64 // positions; Last stays when entries are removed
+	First, Last uint64 // positions; Last stays when entries are removed, and First is Last+1 where there is none
 	Entries     uint64
 	Bytes       uint64
 	// Subjects has the number of entries by subject, of those that were asked for.
@@ -74,8 +78,9 @@ type Log interface {
 	Delete(ctx context.Context, name string) error
 	// Own waits until no other process owns a name in this log, and then owns it
 	// for as long as this one can keep it: for seconds more when the process ends
-	// without a word. Done of the context that it returns is closed when the name is
-	// lost, or has been given back by release. holder says who owns it to those that
+	// without a word. The context that it returns, a child of ctx, is done when the name
+	// is lost, or has been given back by release. Within a process, too, one at a time
+	// owns a name. holder says who owns it to those that
 	// wait; waiting, if it is not nil, is called with who does when there is need to wait.
 	Own(ctx context.Context, name, holder string, waiting func(holder string)) (owned context.Context, release func(), err error)
 	// Close closes the log; its streams are of no use any more.
@@ -149,8 +154,9 @@ type Consumer interface {
 type Delivery interface {
 	Entry() Entry
 	Attempt() int // 1 is the first
-	// Ack has the entry never delivered again to this consumer. It returns when that
-	// is stored.
+	// Ack has the entry never delivered again to this consumer. It returns when the
+	// engine knows; only if it ends without a word in that moment, the entry may come
+	// again.
 	Ack(ctx context.Context) error
 	// Delay has it delivered again after d.
 	Delay(d time.Duration) error

@@ -7,6 +7,7 @@ import (
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/store/log"
+	"pinfold.dev/pinfold/internal/store/log/logtest"
 	"pinfold.dev/pinfold/internal/store/log/mem"
 )
 
@@ -67,5 +68,12 @@ func TestVirtualTime(t *testing.T) {
 		if err := <-waits; pinfold.CodeOf(err) != pinfold.Unavailable {
 			t.Errorf("Next of a closed log: %v", err)
 		}
+	})
+}
+
+func TestMem(t *testing.T) {
+	logtest.Run(t, func(*testing.T) logtest.Place {
+		disk := mem.NewDisk()
+		return logtest.Place{Open: func() (log.Log, error) { return disk.Open(), nil }, Shared: true}
 	})
 }

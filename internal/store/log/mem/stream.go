@@ -78,10 +78,7 @@ func (d *data) tick(now time.Time) {
 			d.remove(0)
 		}
 	}
-	dedup := d.limits.Dedup
-	if dedup == 0 {
-		dedup = 2 * time.Minute
-	}
+	dedup := d.limits.DedupWindow()
 	for len(d.idTimes) > 0 && !d.idTimes[0].time.Add(dedup).After(now) {
 		delete(d.ids, d.idTimes[0].id)
 		d.idTimes = d.idTimes[1:]
@@ -219,7 +216,7 @@ func (s *stream) Append(ctx context.Context, entries ...log.Entry) []log.Stored 
 }
 
 func (s *stream) append(e log.Entry) log.Stored {
-	if err := e.Check(); err != nil {
+	if err := e.Check(s.limits); err != nil {
 		return log.Stored{Err: err}
 	}
 	if position, known := s.ids[e.ID]; known && e.ID != "" {
@@ -320,9 +317,12 @@ func (s *stream) Info(ctx context.Context, subjects string) (log.Info, error) {
 		return log.Info{}, err
 	}
 	defer s.mu.Unlock()
-	info := log.Info{First: s.last + 1, Last: s.last, Entries: uint64(len(s.entries)), Bytes: uint64(s.bytes)}
+	info := log.Info{First: s.last + 1, Last: s.last, Entries: uint64(len(s.entries) + len(s.later)), Bytes: uint64(s.bytes)}
 	if len(s.entries) > 0 {
 		info.First = s.entries[0].Position
+	}
+	for _, e := range s.later {
+		info.First = min(info.First, e.Position)
 	}
 	if subjects != "" {
 		info.Subjects = map[string]uint64{}

@@ -1,0 +1,127 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/store/log"
+)
+
+// connect connects to the servers, and has the connection come back whenever it is
+// lost.
+func (l *Log) connect(ctx context.Context) (*nats.Conn, error) {
+	options := []nats.Option{
+		nats.Name("pinfold"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectBufSize(-1), // what cannot be sent is an error, not a hope
+		nats.ReconnectHandler(l.onReconnect),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			l.opts.Logger.Warn("the log's connection", "error", err, "subject", subject)
+		}),
+	}
+	if l.server != nil {
+		options = append(options, nats.InProcessServer(l.server), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+		nc, err := nats.Connect("", options...)
+		if err != nil {
+			return nil, pinfold.Errorf(pinfold.Internal, "open the log in %s: %w", l.opts.Dir, err)
+		}
+		return nc, nil
+	}
+	options = append(options,
+		nats.Timeout(patience),
+		nats.ReconnectWait(250*time.Millisecond),
+		nats.PingInterval(10*time.Second),
+		nats.MaxPingsOutstanding(2),
+		nats.IgnoreAuthErrorAbort(), // a password that is being changed
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if l.closed.Err() == nil {
+				l.opts.Logger.Warn("lost the connection to the log", "servers", l.where(), "error", err)
+			}
+		}))
+	who, err := l.credentials()
+	if err != nil {
+		return nil, err
+	}
+	type result struct {
+		nc  *nats.Conn
+		err error
+	}
+	done := make(chan result, 1)
+	go func() { // nats.Connect knows no contexts; it ends by its own timeout
+		nc, err := nats.Connect(l.opts.URL, append(options, who...)...)
+		done <- result{nc, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, pinfold.Errorf(pinfold.Unavailable, "connect to the log at %s: %w", l.where(), r.err)
+		}
+		return r.nc, nil
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.nc != nil {
+				r.nc.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// credentials returns the options that say who we are.
+func (l *Log) credentials() (all []nats.Option, err error) {
+	o := &l.opts
+	if o.Credentials != "" {
+		all = append(all, nats.UserCredentials(o.Credentials))
+	}
+	if o.NKey != "" {
+		nkey, err := nats.NkeyOptionFromSeed(o.NKey)
+		if err != nil {
+			return nil, pinfold.Errorf(pinfold.Invalid, "the nkey of the log: %w", err)
+		}
+		all = append(all, nkey)
+	}
+	if o.Token != "" {
+		all = append(all, nats.Token(o.Token))
+	}
+	if o.User != "" {
+		all = append(all, nats.UserInfo(o.User, o.Password))
+	}
+	if o.CA != "" {
+		all = append(all, nats.RootCAs(o.CA))
+	}
+	if o.Certificate != "" || o.Key != "" {
+		all = append(all, nats.ClientCert(o.Certificate, o.Key))
+	}
+	return all, nil
+}
+
+// inspect looks whether external servers can do what the log needs.
+func (l *Log) inspect(ctx context.Context) error {
+	if !atLeast(l.nc.ConnectedServerVersion(), 2, 12) {
+		return pinfold.Errorf(pinfold.Invalid, "the log at %s is nats-server %s: 2.12 is the oldest that can keep entries for later", l.where(), l.nc.ConnectedServerVersion())
+	}
+	if _, err := l.js.AccountInfo(ctx); err != nil {
+		return pinfold.Errorf(pinfold.Unavailable, "the log at %s needs JetStream enabled for this account: %w", l.where(), err)
+	}
+	if have, want := l.nc.MaxPayload(), int64(log.MaxData+2*log.MaxMeta); have < want {
+		l.opts.Logger.Warn("the servers of the log take smaller messages than Pinfold's largest: raise max_payload in their configuration", "servers", l.where(), "max_payload", have, "wanted", want)
+	}
+	return nil
+}
+
+// atLeast reports whether the version of a server is not older than major.minor.
+func atLeast(version string, major, minor int) bool {
+	var x, y int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &x, &y); n != 2 {
+		return true // a build of their own
+	}
+	return x > major || x == major && y >= minor
+}

@@ -1,0 +1,62 @@
+package jetstream
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"pinfold.dev/pinfold/internal/store/log"
+	"pinfold.dev/pinfold/internal/store/log/logtest"
+)
+
+func TestEmbedded(t *testing.T) {
+	logtest.Run(t, func(t *testing.T) logtest.Place {
+		o := Options{Dir: t.TempDir(), Logger: testLogger(t)}
+		return logtest.Place{Open: func() (log.Log, error) { return Open(t.Context(), o) }}
+	})
+}
+
+// The same over a connection, several platforms sharing the server.
+func TestExternal(t *testing.T) {
+	s := startServer(t, &server.Options{})
+	var n atomic.Int32
+	logtest.Run(t, func(t *testing.T) logtest.Place {
+		o := Options{URL: s.ClientURL(), Prefix: fmt.Sprint("p", n.Add(1)), Logger: testLogger(t)}
+		return logtest.Place{Open: func() (log.Log, error) { return Open(t.Context(), o) }, Shared: true}
+	})
+}
+
+// startServer starts a server of its own, with JetStream and room for large entries.
+func startServer(t *testing.T, o *server.Options) *server.Server {
+	t.Helper()
+	o.Host, o.JetStream, o.NoSigs, o.MaxPayload = "127.0.0.1", true, true, maxPayload
+	o.JetStreamMaxStore, o.JetStreamMaxMemory = 1<<40, 1<<40
+	if o.Port == 0 {
+		o.Port = server.RANDOM_PORT
+	}
+	if o.StoreDir == "" {
+		o.StoreDir = t.TempDir()
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetLoggerV2(&serverLog{logger: testLogger(t)}, false, false, false)
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(startWait) {
+		t.Fatal("the server did not start")
+	}
+	return s
+}
+
+// testLogger keeps what is said for the case that the test fails.
+func testLogger(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}

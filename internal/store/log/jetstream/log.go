@@ -1,0 +1,285 @@
+// Package jetstream is the engine of the log that production uses: NATS JetStream,
+// in the process itself or, by a URL, in servers of their own. Both are the same code
+// behind a connection; what only the one in the process needs (starting it, watching
+// the disk, bringing it back) is in embedded.go and space.go.
+//
+// A stream of the log is a stream of JetStream. Entries are messages under the
+// subject PREFIX.STREAM.e.SUBJECT; those that are for later wait as schedules under
+// PREFIX.STREAM.s.TOKEN.SUBJECT, which nothing reads. docs/adr/0027 says why it is
+// laid out so.
+package jetstream
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/store/log"
+)
+
+// Options say where the log is. Either Dir or URL is set.
+type Options struct {
+	// Dir is the folder of a log in the process. It has to be this process's alone:
+	// whoever opens it has locked a folder above.
+	Dir string
+	// SyncAlways has each entry of a log in the process survive a power cut once it is
+	// acknowledged. Else what came in the last SyncInterval may be lost by one.
+	SyncAlways   bool
+	SyncInterval time.Duration // 0 is a second
+
+	// URL names the servers of an external log: "nats://host:4222", several joined by
+	// commas, "tls://" for TLS from the start. It may have user and password.
+	URL string
+	// One of these says who we are, if the servers ask.
+	Credentials    string // path of a credentials file
+	NKey           string // path of a file with an nkey seed
+	Token          string
+	User, Password string
+	// CA, Certificate and Key are paths of PEM files: what the servers' certificates are
+	// signed by, and what we show them. Each of them has the connection be TLS.
+	CA, Certificate, Key string
+	// Replicas is in how many servers of a cluster new streams are kept; 0 is 1.
+	Replicas int
+
+	// Prefix is what names of streams and subjects begin with, so that several
+	// platforms can share servers; "" is "pinfold".
+	Prefix string
+	Logger *slog.Logger // nil is slog.Default
+
+	// space says how many bytes are free where Dir is, and how many there are in all.
+	// Tests put their own here.
+	space func(dir string) (free, total uint64, err error)
+}
+
+// Log is a log in JetStream.
+type Log struct {
+	opts     Options
+	server   *embedded // nil: external
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	window   *semaphore.Weighted // bytes of entries on their way
+	requests *semaphore.Weighted // requests on their way that come in masses
+	closed   context.Context     // done when the log is
+	close    context.CancelFunc
+	owners   owners
+
+	mu          sync.Mutex
+	reconnected chan struct{} // closed and made anew when there is another connection
+}
+
+var _ log.Log = (*Log)(nil)
+
+const (
+	// windowBytes bounds what Appends have sent and know nothing of yet, and entryCost
+	// is what an entry takes of it at least: 4,096 of them, far below the queues that
+	// servers drop from.
+	windowBytes = 64 << 20
+	entryCost   = 16 << 10
+	// patience is how long calls wait for a connection that is lost.
+	patience = 5 * time.Second
+	// ackWait is how long an append waits for servers that are there and say nothing.
+	ackWait = 30 * time.Second
+	// maxRequests is below what a server takes at once of requests to its API.
+	maxRequests = 128
+)
+
+// Open opens the log. An error has the code Unavailable if the servers cannot be
+// reached or do not know us, Invalid if the options cannot be right.
+func Open(ctx context.Context, o Options) (*Log, error) {
+	if (o.Dir == "") == (o.URL == "") {
+		return nil, pinfold.Errorf(pinfold.Invalid, "a log is in a folder or at a URL")
+	}
+	o.Prefix = cmp.Or(o.Prefix, "pinfold")
+	if err := log.CheckName(o.Prefix); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	l := &Log{
+		opts:        o,
+		window:      semaphore.NewWeighted(windowBytes),
+		requests:    semaphore.NewWeighted(maxRequests),
+		reconnected: make(chan struct{}),
+	}
+	l.closed, l.close = context.WithCancel(context.Background())
+	if err := l.open(ctx); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Log) open(ctx context.Context) (err error) {
+	if l.opts.Dir != "" {
+		if l.server, err = startEmbedded(l.opts); err != nil {
+			return err
+		}
+	}
+	if l.nc, err = l.connect(ctx); err != nil {
+		return err
+	}
+	l.js, err = jetstream.New(l.nc, jetstream.WithPublishAsyncTimeout(ackWait), jetstream.WithPublishAsyncMaxPending(2*windowBytes/entryCost))
+	if err != nil {
+		return err
+	}
+	if l.server == nil {
+		return l.inspect(ctx)
+	}
+	l.server.watch()
+	return nil
+}
+
+// Close implements log.Log.
+func (l *Log) Close() error {
+	l.close()
+	l.owners.close()
+	if l.nc != nil {
+		l.nc.Close()
+	}
+	if l.server != nil {
+		l.server.close()
+	}
+	return nil
+}
+
+// streamName is how JetStream knows a stream.
+func (l *Log) streamName(name string) string { return l.opts.Prefix + "_" + name }
+
+// Stream implements log.Log.
+func (l *Log) Stream(ctx context.Context, name string, limits log.Limits) (log.Stream, error) {
+	if err := log.CheckName(name); err != nil {
+		return nil, err
+	}
+	if err := l.up(ctx); err != nil {
+		return nil, err
+	}
+	s := &stream{log: l, name: name, subject: l.opts.Prefix + "." + name + ".", limits: limits}
+	js, err := l.js.Stream(ctx, l.streamName(name))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		js, err = l.js.CreateOrUpdateStream(ctx, s.config(jetstream.StreamConfig{
+			Name:              l.streamName(name),
+			Description:       "A stream of Pinfold's log",
+			Storage:           jetstream.FileStorage,
+			Replicas:          max(l.opts.Replicas, 1),
+			AllowDirect:       true,
+			AllowMsgSchedules: true,
+			AllowRollup:       true, // schedules ask for it
+		}))
+	} else if err == nil {
+		had := js.CachedInfo().Config
+		if want := s.config(had); want.MaxAge != had.MaxAge || want.MaxBytes != had.MaxBytes || want.MaxMsgsPerSubject != had.MaxMsgsPerSubject || want.Duplicates != had.Duplicates {
+			js, err = l.js.UpdateStream(ctx, want)
+		}
+	}
+	if err != nil {
+		return nil, l.failed(err, "open stream %s of the log", name)
+	}
+	s.js = js
+	return s, nil
+}
+
+// Delete implements log.Log.
+func (l *Log) Delete(ctx context.Context, name string) error {
+	if err := log.CheckName(name); err != nil {
+		return err
+	}
+	if err := l.up(ctx); err != nil {
+		return err
+	}
+	if err := l.js.DeleteStream(ctx, l.streamName(name)); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return l.failed(err, "delete stream %s of the log", name)
+	}
+	return nil
+}
+
+// up waits until there is a connection, for a while.
+func (l *Log) up(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if l.closed.Err() != nil {
+		return log.Closed()
+	}
+	if l.nc.IsConnected() {
+		return nil
+	}
+	again := l.reconnection()
+	if l.nc.IsConnected() {
+		return nil
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-again:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.closed.Done():
+		return log.Closed()
+	case <-late.C:
+		return pinfold.Errorf(pinfold.Unavailable, "the log at %s cannot be reached: nothing was stored", l.where())
+	}
+}
+
+// reconnection returns a channel that is closed at the next connection.
+func (l *Log) reconnection() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reconnected
+}
+
+func (l *Log) onReconnect(*nats.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.reconnected)
+	l.reconnected = make(chan struct{})
+}
+
+// where names the log for people, without passwords.
+func (l *Log) where() string {
+	if l.server != nil {
+		return l.opts.Dir
+	}
+	var all []string
+	for url := range strings.SplitSeq(l.opts.URL, ",") {
+		if at := strings.LastIndexByte(url, '@'); at >= 0 {
+			scheme, _, _ := strings.Cut(url, "://")
+			url = scheme + "://" + url[at+1:]
+		}
+		all = append(all, strings.TrimSpace(url))
+	}
+	return strings.Join(all, ",")
+}
+
+// failed puts an error of NATS into the words and codes of the log.
+func (l *Log) failed(err error, doing string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	if l.closed.Err() != nil {
+		return log.Closed()
+	}
+	code := pinfold.Internal
+	var api jetstream.JetStreamError
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, new(*pinfold.Error)):
+		return err
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrMsgNotFound):
+		code = pinfold.NotFound
+	case errors.Is(err, nats.ErrMaxPayload):
+		code = pinfold.TooLarge
+	case !errors.As(err, &api) || api.APIError() == nil || api.APIError().Code == 503:
+		code = pinfold.Unavailable // of the connection, or no server could do it
+	}
+	return pinfold.Errorf(code, doing+": %w", append(args, err)...)
+}
