@@ -50,7 +50,7 @@ const (
 
 // encode returns the envelope's bytes.
 func (e *envelope) encode() []byte {
-	b := make([]byte, 0, e.size()+128)
+	b := make([]byte, 0, e.Size()+128)
 	b = appendField(b, tagBody, e.Body)
 	b = appendField(b, tagMD5Body, e.MD5Body)
 	for _, name := range slices.Sorted(maps.Keys(e.Attributes)) {

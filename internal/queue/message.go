@@ -80,9 +80,9 @@ func required(parameter string) error {
 	return pinfold.Errorf(pinfold.Invalid, "The request must contain the parameter %s.", parameter).WithReason("MissingRequiredParameterException")
 }
 
-// size is how many bytes of a message count: body, and names, types and values of
+// Size is how many bytes of a message count: body, and names, types and values of
 // attributes.
-func (m *Message) size() int {
+func (m *Message) Size() int {
 	n := len(m.Body)
 	for name, a := range m.Attributes {
 		n += len(name) + len(a.Type) + len(a.Text) + len(a.Binary)
@@ -110,7 +110,7 @@ func (m *Message) check(q *pinfold.MessageQueue) error {
 	if err := checkAttributes(m.Attributes); err != nil {
 		return err
 	}
-	if m.size() > q.MaximumMessageSize {
+	if m.Size() > q.MaximumMessageSize {
 		return pinfold.Errorf(pinfold.TooLarge, "One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", q.MaximumMessageSize).WithReason("InvalidParameterValueException")
 	}
 	return nil
@@ -207,6 +207,8 @@ func checkName(name string) error {
 func (a *Attribute) check(name string) error {
 	base, _, _ := strings.Cut(a.Type, ".")
 	switch {
+	case a.Type == "" && a.Text == "" && len(a.Binary) == 0:
+		return invalid("The message (user) attribute '%s' must contain a non-empty message attribute value.", name)
 	case a.Type == "":
 		return invalid("The message (user) attribute '%s' must contain a non-empty message attribute type.", name)
 	case base != "String" && base != "Number" && base != "Binary":

@@ -264,6 +264,12 @@ func (s *Service) Lookup(ctx context.Context, arn string) (pinfold.MessageQueue,
 // Ref returns the queue of the service's own account that has a name.
 func (s *Service) Ref(name string) Ref { return Ref{s.scope.Account, s.scope.Region, name} }
 
+// Exists returns an error if there is no such queue.
+func (s *Service) Exists(ref Ref) error {
+	_, err := s.line(ref)
+	return err
+}
+
 // Counts returns how many messages a queue has.
 func (s *Service) Counts(ref Ref) (backlog.Counts, error) {
 	l, err := s.line(ref)

@@ -131,6 +131,9 @@ func (g *generator) service() error {
 	md := g.model.Metadata
 	g.printf("// Model describes %s, version %s.\nvar Model = protocol.Service{\n", md.ServiceFullName, md.APIVersion)
 	g.printf("%s", metadataCode(g.model, protocol))
+	if second := g.target.second; second != nil {
+		g.printf("AlsoQuery: true, Namespace: %q,\n", second.namespace)
+	}
 	g.printf("Operations: []protocol.Operation{\n")
 	for _, name := range slices.Sorted(slices.Values(g.target.operations)) {
 		op := g.model.Operations[name]
@@ -233,9 +236,19 @@ func (g *generator) errors() {
 			}
 		}
 	}
+	second := map[string]errorCode{}
+	if g.target.second != nil {
+		second = g.target.second.errors
+	}
+	for name := range second {
+		names[name] = true
+	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		s := g.model.Shapes[name]
-		status, code := 400, ""
+		if s == nil {
+			s = &shape{Members: map[string]ref{"message": {}}}
+		}
+		status, code := 400, second[name].code
 		if s.Fault {
 			status = 500
 		}
@@ -244,6 +257,9 @@ func (g *generator) errors() {
 				status = s.Error.HTTPStatus
 			}
 			code = s.Error.Code
+		}
+		if second[name].status != 0 {
+			status = second[name].status
 		}
 		g.printf("{Name: %q, Status: %d", name, status)
 		if code != "" && code != name {

@@ -105,6 +105,9 @@ func (g *generator) tag(parent *shape, member string, r ref) string {
 	add("required", slices.Contains(parent.Required, member))
 	add("flattened", flattened)
 	add("attribute", r.XMLAttribute)
+	if second := g.target.second; second != nil {
+		add("form="+second.names[r.Shape], second.names[r.Shape] != "")
+	}
 	add("shape="+r.Shape, g.shapes[r.Shape])
 	switch {
 	case r.XMLNamespace != nil && r.XMLNamespace.URI != g.model.Metadata.XMLNamespace:
@@ -143,6 +146,11 @@ func (g *generator) shapeCode(name string) string {
 	add(len(s.Enum) > 0 && !open, "Enum: %#v", s.Enum)
 	add(s.Sensitive, "Sensitive: true")
 	add(s.TimestampFormat != "", "Time: %q", s.TimestampFormat)
+	if g.target.second != nil {
+		if names, ok := g.target.second.entries[name]; ok {
+			add(true, "KeyName: %q, ItemName: %q", names[0], names[1])
+		}
+	}
 	if s.Key != nil {
 		add(g.shapes[s.Key.Shape], "Key: %q", s.Key.Shape)
 		add(g.model.isXML() && s.Key.LocationName != "", "KeyName: %q", s.Key.LocationName)

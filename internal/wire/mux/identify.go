@@ -89,18 +89,18 @@ func (m *Mux) identifyForm(r *http.Request, body []byte) (*protocol.Service, err
 }
 
 // identifyAction goes by Action and Version: among the services with that
-// version of the API, one that serves the action.
+// version of the API, one that serves the action. Requests to a queue's URL may be
+// without a version.
 func (m *Mux) identifyAction(form url.Values) *protocol.Service {
 	var candidate *protocol.Service
+	version := form.Get("Version")
 	for i := range known {
 		s := &known[i]
-		if s.Protocol != protocol.Query || form.Get("Version") != s.Version {
-			continue
-		}
-		if server := m.served[s.Name]; server != nil && server.Knows(form.Get("Action")) {
+		server := m.served[s.Name]
+		if server != nil && server.Speaks(protocol.Query) && (version == s.Version || version == "") && server.Knows(form.Get("Action")) {
 			return s
 		}
-		if candidate == nil {
+		if candidate == nil && s.Protocol == protocol.Query && version == s.Version {
 			candidate = s
 		}
 	}

@@ -85,7 +85,7 @@ func RequestID(ctx context.Context) string {
 
 // ServeHTTP implements http.Handler.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	caller := protocol.Caller{RequestID: uuid.NewString()}
+	caller := protocol.Caller{RequestID: uuid.NewString(), Endpoint: endpoint(r), Path: r.URL.Path}
 	caller.TraceID, caller.TraceState = trace.Of(r.Header)
 	caller.Principal.Kind = pinfold.Anonymous
 	r = r.WithContext(protocol.WithCaller(r.Context(), caller))
@@ -97,6 +97,14 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	m.serveService(w, r, caller)
+}
+
+// endpoint returns the base URL by which a client has reached the listener.
+func endpoint(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 // recover answers for a handler that panicked, so that one broken request takes
@@ -160,7 +168,7 @@ func (m *Mux) serveService(w http.ResponseWriter, r *http.Request, caller protoc
 		if pinfold.CodeOf(err) == pinfold.TooLarge {
 			err = server.TooLarge(r, limit)
 		}
-		server.Fail(w, r, rename(service, err))
+		server.Fail(w, r, rename(spoken(r, service), err))
 		return
 	}
 	var done func(operation string, failed *protocol.Error)

@@ -10,6 +10,9 @@ import (
 type Caller struct {
 	RequestID string // a UUID; goes back as x-amzn-RequestId
 	Principal pinfold.Principal
+	// Endpoint is the base URL by which the client has reached the listener, and Path
+	// what follows it.
+	Endpoint, Path string
 	// TraceID and TraceState are those that an invocation by this caller has: what
 	// the client's trace headers say.
 	TraceID, TraceState string

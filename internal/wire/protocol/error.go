@@ -178,7 +178,7 @@ func (s *Service) WriteError(w http.ResponseWriter, r *http.Request, e *Error) {
 		if s.Protocol == RESTJSON {
 			h.Set("X-Amzn-ErrorType", e.Code)
 		} else if s.QueryCompatible {
-			h.Set("X-Amzn-Query-Error", e.queryCode())
+			h.Set("X-Amzn-Query-Error", e.QueryCode()+";"+e.side())
 		}
 		body = s.errorJSON(e)
 	} else {
@@ -191,12 +191,12 @@ func (s *Service) WriteError(w http.ResponseWriter, r *http.Request, e *Error) {
 	}
 }
 
-func (e *Error) queryCode() string {
-	code := e.Code
+// QueryCode returns the error's code in the query protocol.
+func (e *Error) QueryCode() string {
 	if e.query != "" {
-		code = e.query
+		return e.query
 	}
-	return code + ";" + e.side()
+	return e.Code
 }
 
 func (e *Error) side() string {

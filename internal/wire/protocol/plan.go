@@ -57,6 +57,7 @@ type node struct {
 type field struct {
 	index     int
 	name      string // on the wire
+	query     string // on the wire in the query protocol, where that is another
 	path      string // in messages: the member's name with a small first letter
 	in        location
 	required  bool
@@ -94,6 +95,7 @@ func (n *node) itemName() string {
 // planner turns Go types into plans. It remembers them: shapes are recursive.
 type planner struct {
 	rest   bool // else everything is in the body
+	query  bool // names are those of the query protocol
 	shapes map[string]Shape
 	known  map[planKey]*node
 }
@@ -169,6 +171,9 @@ func (p *planner) fields(n *node) error {
 		if f.index = i; !p.rest && f.in != inEvent {
 			f.in = inBody
 		}
+		if p.query && f.query != "" {
+			f.name, f.flattened = f.query, true
+		}
 		t := sf.Type
 		if f.pointer = t.Kind() == reflect.Pointer; f.pointer {
 			t = t.Elem()
@@ -193,8 +198,8 @@ var locations = map[string]location{
 }
 
 // parseTag reads `aws:"wireName,flag,..."`. The flags: a location, required,
-// flattened, attribute, shape=NAME, member=NAME (the model's name of the member,
-// where it is not the field's with another first letter), ns=URI.
+// flattened, attribute, shape=NAME, form=NAME (of a list or map in the second
+// protocol of a service that has gone on to JSON), ns=URI.
 func parseTag(sf reflect.StructField) (*field, string, error) {
 	tag, ok := sf.Tag.Lookup("aws")
 	if !ok {
@@ -214,6 +219,8 @@ func parseTag(sf reflect.StructField) (*field, string, error) {
 			f.attribute = true
 		case "ns":
 			f.namespace = value
+		case "form":
+			f.query = value
 		case "shape":
 			shape = value
 		default:

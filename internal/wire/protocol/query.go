@@ -65,6 +65,9 @@ func decodeForm(n *node, v reflect.Value, from *form) error {
 }
 
 func decodeFormField(f *field, v reflect.Value, from *form) error {
+	if f.flattened && !from.isNumbered() {
+		from = &form{children: map[string]*form{"1": from}}
+	}
 	switch {
 	case f.flattened && f.node.kind == kindList:
 		return decodeFormItems(f.node, v, from)
@@ -72,6 +75,18 @@ func decodeFormField(f *field, v reflect.Value, from *form) error {
 		return decodeFormEntries(f.node, v, from)
 	}
 	return decodeForm(f.node, v, from)
+}
+
+// isNumbered reports whether a flattened list or map has positions. It may do
+// without where it has one entry: AttributeName=All, Attribute.Name=x in the examples
+// of the SQS API reference.
+func (f *form) isNumbered() bool {
+	for name := range f.children {
+		if _, err := strconv.Atoi(name); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // numbered returns the children 1, 2, 3, ... in order. Gaps are closed, as AWS does.

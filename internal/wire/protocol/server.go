@@ -25,6 +25,10 @@ type Options struct {
 	Authorize func(ctx context.Context, operation string, in any) error
 	// Errors names the service's error for each code that the service uses.
 	Errors map[pinfold.Code]string
+	// Check holds a decoded input against what the description demands of it, in the
+	// words of a service that has its own, and may fill in what the caller in ctx says
+	// of it. Nil does so in the words that are common to most services.
+	Check func(ctx context.Context, in any) error
 	// Malformed names the error for a request that cannot be read at all; the
 	// protocol's own name for it if empty.
 	Malformed string
@@ -46,6 +50,7 @@ type Server struct {
 	options Options
 	byName  map[string]*operation
 	routes  router
+	query   *Server // of the same service in its second protocol, or nil
 }
 
 // operation is an [Operation] with its plans.
@@ -60,7 +65,15 @@ type operation struct {
 // that the description, and so the generator, is wrong.
 func NewServer(model *Service, adapter any, o Options) (*Server, error) {
 	s := &Server{model: model, impl: adapter, options: o, byName: map[string]*operation{}}
-	p := planner{rest: model.Protocol.rest(), shapes: model.Shapes, known: map[planKey]*node{}}
+	if model.AlsoQuery {
+		second := *model
+		second.Protocol, second.AlsoQuery = Query, false
+		var err error
+		if s.query, err = NewServer(&second, adapter, o); err != nil {
+			return nil, err
+		}
+	}
+	p := planner{rest: model.Protocol.rest(), query: model.Protocol == Query, shapes: model.Shapes, known: map[planKey]*node{}}
 	for i := range model.Operations {
 		op := &operation{Operation: &model.Operations[i]}
 		var err error
@@ -106,6 +119,20 @@ func (s *Server) Knows(operation string) bool {
 	return s.byName[operation] != nil || slices.ContainsFunc(s.model.Unserved, func(r Route) bool { return r.Name == operation })
 }
 
+// Speaks reports whether the service takes requests in a protocol.
+func (s *Server) Speaks(p Protocol) bool {
+	return s.model.Protocol == p || s.query != nil && p == Query
+}
+
+// spoken returns the server of the protocol that a request is in. Those that take
+// JSON, too, are told by a header.
+func (s *Server) spoken(r *http.Request) *Server {
+	if s.query != nil && r.Header.Get("X-Amz-Target") == "" {
+		return s.query
+	}
+	return s
+}
+
 // MaxBody returns the most bytes that this request's body may have.
 func (s *Server) MaxBody(r *http.Request) int64 {
 	if s.options.MaxBody == nil {
@@ -137,6 +164,7 @@ func (s *Server) TooLarge(r *http.Request, limit int64) error {
 
 // Fail answers a request with an error, as the service would, and returns that.
 func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) *Error {
+	s = s.spoken(r)
 	e := s.toError(r, err)
 	s.model.WriteError(w, r, e)
 	return e
@@ -156,6 +184,7 @@ func (s *Server) toError(r *http.Request, err error) *Error {
 // context. It returns the operation, "" if the request names none that there is,
 // and how it failed, which the client has been told.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, body []byte) (operation string, failed *Error) {
+	s = s.spoken(r)
 	op, in, err := s.decode(r, body)
 	if op != nil {
 		operation = op.Name
@@ -204,6 +233,9 @@ func (s *Server) decode(r *http.Request, body []byte) (*operation, any, error) {
 	v := reflect.ValueOf(in).Elem()
 	if err := s.decodeInput(op, v, r, labels, form, body); err != nil {
 		return op, nil, s.malformed(err)
+	}
+	if s.options.Check != nil {
+		return op, in, s.options.Check(r.Context(), in)
 	}
 	if message := validate(op.in, v); message != "" {
 		name := s.options.Constraint

@@ -33,6 +33,9 @@ type Service struct {
 	// QueryCompatible says that the service spoke query before it spoke JSON:
 	// errors carry the old code in x-amzn-query-error.
 	QueryCompatible bool
+	// AlsoQuery says that it still takes requests in the query protocol. There lists
+	// and maps are flattened, and are called as a struct tag's form=NAME says.
+	AlsoQuery bool
 	// BareErrors says that an XML error is an <Error> and not inside an
 	// <ErrorResponse>, as S3 has it.
 	BareErrors bool
