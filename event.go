@@ -221,6 +221,7 @@ type ScheduleTarget struct {
 type EventMessage struct {
 	Body       []byte            // JSON
 	Attributes map[string]string // message attributes of type String; functions do not get them
+	Numbers    map[string]string // likewise, of type Number
 	Group      string            // of a FIFO queue
 	// ID is the same in every attempt to send this message. A FIFO queue
 	// deduplicates by it; other targets may.
@@ -236,4 +237,52 @@ type EventSender interface {
 	// the code NotFound where there is no such target, Unserved where messages cannot
 	// be sent to its kind, Denied, Invalid, TooLarge, or one that may pass.
 	SendEvent(ctx context.Context, by Principal, to string, m EventMessage) error
+}
+
+// AsyncEvent is the event of an asynchronous invocation that has not ended, or that
+// was given up.
+type AsyncEvent struct {
+	ID        string     `json:"id"` // of the request
+	Qualifier string     `json:"qualifier,omitempty"`
+	State     AsyncState `json:"state"`
+	Sent      time.Time  `json:"sent"`
+	Attempts  int        `json:"attempts"`            // of the function or, while its record is being sent, of that
+	Next      time.Time  `json:"next,omitzero"`       // Delayed, Sending: when it is tried again
+	Condition string     `json:"condition,omitempty"` // Failed: why, in the words of AWS's records
+	Error     string     `json:"error,omitempty"`     // of the last attempt, as far as that is known
+	Target    string     `json:"target,omitempty"`    // ARN of the destination that its record could not be sent to yet
+	Bytes     int        `json:"bytes"`
+}
+
+// AsyncState is where an [AsyncEvent] is.
+type AsyncState string
+
+// The states of events.
+const (
+	AsyncWaiting AsyncState = "waiting" // for its turn
+	AsyncRunning AsyncState = "running"
+	AsyncDelayed AsyncState = "delayed" // until it is tried again
+	AsyncSending AsyncState = "sending" // the function is done with it, its destination does not take the record
+	AsyncFailed  AsyncState = "failed"  // given up, and there was nowhere to send it; only the last ones are kept
+)
+
+// AsyncStatus is how the asynchronous invocations of a function are.
+type AsyncStatus struct {
+	Function string    `json:"function"` // its name
+	Waiting  int       `json:"waiting"`
+	Running  int       `json:"running"`
+	Delayed  int       `json:"delayed"`
+	Sending  int       `json:"sending"`
+	Failed   int       `json:"failed"`
+	Oldest   time.Time `json:"oldest,omitzero"` // when the oldest of those that are not Failed was sent
+	// Paused says why events wait though the function is there; nil: they do not.
+	Paused *AsyncPause `json:"paused,omitempty"`
+}
+
+// AsyncPause is a time in which one event after the other is tried, with waits in
+// between, because the function is throttled or the platform cannot run it.
+type AsyncPause struct {
+	Since time.Time `json:"since"`
+	Next  time.Time `json:"next"` // when another event is tried
+	Error string    `json:"error"`
 }

@@ -16,7 +16,7 @@ const (
 
 // Trigger says what made an invocation happen.
 type Trigger struct {
-	Kind   string // "api" (the Lambda API), "http", "rest", "url", later "queue", "timer", ...
+	Kind   string // "api" (the Lambda API), "async" (the same, asynchronously), "http", "rest", "url", "queue", "timer", ...
 	Source string // ARN of what triggered it, where it has one
 }
 

@@ -209,7 +209,9 @@ func origin(c *child) (from pinfold.CallNode, via string) {
 		return pinfold.CallNode{Kind: pinfold.CallHTTP, Name: route(source.Resource)}, ""
 	case c.trigger == "url":
 		return pinfold.CallNode{Kind: pinfold.CallURL, Name: cmp.Or(strings.TrimPrefix(source.Resource, "function:"), c.function)}, ""
-	case c.trigger != "api":
+	case c.trigger == "async" && source.Service == "lambda": // the record of a function goes to another one
+		return function(strings.TrimPrefix(source.Resource, "function:")), "async"
+	case c.trigger != "api" && (c.trigger != "async" || c.source != ""):
 		return pinfold.CallNode{Kind: pinfold.CallKind(cmp.Or(c.trigger, string(pinfold.CallOther))), Name: cmp.Or(source.Resource, c.source)}, ""
 	}
 	caller, ok := pinfold.ParseARN(c.caller)

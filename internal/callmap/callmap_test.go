@@ -126,6 +126,11 @@ func TestEdges(t *testing.T) {
 			story{ran(3, 0, "price", by("api", "", session))},
 			[]string{"function order -> function price by lambda.Invoke, 1 calls"},
 		},
+		"asynchronous": {
+			story{ran(1, 0, "order", by("async", "", "arn:aws:iam::0:root")), ran(2, 0, "price", by("async", "", session)),
+				ran(3, 0, "after", by("async", "arn:aws:lambda:r:0:function:order", "lambda.amazonaws.com"))},
+			[]string{"client root -> function order, 1 calls", "function order -> function after by async, 1 calls", "function order -> function price by lambda.Invoke, 1 calls"},
+		},
 		"triggers": {
 			story{
 				ran(1, 0, "f", by("http", "arn:aws:execute-api:r:0:a1b2c3d4e5/$default/ANY$default", "")),

@@ -1,0 +1,144 @@
+package async
+
+import "time"
+
+// Waits between attempts to run something that cannot be run. Source: "How Lambda
+// handles errors and retries with asynchronous invocation", Lambda developer guide:
+// "The retry interval increases exponentially from 1 second after the first attempt
+// to a maximum of 5 minutes."
+const (
+	minWait = time.Second
+	maxWait = 5 * time.Minute
+)
+
+// waitAfter is how long to wait after so many attempts in a row.
+func waitAfter(attempts int) time.Duration {
+	return min(maxWait, minWait<<min(max(attempts, 1)-1, 20))
+}
+
+const (
+	firstLimit = 8                // how many events a function gets at a time to begin with
+	tolerated  = 3                // so many errors of the platform in a row are not those of events
+	maxHold    = 30 * time.Second // for how long a limit stands at most before one more is tried
+)
+
+// ending is how an attempt ended, as far as it tells how many more there may be.
+type ending int
+
+const (
+	nothing   ending = iota // the function was not tried
+	ran                     // it ran, whatever came of it
+	crowded                 // likewise, but it had to wait for a place
+	throttled               // it was refused at a limit
+	broken                  // the platform failed
+)
+
+// pace is how many attempts there may be at a time. While the function takes all,
+// the limit grows with every one that ends, so it doubles in the time of one. Where
+// one is refused while others run, that is the limit, and one more is tried later,
+// after longer and longer. Where none can run the circuit opens: one probe after
+// each wait, until one runs. It knows no clock and no lock.
+type pace struct {
+	most    int
+	limit   int
+	running int
+	hold    time.Duration // for how long the limit stands
+	growAt  time.Time     // when that is over
+	settled bool          // the limit has not grown since somebody was refused
+
+	open    bool
+	probing bool
+	wait    time.Duration
+	probeAt time.Time
+	since   time.Time
+	failed  int // attempts in a row that broke
+	cause   error
+}
+
+// room returns how many attempts may begin now or, if none, when that may change;
+// zero: when one ends.
+func (p *pace) room(now time.Time) (n int, until time.Time) {
+	switch {
+	case !p.open:
+		return max(0, p.limit-p.running), time.Time{}
+	case p.probing:
+		return 0, time.Time{}
+	case now.Before(p.probeAt):
+		return 0, p.probeAt
+	}
+	return 1, time.Time{}
+}
+
+// begin notes an attempt for which there is room, and reports whether it is a probe.
+func (p *pace) begin() (probe bool) {
+	p.running++
+	p.probing = p.probing || p.open
+	return p.open
+}
+
+// end notes how an attempt has ended.
+func (p *pace) end(now time.Time, probe bool, e ending, cause error) {
+	p.running--
+	if probe {
+		p.probing = false
+	}
+	late := p.open && !probe // it began before the circuit opened
+	switch {
+	case e == ran || e == crowded:
+		p.failed = 0
+		p.close()
+		p.grow(now, e == crowded)
+	case e == nothing || late:
+	case e == throttled && p.running > 0 && !probe:
+		p.limit = p.running
+		if !p.settled { // or else it is one of many that were refused at once
+			p.settled = true
+			p.hold = min(maxHold, max(minWait, 2*p.hold))
+		}
+		p.growAt = now.Add(p.hold)
+	case e == broken && !probe && p.failed+1 < tolerated:
+		p.failed++
+	default:
+		p.trip(now, cause)
+	}
+}
+
+func (p *pace) trip(now time.Time, cause error) {
+	if !p.open {
+		p.open, p.since, p.wait = true, now, 0
+	}
+	p.limit, p.cause = 1, cause
+	p.wait = min(maxWait, max(minWait, 2*p.wait))
+	p.probeAt = now.Add(p.wait)
+}
+
+func (p *pace) close() {
+	p.open, p.cause = false, nil
+}
+
+// grow lets one more run, if as many ran as may. What has to wait for a place is one
+// too many: others wait there, too.
+func (p *pace) grow(now time.Time, crowded bool) {
+	switch {
+	case crowded:
+		p.limit = max(1, p.limit-1)
+		p.growAt = now.Add(minWait)
+	case p.running+1 >= p.limit && p.limit < p.most && !now.Before(p.growAt):
+		p.limit++
+		if !p.settled { // the one before was taken
+			if p.hold /= 2; p.hold < minWait {
+				p.hold = 0
+			}
+		}
+		p.settled = false
+		p.growAt = now.Add(p.hold)
+	}
+}
+
+// kick has the next attempt be at once.
+func (p *pace) kick(now time.Time) {
+	p.growAt = now
+	if p.open {
+		p.probeAt, p.wait = now, 0
+	}
+}

@@ -1,0 +1,190 @@
+package async
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pinfold.dev/pinfold"
+)
+
+// TestPoison has thousands of events go through while one of them fails, one hangs
+// and one breaks the platform.
+func TestPoison(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.does = func(_ context.Context, inv *pinfold.Invocation, _ int) (*pinfold.Result, error) {
+			switch string(inv.Payload) {
+			case `"fails"`:
+				return fails(), nil
+			case `"hangs"`:
+				time.Sleep(15 * time.Minute)
+				return fails(), nil
+			case `"breaks"`:
+				return nil, errors.New("oh no")
+			}
+			time.Sleep(100 * time.Millisecond)
+			return ok(), nil
+		}
+		const n = 1500
+		for i := range n {
+			if i%500 == 250 {
+				w.enqueue("hello", []string{`"fails"`, `"hangs"`, `"breaks"`}[i/500])
+			}
+			w.enqueue("hello", "{}")
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		good := 0
+		for _, a := range w.all() {
+			if string(a.Payload) == "{}" {
+				good++
+			}
+		}
+		if st := w.Status("hello"); good != n || st.Waiting > 0 {
+			t.Errorf("%d of %d events after half a minute; %+v", good, n, st)
+		}
+		if most, _ := w.counts(); most < 64 {
+			t.Errorf("%d at a time where there is no limit", most)
+		}
+	})
+}
+
+// limitedTo is a function that may run so many times at a time.
+func (w *world) limitedTo(limit int, takes time.Duration) func(context.Context, *pinfold.Invocation, int) (*pinfold.Result, error) {
+	return func(context.Context, *pinfold.Invocation, int) (*pinfold.Result, error) {
+		w.mu.Lock()
+		over := w.running > limit
+		w.mu.Unlock()
+		if over {
+			w.mu.Lock()
+			w.refusals++
+			w.mu.Unlock()
+			return nil, limited()
+		}
+		time.Sleep(takes)
+		return ok(), nil
+	}
+}
+
+// TestConcurrency keeps a function at its limit, and asks for more only seldom.
+func TestConcurrency(t *testing.T) {
+	for _, limit := range []int{1, 5, 50} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				w.does = w.limitedTo(limit, time.Second)
+				n := 100 * limit
+				for range n {
+					w.enqueue("hello", "{}")
+				}
+				time.Sleep(120 * time.Second) // 20% more than it must take
+				synctest.Wait()
+				_, refusals := w.counts()
+				if done := len(w.all()) - refusals; done != n || refusals > 40+limit {
+					t.Errorf("%d of %d events, %d times refused", done, n, refusals)
+				}
+			})
+		})
+	}
+}
+
+// TestLimitIsRaised follows a limit that grows.
+func TestLimitIsRaised(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.does = w.limitedTo(2, time.Second)
+		for range 2000 {
+			w.enqueue("hello", "{}")
+		}
+		time.Sleep(time.Minute)
+		w.mu.Lock()
+		w.does, w.most = w.limitedTo(100, time.Second), 0
+		w.mu.Unlock()
+		w.Changed(refOf("hello"))
+		time.Sleep(5 * time.Minute)
+		w.wantNothing()
+	})
+}
+
+// TestFairness has one function's events go through whatever another one does.
+func TestFairness(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.function("broken")
+		w.function("slow")
+		w.does = func(_ context.Context, inv *pinfold.Invocation, _ int) (*pinfold.Result, error) {
+			switch inv.Function.Name {
+			case "broken":
+				return nil, errors.New("its code is not there")
+			case "slow":
+				time.Sleep(15 * time.Minute)
+			}
+			return ok(), nil
+		}
+		for range 500 {
+			w.enqueue("broken", "{}")
+			w.enqueue("slow", "{}")
+		}
+		began := time.Since(w.began)
+		id := w.enqueue("hello", "{}")
+		synctest.Wait()
+		w.wantTimes(id, began)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		probes := 0
+		for _, a := range w.all() {
+			if a.Function.Name == "broken" {
+				probes++
+			}
+		}
+		if probes > 40 {
+			t.Errorf("what is broken was tried %d times in an hour", probes)
+		}
+		all := w.Statuses()
+		if len(all) != 2 || all[0].Function != "broken" || all[0].Paused == nil || all[1].Paused != nil || all[1].Running == 0 {
+			t.Errorf("statuses are %+v", all)
+		}
+	})
+}
+
+// TestPace tries random endings: there is never more room than there may be, and
+// always room again in the end.
+func TestPace(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		p := pace{most: 20, limit: firstLimit}
+		now := time.Unix(0, 0)
+		var tasks []bool // that they are probes
+		for range 2000 {
+			n, until := p.room(now)
+			switch {
+			case n < 0 || p.running+n > p.most || p.open && n > 1:
+				t.Fatalf("room for %d with %+v", n, p)
+			case n > 0 && r.IntN(3) > 0:
+				tasks = append(tasks, p.begin())
+			case n == 0 && len(tasks) == 0:
+				if until.IsZero() {
+					t.Fatalf("nothing runs, and there is never room again: %+v", p)
+				}
+				now = until
+			case len(tasks) > 0:
+				i := r.IntN(len(tasks))
+				p.end(now, tasks[i], ending(r.IntN(5)), errors.New("x"))
+				tasks = append(tasks[:i], tasks[i+1:]...)
+			}
+			now = now.Add(time.Duration(r.IntN(500)) * time.Millisecond)
+		}
+	}
+}
+
+func TestWaitAfter(t *testing.T) {
+	var all []string
+	for n := range 12 {
+		all = append(all, waitAfter(n).String())
+	}
+	if got := strings.Join(all, " "); got != "1s 1s 2s 4s 8s 16s 32s 1m4s 2m8s 4m16s 5m0s 5m0s" || waitAfter(1e9) != maxWait {
+		t.Errorf("waits are %s", got)
+	}
+}
