@@ -140,9 +140,8 @@ func (b *Backlog) Receive(ctx context.Context, max int, visibility, wait time.Du
 		}
 		if !looked {
 			looked = true
-			if b.hub.caughtUp(ctx) {
-				continue
-			}
+			b.hub.caughtUp(ctx)
+			continue
 		}
 		if wait <= 0 || !b.wait(ctx, time.Until(until)) {
 			return nil, nil
@@ -416,7 +415,7 @@ func meta(it Item) string {
 	if it.Delay <= 0 && it.Group == "" {
 		return ""
 	}
-	return strconv.FormatInt(it.Delay.Milliseconds(), 10) + " " + it.Group
+	return strings.TrimSuffix(strconv.FormatInt(it.Delay.Milliseconds(), 10)+" "+it.Group, " ")
 }
 
 // arrive takes an entry of the log into the window: from the hub, which follows the

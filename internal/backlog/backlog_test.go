@@ -281,3 +281,15 @@ func TestConcurrently(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestDelayWithoutGroup: what the log keeps of a message beside its data has to be
+// what the log takes.
+func TestDelayWithoutGroup(t *testing.T) {
+	withHub(t, func(t *testing.T, h *backlog.Hub) {
+		b := h.Backlog("a", backlog.Config{})
+		send(t, b, backlog.Item{Data: []byte("x"), Delay: time.Second})
+		if got := texts(receive(t, b, 1, time.Minute, 2*time.Second)); !slices.Equal(got, []string{"x"}) {
+			t.Errorf("received %q", got)
+		}
+	})
+}

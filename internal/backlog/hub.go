@@ -248,32 +248,30 @@ func (h *Hub) acknowledged(position uint64) {
 }
 
 // caughtUp waits until everything is in its backlog that a sender knows to be
-// stored by now. It reports false if that was so already.
-func (h *Hub) caughtUp(ctx context.Context) bool {
+// stored by now.
+func (h *Hub) caughtUp(ctx context.Context) {
 	wanted := h.acked.Load()
-	waited := false
 	timer := time.NewTimer(patience) // what was removed in between is never seen
 	defer timer.Stop()
 	for {
 		h.mu.Lock()
 		if h.progress >= wanted {
 			h.mu.Unlock()
-			return waited
+			return
 		}
 		if h.moved == nil {
 			h.moved = make(chan struct{})
 		}
 		moved := h.moved
 		h.mu.Unlock()
-		waited = true
 		select {
 		case <-moved:
 		case <-timer.C:
-			return true
+			return
 		case <-ctx.Done():
-			return true
+			return
 		case <-h.ctx.Done():
-			return true
+			return
 		}
 	}
 }
