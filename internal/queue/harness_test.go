@@ -29,19 +29,16 @@ type house struct {
 
 // inHouse runs a test in virtual time.
 func inHouse(t *testing.T, test func(*house)) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		db, err := sql.Open(t.Context(), filepath.Join(t.TempDir(), "control.db"))
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer db.Close()
 		h := &house{t: t, store: db, disk: mem.NewDisk()}
 		h.start()
+		defer func() { h.stop() }()
 		test(h)
-		h.stop()
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 }
 
@@ -156,3 +153,13 @@ func after(d time.Duration) {
 	time.Sleep(d) // virtual
 	synctest.Wait()
 }
+
+// wantSent sends a message and receives it.
+func (h *house) wantSent(ref queue.Ref, m queue.Message) []queue.Received {
+	h.t.Helper()
+	h.send(ref, m)
+	return h.want(ref, m.Body)
+}
+
+// ctx returns a context of the bubble that the test is in.
+func (h *house) ctx() context.Context { return h.t.Context() }
