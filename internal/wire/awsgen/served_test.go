@@ -54,7 +54,6 @@ func servedDocument() string {
 }
 
 func lambdaSettings(b *strings.Builder) {
-	b.WriteString("\nOf `Invoke`, the invocation type `Event` is not served.\n")
 	b.WriteString("\nSettings that are refused with `InvalidParameterValueException`, because Pinfold cannot honour them yet:\n\n| setting | instead |\n|---|---|\n")
 	for _, s := range lambda.Refused {
 		fmt.Fprintf(b, "| `%s` | %s |\n", s.Name, s.Note)

@@ -96,14 +96,16 @@ const openNames = "the service says which names it does not know, as SQS does, a
 var targets = []target{
 	{model: "lambda", dir: "internal/wire/lambda", pkg: "lambda", operations: []string{
 		"AddLayerVersionPermission", "AddPermission", "CreateAlias", "CreateEventSourceMapping", "CreateFunction", "CreateFunctionUrlConfig",
-		"DeleteAlias", "DeleteEventSourceMapping", "DeleteFunction", "DeleteFunctionConcurrency", "DeleteFunctionUrlConfig", "DeleteLayerVersion", "DeleteProvisionedConcurrencyConfig",
+		"DeleteAlias", "DeleteEventSourceMapping", "DeleteFunction", "DeleteFunctionConcurrency", "DeleteFunctionEventInvokeConfig", "DeleteFunctionUrlConfig",
+		"DeleteLayerVersion", "DeleteProvisionedConcurrencyConfig",
 		"GetAccountSettings", "GetAlias", "GetEventSourceMapping", "GetFunction", "GetFunctionConcurrency", "GetFunctionConfiguration",
-		"GetFunctionRecursionConfig", "GetFunctionUrlConfig", "GetLayerVersion", "GetLayerVersionByArn", "GetLayerVersionPolicy", "GetPolicy", "GetProvisionedConcurrencyConfig",
-		"Invoke", "InvokeWithResponseStream", "ListAliases", "ListEventSourceMappings", "ListFunctionUrlConfigs", "ListFunctions", "ListLayerVersions", "ListLayers",
+		"GetFunctionEventInvokeConfig", "GetFunctionRecursionConfig", "GetFunctionUrlConfig", "GetLayerVersion", "GetLayerVersionByArn", "GetLayerVersionPolicy", "GetPolicy", "GetProvisionedConcurrencyConfig",
+		"Invoke", "InvokeAsync", "InvokeWithResponseStream", "ListAliases", "ListEventSourceMappings", "ListFunctionEventInvokeConfigs", "ListFunctionUrlConfigs",
+		"ListFunctions", "ListLayerVersions", "ListLayers",
 		"ListProvisionedConcurrencyConfigs", "ListTags", "ListVersionsByFunction", "PublishLayerVersion", "PublishVersion", "PutFunctionConcurrency",
-		"PutFunctionRecursionConfig", "PutProvisionedConcurrencyConfig",
+		"PutFunctionEventInvokeConfig", "PutFunctionRecursionConfig", "PutProvisionedConcurrencyConfig",
 		"RemoveLayerVersionPermission", "RemovePermission", "TagResource", "UntagResource", "UpdateAlias", "UpdateEventSourceMapping",
-		"UpdateFunctionCode", "UpdateFunctionConfiguration", "UpdateFunctionUrlConfig",
+		"UpdateFunctionCode", "UpdateFunctionConfiguration", "UpdateFunctionEventInvokeConfig", "UpdateFunctionUrlConfig",
 	}, open: map[string]string{
 		"Runtime": "the registry knows which runtimes this machine has, among them newer ones than the description; AWS checks it apart from the shapes, too",
 	}},

@@ -4,6 +4,7 @@ package lambda
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"pinfold.dev/pinfold/internal/wire/protocol"
@@ -25,6 +26,7 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "DeleteEventSourceMapping", Method: "DELETE", URI: "/2015-03-31/event-source-mappings/{UUID}"}, 202, API.DeleteEventSourceMapping),
 		protocol.Op(protocol.Route{Name: "DeleteFunction", Method: "DELETE", URI: "/2015-03-31/functions/{FunctionName}"}, 200, API.DeleteFunction),
 		protocol.Op(protocol.Route{Name: "DeleteFunctionConcurrency", Method: "DELETE", URI: "/2017-10-31/functions/{FunctionName}/concurrency"}, 204, API.DeleteFunctionConcurrency),
+		protocol.Op(protocol.Route{Name: "DeleteFunctionEventInvokeConfig", Method: "DELETE", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"}, 204, API.DeleteFunctionEventInvokeConfig),
 		protocol.Op(protocol.Route{Name: "DeleteFunctionUrlConfig", Method: "DELETE", URI: "/2021-10-31/functions/{FunctionName}/url"}, 204, API.DeleteFunctionUrlConfig),
 		protocol.Op(protocol.Route{Name: "DeleteLayerVersion", Method: "DELETE", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"}, 204, API.DeleteLayerVersion),
 		protocol.Op(protocol.Route{Name: "DeleteProvisionedConcurrencyConfig", Method: "DELETE", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"}, 204, API.DeleteProvisionedConcurrencyConfig),
@@ -34,6 +36,7 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "GetFunction", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}"}, 200, API.GetFunction),
 		protocol.Op(protocol.Route{Name: "GetFunctionConcurrency", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/concurrency"}, 200, API.GetFunctionConcurrency),
 		protocol.Op(protocol.Route{Name: "GetFunctionConfiguration", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/configuration"}, 200, API.GetFunctionConfiguration),
+		protocol.Op(protocol.Route{Name: "GetFunctionEventInvokeConfig", Method: "GET", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"}, 200, API.GetFunctionEventInvokeConfig),
 		protocol.Op(protocol.Route{Name: "GetFunctionRecursionConfig", Method: "GET", URI: "/2024-08-31/functions/{FunctionName}/recursion-config"}, 200, API.GetFunctionRecursionConfig),
 		protocol.Op(protocol.Route{Name: "GetFunctionUrlConfig", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/url"}, 200, API.GetFunctionUrlConfig),
 		protocol.Op(protocol.Route{Name: "GetLayerVersion", Method: "GET", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"}, 200, API.GetLayerVersion),
@@ -42,9 +45,11 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "GetPolicy", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/policy"}, 200, API.GetPolicy),
 		protocol.Op(protocol.Route{Name: "GetProvisionedConcurrencyConfig", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"}, 200, API.GetProvisionedConcurrencyConfig),
 		protocol.Op(protocol.Route{Name: "Invoke", Method: "POST", URI: "/2015-03-31/functions/{FunctionName}/invocations"}, 200, API.Invoke),
+		protocol.Op(protocol.Route{Name: "InvokeAsync", Method: "POST", URI: "/2014-11-13/functions/{FunctionName}/invoke-async"}, 202, API.InvokeAsync),
 		protocol.StreamOp(protocol.Route{Name: "InvokeWithResponseStream", Method: "POST", URI: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations"}, 200, API.InvokeWithResponseStream),
 		protocol.Op(protocol.Route{Name: "ListAliases", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/aliases"}, 200, API.ListAliases),
 		protocol.Op(protocol.Route{Name: "ListEventSourceMappings", Method: "GET", URI: "/2015-03-31/event-source-mappings"}, 200, API.ListEventSourceMappings),
+		protocol.Op(protocol.Route{Name: "ListFunctionEventInvokeConfigs", Method: "GET", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list"}, 200, API.ListFunctionEventInvokeConfigs),
 		protocol.Op(protocol.Route{Name: "ListFunctionUrlConfigs", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/urls"}, 200, API.ListFunctionUrlConfigs),
 		protocol.Op(protocol.Route{Name: "ListFunctions", Method: "GET", URI: "/2015-03-31/functions"}, 200, API.ListFunctions),
 		protocol.Op(protocol.Route{Name: "ListLayerVersions", Method: "GET", URI: "/2018-10-31/layers/{LayerName}/versions"}, 200, API.ListLayerVersions),
@@ -55,6 +60,7 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "PublishLayerVersion", Method: "POST", URI: "/2018-10-31/layers/{LayerName}/versions"}, 201, API.PublishLayerVersion),
 		protocol.Op(protocol.Route{Name: "PublishVersion", Method: "POST", URI: "/2015-03-31/functions/{FunctionName}/versions"}, 201, API.PublishVersion),
 		protocol.Op(protocol.Route{Name: "PutFunctionConcurrency", Method: "PUT", URI: "/2017-10-31/functions/{FunctionName}/concurrency"}, 200, API.PutFunctionConcurrency),
+		protocol.Op(protocol.Route{Name: "PutFunctionEventInvokeConfig", Method: "PUT", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"}, 200, API.PutFunctionEventInvokeConfig),
 		protocol.Op(protocol.Route{Name: "PutFunctionRecursionConfig", Method: "PUT", URI: "/2024-08-31/functions/{FunctionName}/recursion-config"}, 200, API.PutFunctionRecursionConfig),
 		protocol.Op(protocol.Route{Name: "PutProvisionedConcurrencyConfig", Method: "PUT", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"}, 202, API.PutProvisionedConcurrencyConfig),
 		protocol.Op(protocol.Route{Name: "RemoveLayerVersionPermission", Method: "DELETE", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}"}, 204, API.RemoveLayerVersionPermission),
@@ -65,6 +71,7 @@ var Model = protocol.Service{
 		protocol.Op(protocol.Route{Name: "UpdateEventSourceMapping", Method: "PUT", URI: "/2015-03-31/event-source-mappings/{UUID}"}, 202, API.UpdateEventSourceMapping),
 		protocol.Op(protocol.Route{Name: "UpdateFunctionCode", Method: "PUT", URI: "/2015-03-31/functions/{FunctionName}/code"}, 200, API.UpdateFunctionCode),
 		protocol.Op(protocol.Route{Name: "UpdateFunctionConfiguration", Method: "PUT", URI: "/2015-03-31/functions/{FunctionName}/configuration"}, 200, API.UpdateFunctionConfiguration),
+		protocol.Op(protocol.Route{Name: "UpdateFunctionEventInvokeConfig", Method: "POST", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"}, 200, API.UpdateFunctionEventInvokeConfig),
 		protocol.Op(protocol.Route{Name: "UpdateFunctionUrlConfig", Method: "PUT", URI: "/2021-10-31/functions/{FunctionName}/url"}, 200, API.UpdateFunctionUrlConfig),
 	},
 	Unserved: []protocol.Route{
@@ -74,25 +81,20 @@ var Model = protocol.Service{
 		{Name: "DeleteCapacityProvider", Method: "DELETE", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 		{Name: "DeleteCodeSigningConfig", Method: "DELETE", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
 		{Name: "DeleteFunctionCodeSigningConfig", Method: "DELETE", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
-		{Name: "DeleteFunctionEventInvokeConfig", Method: "DELETE", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"},
 		{Name: "GetCapacityProvider", Method: "GET", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 		{Name: "GetCodeSigningConfig", Method: "GET", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
 		{Name: "GetDurableExecution", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}"},
 		{Name: "GetDurableExecutionHistory", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/history"},
 		{Name: "GetDurableExecutionState", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/state"},
 		{Name: "GetFunctionCodeSigningConfig", Method: "GET", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
-		{Name: "GetFunctionEventInvokeConfig", Method: "GET", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"},
 		{Name: "GetFunctionScalingConfig", Method: "GET", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
 		{Name: "GetRuntimeManagementConfig", Method: "GET", URI: "/2021-07-20/functions/{FunctionName}/runtime-management-config"},
-		{Name: "InvokeAsync", Method: "POST", URI: "/2014-11-13/functions/{FunctionName}/invoke-async"},
 		{Name: "ListCapacityProviders", Method: "GET", URI: "/2025-11-30/capacity-providers"},
 		{Name: "ListCodeSigningConfigs", Method: "GET", URI: "/2020-04-22/code-signing-configs"},
 		{Name: "ListDurableExecutionsByFunction", Method: "GET", URI: "/2025-12-01/functions/{FunctionName}/durable-executions"},
-		{Name: "ListFunctionEventInvokeConfigs", Method: "GET", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list"},
 		{Name: "ListFunctionVersionsByCapacityProvider", Method: "GET", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"},
 		{Name: "ListFunctionsByCodeSigningConfig", Method: "GET", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"},
 		{Name: "PutFunctionCodeSigningConfig", Method: "PUT", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
-		{Name: "PutFunctionEventInvokeConfig", Method: "PUT", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"},
 		{Name: "PutFunctionScalingConfig", Method: "PUT", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
 		{Name: "PutRuntimeManagementConfig", Method: "PUT", URI: "/2021-07-20/functions/{FunctionName}/runtime-management-config"},
 		{Name: "SendDurableExecutionCallbackFailure", Method: "POST", URI: "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"},
@@ -101,7 +103,6 @@ var Model = protocol.Service{
 		{Name: "StopDurableExecution", Method: "POST", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/stop"},
 		{Name: "UpdateCapacityProvider", Method: "PUT", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 		{Name: "UpdateCodeSigningConfig", Method: "PUT", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
-		{Name: "UpdateFunctionEventInvokeConfig", Method: "POST", URI: "/2019-09-25/functions/{FunctionName}/event-invoke-config"},
 	},
 	Errors: []protocol.ErrorShape{
 		{Name: "AliasLimitExceededException", Status: 400, Members: []string{"Type", "message"}},
@@ -160,90 +161,93 @@ var Model = protocol.Service{
 		{Name: "UnsupportedMediaTypeException", Status: 415, Members: []string{"Type", "message"}},
 	},
 	Shapes: map[string]protocol.Shape{
-		"Action":                               {Limits: "0..10000", Pattern: `(lambda:[*]|lambda:[a-zA-Z]+|[*])`},
-		"AdditionalVersion":                    {Limits: "1..1024", Pattern: `[0-9]+`},
-		"AdditionalVersionWeights":             {Key: "AdditionalVersion", Item: "Weight"},
-		"Alias":                                {Limits: "1..128", Pattern: `(?!^[0-9]+$)([a-zA-Z0-9-_]+)`},
-		"AllowMethodsList":                     {Limits: "0..6", Item: "Method"},
-		"AllowOriginsList":                     {Limits: "0..100", Item: "Origin"},
-		"ApplicationLogLevel":                  {Enum: []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}},
-		"Architecture":                         {Enum: []string{"x86_64", "arm64"}},
-		"ArchitecturesList":                    {Limits: "1..1", Item: "Architecture"},
-		"Arn":                                  {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`},
-		"BatchSize":                            {Limits: "1..10000"},
-		"Blob":                                 {Sensitive: true},
-		"CapacityProviderArn":                  {Limits: "1..140", Pattern: `arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:capacity-provider:[a-zA-Z0-9-_]+`},
-		"CodeSigningConfigArn":                 {Limits: "0..200", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:code-signing-config:csc-[a-z0-9]{17}`},
-		"CollectionName":                       {Limits: "1..57", Pattern: `(^(?!(system\x2e)))(^[_a-zA-Z0-9])([^$]*)`},
-		"CompatibleArchitectures":              {Limits: "0..2", Item: "Architecture"},
-		"CompatibleRuntimes":                   {Limits: "0..15"},
-		"DatabaseName":                         {Limits: "1..63", Pattern: `[^ /\.$\x22]*`},
-		"Description":                          {Limits: "0..256"},
-		"DestinationArn":                       {Limits: "0..350", Pattern: `$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`},
-		"DurableExecutionArn":                  {Limits: "1..1024", Pattern: `arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\d{12}):function:([a-zA-Z0-9_-]+):(\$LATEST(?:\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)`},
-		"DurableExecutionName":                 {Limits: "1..64", Pattern: `[a-zA-Z0-9-_]+`},
-		"EndPointType":                         {Enum: []string{"KAFKA_BOOTSTRAP_SERVERS"}},
-		"Endpoint":                             {Limits: "1..300", Pattern: `(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\-]*[A-Za-z0-9]):[0-9]{1,5}`},
-		"EndpointLists":                        {Limits: "1..10", Item: "Endpoint"},
-		"Endpoints":                            {Limits: "1..2", Key: "EndPointType", Item: "EndpointLists"},
-		"EnvironmentVariableName":              {Pattern: `[a-zA-Z]([a-zA-Z0-9_])+`, Sensitive: true},
-		"EnvironmentVariableValue":             {Sensitive: true},
-		"EnvironmentVariables":                 {Sensitive: true, Key: "EnvironmentVariableName", Item: "EnvironmentVariableValue"},
-		"EphemeralStorageSize":                 {Limits: "512..10240"},
-		"EventSourceMappingArn":                {Limits: "85..120", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`},
-		"EventSourceMappingMetric":             {Enum: []string{"EventCount", "ErrorCount", "KafkaMetrics"}},
-		"EventSourceMappingMetricList":         {Limits: "0..3", Item: "EventSourceMappingMetric"},
-		"EventSourceMappingSystemLogLevel":     {Enum: []string{"DEBUG", "INFO", "WARN"}},
-		"EventSourcePosition":                  {Enum: []string{"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"}},
-		"EventSourceToken":                     {Limits: "0..256", Pattern: `[a-zA-Z0-9._\-]+`},
-		"ExecutionEnvironmentMemoryGiBPerVCpu": {Limits: "2..8"},
-		"ExecutionTimeout":                     {Limits: "1..31622400"},
-		"FileSystemArn":                        {Limits: "0..256", Pattern: `arn:aws[a-zA-Z-]*:elasticfilesystem:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}`},
-		"FileSystemConfigList":                 {Limits: "0..1"},
-		"FilterCriteriaErrorCode":              {Limits: "10..50", Pattern: `[A-Za-z]+Exception`},
-		"FilterCriteriaErrorMessage":           {Limits: "10..2048", Pattern: `.*`},
-		"FullDocument":                         {Enum: []string{"UpdateLookup", "Default"}},
-		"FunctionArn":                          {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
-		"FunctionName":                         {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
-		"FunctionResponseType":                 {Enum: []string{"ReportBatchItemFailures"}},
-		"FunctionResponseTypeList":             {Limits: "0..1", Item: "FunctionResponseType"},
-		"FunctionUrl":                          {Limits: "40..100"},
-		"FunctionUrlAuthType":                  {Enum: []string{"NONE", "AWS_IAM"}},
-		"FunctionUrlFunctionName":              {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:((?!\d+$)[0-9a-zA-Z-_]+))?`},
-		"FunctionUrlQualifier":                 {Limits: "1..128", Pattern: `((?!^\d+$)^[0-9a-zA-Z-_]+$)`},
-		"FunctionVersion":                      {Enum: []string{"ALL"}},
-		"FunctionVersionLatestPublished":       {Enum: []string{"LATEST_PUBLISHED"}},
-		"Handler":                              {Limits: "0..128", Pattern: `[^\s]+`},
-		"Header":                               {Limits: "0..1024", Pattern: `.*`},
-		"HeadersList":                          {Limits: "0..100", Item: "Header"},
-		"InvocationType":                       {Enum: []string{"Event", "RequestResponse", "DryRun"}},
-		"InvokeMode":                           {Enum: []string{"BUFFERED", "RESPONSE_STREAM"}},
-		"KMSKeyArn":                            {Limits: "0..10000", Pattern: `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`},
-		"KafkaSchemaRegistryAuthType":          {Enum: []string{"BASIC_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "SERVER_ROOT_CA_CERTIFICATE"}},
-		"KafkaSchemaValidationAttribute":       {Enum: []string{"KEY", "VALUE"}},
-		"LastUpdateStatus":                     {Enum: []string{"Successful", "Failed", "InProgress"}},
-		"LastUpdateStatusReasonCode":           {Enum: []string{"EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "ServiceQuotaExceededException", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl", "DependencyError"}},
-		"LayerArn":                             {Limits: "1..2048", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+`},
-		"LayerList":                            {Item: "LayerVersionArn"},
-		"LayerName":                            {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+`},
-		"LayerPermissionAllowedAction":         {Limits: "0..22", Pattern: `lambda:GetLayerVersion`},
-		"LayerPermissionAllowedPrincipal":      {Limits: "0..10000", Pattern: `\d{12}|\*|arn:(aws[a-zA-Z-]*):iam::\d{12}:root`},
-		"LayerVersionArn":                      {Limits: "1..2048", Pattern: `((arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+))`},
-		"LicenseInfo":                          {Limits: "0..512", Pattern: `.*`},
-		"LocalMountPath":                       {Limits: "0..160", Pattern: `/mnt/[a-zA-Z0-9-_.]+`},
-		"LogFormat":                            {Enum: []string{"JSON", "Text"}},
-		"LogGroup":                             {Limits: "1..512", Pattern: `[\.\-_/#A-Za-z0-9]+`},
-		"LogType":                              {Enum: []string{"None", "Tail"}},
-		"MasterRegion":                         {Limits: "1..50", Pattern: `ALL|(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}`},
-		"MaxAge":                               {Limits: "0..86400"},
-		"MaxItems":                             {Limits: "1..50"},
-		"MaxLayerListItems":                    {Limits: "1..50"},
-		"MaxListItems":                         {Limits: "1..10000"},
+		"Action":                                   {Limits: "0..10000", Pattern: `(lambda:[*]|lambda:[a-zA-Z]+|[*])`},
+		"AdditionalVersion":                        {Limits: "1..1024", Pattern: `[0-9]+`},
+		"AdditionalVersionWeights":                 {Key: "AdditionalVersion", Item: "Weight"},
+		"Alias":                                    {Limits: "1..128", Pattern: `(?!^[0-9]+$)([a-zA-Z0-9-_]+)`},
+		"AllowMethodsList":                         {Limits: "0..6", Item: "Method"},
+		"AllowOriginsList":                         {Limits: "0..100", Item: "Origin"},
+		"ApplicationLogLevel":                      {Enum: []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}},
+		"Architecture":                             {Enum: []string{"x86_64", "arm64"}},
+		"ArchitecturesList":                        {Limits: "1..1", Item: "Architecture"},
+		"Arn":                                      {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`},
+		"BatchSize":                                {Limits: "1..10000"},
+		"Blob":                                     {Sensitive: true},
+		"CapacityProviderArn":                      {Limits: "1..140", Pattern: `arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:capacity-provider:[a-zA-Z0-9-_]+`},
+		"CodeSigningConfigArn":                     {Limits: "0..200", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:code-signing-config:csc-[a-z0-9]{17}`},
+		"CollectionName":                           {Limits: "1..57", Pattern: `(^(?!(system\x2e)))(^[_a-zA-Z0-9])([^$]*)`},
+		"CompatibleArchitectures":                  {Limits: "0..2", Item: "Architecture"},
+		"CompatibleRuntimes":                       {Limits: "0..15"},
+		"DatabaseName":                             {Limits: "1..63", Pattern: `[^ /\.$\x22]*`},
+		"Description":                              {Limits: "0..256"},
+		"DestinationArn":                           {Limits: "0..350", Pattern: `$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`},
+		"DurableExecutionArn":                      {Limits: "1..1024", Pattern: `arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\d{12}):function:([a-zA-Z0-9_-]+):(\$LATEST(?:\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)`},
+		"DurableExecutionName":                     {Limits: "1..64", Pattern: `[a-zA-Z0-9-_]+`},
+		"EndPointType":                             {Enum: []string{"KAFKA_BOOTSTRAP_SERVERS"}},
+		"Endpoint":                                 {Limits: "1..300", Pattern: `(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\-]*[A-Za-z0-9]):[0-9]{1,5}`},
+		"EndpointLists":                            {Limits: "1..10", Item: "Endpoint"},
+		"Endpoints":                                {Limits: "1..2", Key: "EndPointType", Item: "EndpointLists"},
+		"EnvironmentVariableName":                  {Pattern: `[a-zA-Z]([a-zA-Z0-9_])+`, Sensitive: true},
+		"EnvironmentVariableValue":                 {Sensitive: true},
+		"EnvironmentVariables":                     {Sensitive: true, Key: "EnvironmentVariableName", Item: "EnvironmentVariableValue"},
+		"EphemeralStorageSize":                     {Limits: "512..10240"},
+		"EventSourceMappingArn":                    {Limits: "85..120", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`},
+		"EventSourceMappingMetric":                 {Enum: []string{"EventCount", "ErrorCount", "KafkaMetrics"}},
+		"EventSourceMappingMetricList":             {Limits: "0..3", Item: "EventSourceMappingMetric"},
+		"EventSourceMappingSystemLogLevel":         {Enum: []string{"DEBUG", "INFO", "WARN"}},
+		"EventSourcePosition":                      {Enum: []string{"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"}},
+		"EventSourceToken":                         {Limits: "0..256", Pattern: `[a-zA-Z0-9._\-]+`},
+		"ExecutionEnvironmentMemoryGiBPerVCpu":     {Limits: "2..8"},
+		"ExecutionTimeout":                         {Limits: "1..31622400"},
+		"FileSystemArn":                            {Limits: "0..256", Pattern: `arn:aws[a-zA-Z-]*:elasticfilesystem:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}`},
+		"FileSystemConfigList":                     {Limits: "0..1"},
+		"FilterCriteriaErrorCode":                  {Limits: "10..50", Pattern: `[A-Za-z]+Exception`},
+		"FilterCriteriaErrorMessage":               {Limits: "10..2048", Pattern: `.*`},
+		"FullDocument":                             {Enum: []string{"UpdateLookup", "Default"}},
+		"FunctionArn":                              {Limits: "0..10000", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
+		"FunctionName":                             {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
+		"FunctionResponseType":                     {Enum: []string{"ReportBatchItemFailures"}},
+		"FunctionResponseTypeList":                 {Limits: "0..1", Item: "FunctionResponseType"},
+		"FunctionUrl":                              {Limits: "40..100"},
+		"FunctionUrlAuthType":                      {Enum: []string{"NONE", "AWS_IAM"}},
+		"FunctionUrlFunctionName":                  {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:((?!\d+$)[0-9a-zA-Z-_]+))?`},
+		"FunctionUrlQualifier":                     {Limits: "1..128", Pattern: `((?!^\d+$)^[0-9a-zA-Z-_]+$)`},
+		"FunctionVersion":                          {Enum: []string{"ALL"}},
+		"FunctionVersionLatestPublished":           {Enum: []string{"LATEST_PUBLISHED"}},
+		"Handler":                                  {Limits: "0..128", Pattern: `[^\s]+`},
+		"Header":                                   {Limits: "0..1024", Pattern: `.*`},
+		"HeadersList":                              {Limits: "0..100", Item: "Header"},
+		"InvocationType":                           {Enum: []string{"Event", "RequestResponse", "DryRun"}},
+		"InvokeMode":                               {Enum: []string{"BUFFERED", "RESPONSE_STREAM"}},
+		"KMSKeyArn":                                {Limits: "0..10000", Pattern: `(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`},
+		"KafkaSchemaRegistryAuthType":              {Enum: []string{"BASIC_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "SERVER_ROOT_CA_CERTIFICATE"}},
+		"KafkaSchemaValidationAttribute":           {Enum: []string{"KEY", "VALUE"}},
+		"LastUpdateStatus":                         {Enum: []string{"Successful", "Failed", "InProgress"}},
+		"LastUpdateStatusReasonCode":               {Enum: []string{"EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "ServiceQuotaExceededException", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl", "DependencyError"}},
+		"LayerArn":                                 {Limits: "1..2048", Pattern: `arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+`},
+		"LayerList":                                {Item: "LayerVersionArn"},
+		"LayerName":                                {Limits: "1..140", Pattern: `(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+`},
+		"LayerPermissionAllowedAction":             {Limits: "0..22", Pattern: `lambda:GetLayerVersion`},
+		"LayerPermissionAllowedPrincipal":          {Limits: "0..10000", Pattern: `\d{12}|\*|arn:(aws[a-zA-Z-]*):iam::\d{12}:root`},
+		"LayerVersionArn":                          {Limits: "1..2048", Pattern: `((arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+))`},
+		"LicenseInfo":                              {Limits: "0..512", Pattern: `.*`},
+		"LocalMountPath":                           {Limits: "0..160", Pattern: `/mnt/[a-zA-Z0-9-_.]+`},
+		"LogFormat":                                {Enum: []string{"JSON", "Text"}},
+		"LogGroup":                                 {Limits: "1..512", Pattern: `[\.\-_/#A-Za-z0-9]+`},
+		"LogType":                                  {Enum: []string{"None", "Tail"}},
+		"MasterRegion":                             {Limits: "1..50", Pattern: `ALL|(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}`},
+		"MaxAge":                                   {Limits: "0..86400"},
+		"MaxFunctionEventInvokeConfigListItems":    {Limits: "1..50"},
+		"MaxItems":                                 {Limits: "1..50"},
+		"MaxLayerListItems":                        {Limits: "1..50"},
+		"MaxListItems":                             {Limits: "1..10000"},
 		"MaxProvisionedConcurrencyConfigListItems": {Limits: "1..50"},
 		"MaximumBatchingWindowInSeconds":           {Limits: "0..300"},
 		"MaximumConcurrency":                       {Limits: "2..1000"},
+		"MaximumEventAgeInSeconds":                 {Limits: "60..21600"},
 		"MaximumNumberOfPollers":                   {Limits: "1..10000"},
 		"MaximumRecordAgeInSeconds":                {Limits: "-1..604800"},
+		"MaximumRetryAttempts":                     {Limits: "0..2"},
 		"MaximumRetryAttemptsEventSourceMapping":   {Limits: "-1..10000"},
 		"MemorySize":                               {Limits: "128..32768"},
 		"Method":                                   {Limits: "0..6", Pattern: `.*`},
@@ -334,6 +338,7 @@ type API interface {
 	DeleteEventSourceMapping(context.Context, *DeleteEventSourceMappingRequest) (*EventSourceMappingConfiguration, error)
 	DeleteFunction(context.Context, *DeleteFunctionRequest) (*DeleteFunctionResponse, error)
 	DeleteFunctionConcurrency(context.Context, *DeleteFunctionConcurrencyRequest) (*protocol.Empty, error)
+	DeleteFunctionEventInvokeConfig(context.Context, *DeleteFunctionEventInvokeConfigRequest) (*protocol.Empty, error)
 	DeleteFunctionUrlConfig(context.Context, *DeleteFunctionUrlConfigRequest) (*protocol.Empty, error)
 	DeleteLayerVersion(context.Context, *DeleteLayerVersionRequest) (*protocol.Empty, error)
 	DeleteProvisionedConcurrencyConfig(context.Context, *DeleteProvisionedConcurrencyConfigRequest) (*protocol.Empty, error)
@@ -343,6 +348,7 @@ type API interface {
 	GetFunction(context.Context, *GetFunctionRequest) (*GetFunctionResponse, error)
 	GetFunctionConcurrency(context.Context, *GetFunctionConcurrencyRequest) (*GetFunctionConcurrencyResponse, error)
 	GetFunctionConfiguration(context.Context, *GetFunctionConfigurationRequest) (*FunctionConfiguration, error)
+	GetFunctionEventInvokeConfig(context.Context, *GetFunctionEventInvokeConfigRequest) (*FunctionEventInvokeConfig, error)
 	GetFunctionRecursionConfig(context.Context, *GetFunctionRecursionConfigRequest) (*GetFunctionRecursionConfigResponse, error)
 	GetFunctionUrlConfig(context.Context, *GetFunctionUrlConfigRequest) (*GetFunctionUrlConfigResponse, error)
 	GetLayerVersion(context.Context, *GetLayerVersionRequest) (*GetLayerVersionResponse, error)
@@ -351,9 +357,11 @@ type API interface {
 	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
 	GetProvisionedConcurrencyConfig(context.Context, *GetProvisionedConcurrencyConfigRequest) (*GetProvisionedConcurrencyConfigResponse, error)
 	Invoke(context.Context, *InvocationRequest) (*InvocationResponse, error)
+	InvokeAsync(context.Context, *InvokeAsyncRequest) (*InvokeAsyncResponse, error)
 	InvokeWithResponseStream(context.Context, *InvokeWithResponseStreamRequest, *protocol.Events[InvokeWithResponseStreamResponse, InvokeWithResponseStreamResponseEvent]) error
 	ListAliases(context.Context, *ListAliasesRequest) (*ListAliasesResponse, error)
 	ListEventSourceMappings(context.Context, *ListEventSourceMappingsRequest) (*ListEventSourceMappingsResponse, error)
+	ListFunctionEventInvokeConfigs(context.Context, *ListFunctionEventInvokeConfigsRequest) (*ListFunctionEventInvokeConfigsResponse, error)
 	ListFunctionUrlConfigs(context.Context, *ListFunctionUrlConfigsRequest) (*ListFunctionUrlConfigsResponse, error)
 	ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsResponse, error)
 	ListLayerVersions(context.Context, *ListLayerVersionsRequest) (*ListLayerVersionsResponse, error)
@@ -364,6 +372,7 @@ type API interface {
 	PublishLayerVersion(context.Context, *PublishLayerVersionRequest) (*PublishLayerVersionResponse, error)
 	PublishVersion(context.Context, *PublishVersionRequest) (*FunctionConfiguration, error)
 	PutFunctionConcurrency(context.Context, *PutFunctionConcurrencyRequest) (*Concurrency, error)
+	PutFunctionEventInvokeConfig(context.Context, *PutFunctionEventInvokeConfigRequest) (*FunctionEventInvokeConfig, error)
 	PutFunctionRecursionConfig(context.Context, *PutFunctionRecursionConfigRequest) (*PutFunctionRecursionConfigResponse, error)
 	PutProvisionedConcurrencyConfig(context.Context, *PutProvisionedConcurrencyConfigRequest) (*PutProvisionedConcurrencyConfigResponse, error)
 	RemoveLayerVersionPermission(context.Context, *RemoveLayerVersionPermissionRequest) (*protocol.Empty, error)
@@ -374,6 +383,7 @@ type API interface {
 	UpdateEventSourceMapping(context.Context, *UpdateEventSourceMappingRequest) (*EventSourceMappingConfiguration, error)
 	UpdateFunctionCode(context.Context, *UpdateFunctionCodeRequest) (*FunctionConfiguration, error)
 	UpdateFunctionConfiguration(context.Context, *UpdateFunctionConfigurationRequest) (*FunctionConfiguration, error)
+	UpdateFunctionEventInvokeConfig(context.Context, *UpdateFunctionEventInvokeConfigRequest) (*FunctionEventInvokeConfig, error)
 	UpdateFunctionUrlConfig(context.Context, *UpdateFunctionUrlConfigRequest) (*UpdateFunctionUrlConfigResponse, error)
 }
 
@@ -561,6 +571,11 @@ type DeleteEventSourceMappingRequest struct {
 
 type DeleteFunctionConcurrencyRequest struct {
 	FunctionName *string `aws:"FunctionName,uri,required,shape=FunctionName"`
+}
+
+type DeleteFunctionEventInvokeConfigRequest struct {
+	FunctionName *string `aws:"FunctionName,uri,required,shape=NamespacedFunctionName"`
+	Qualifier    *string `aws:"Qualifier,query,shape=NumericLatestPublishedOrAliasQualifier"`
 }
 
 type DeleteFunctionRequest struct {
@@ -752,6 +767,14 @@ type FunctionConfiguration struct {
 	VpcConfig                  *VpcConfigResponse      `aws:"VpcConfig"`
 }
 
+type FunctionEventInvokeConfig struct {
+	DestinationConfig        *DestinationConfig `aws:"DestinationConfig"`
+	FunctionArn              *string            `aws:"FunctionArn,shape=FunctionArn"`
+	LastModified             *time.Time         `aws:"LastModified"`
+	MaximumEventAgeInSeconds *int64             `aws:"MaximumEventAgeInSeconds,shape=MaximumEventAgeInSeconds"`
+	MaximumRetryAttempts     *int64             `aws:"MaximumRetryAttempts,shape=MaximumRetryAttempts"`
+}
+
 type FunctionUrlConfig struct {
 	AuthType         *string `aws:"AuthType,required,shape=FunctionUrlAuthType"`
 	Cors             *Cors   `aws:"Cors"`
@@ -788,6 +811,11 @@ type GetFunctionConcurrencyResponse struct {
 }
 
 type GetFunctionConfigurationRequest struct {
+	FunctionName *string `aws:"FunctionName,uri,required,shape=NamespacedFunctionName"`
+	Qualifier    *string `aws:"Qualifier,query,shape=NumericLatestPublishedOrAliasQualifier"`
+}
+
+type GetFunctionEventInvokeConfigRequest struct {
 	FunctionName *string `aws:"FunctionName,uri,required,shape=NamespacedFunctionName"`
 	Qualifier    *string `aws:"Qualifier,query,shape=NumericLatestPublishedOrAliasQualifier"`
 }
@@ -919,6 +947,15 @@ type InvocationResponse struct {
 	StatusCode          *int64  `aws:"StatusCode,status"`
 }
 
+type InvokeAsyncRequest struct {
+	FunctionName *string   `aws:"FunctionName,uri,required,shape=NamespacedFunctionName"`
+	InvokeArgs   io.Reader `aws:"InvokeArgs,payload,required"`
+}
+
+type InvokeAsyncResponse struct {
+	Status *int64 `aws:"Status,status"`
+}
+
 type InvokeResponseStreamUpdate struct {
 	Payload []byte `aws:"Payload,eventpayload,shape=Blob"`
 }
@@ -1035,6 +1072,17 @@ type ListEventSourceMappingsRequest struct {
 type ListEventSourceMappingsResponse struct {
 	EventSourceMappings []EventSourceMappingConfiguration `aws:"EventSourceMappings"`
 	NextMarker          *string                           `aws:"NextMarker"`
+}
+
+type ListFunctionEventInvokeConfigsRequest struct {
+	FunctionName *string `aws:"FunctionName,uri,required,shape=NamespacedFunctionName"`
+	Marker       *string `aws:"Marker,query"`
+	MaxItems     *int64  `aws:"MaxItems,query,shape=MaxFunctionEventInvokeConfigListItems"`
+}
+
+type ListFunctionEventInvokeConfigsResponse struct {
+	FunctionEventInvokeConfigs []FunctionEventInvokeConfig `aws:"FunctionEventInvokeConfigs"`
+	NextMarker                 *string                     `aws:"NextMarker"`
 }
 
 type ListFunctionUrlConfigsRequest struct {
@@ -1178,6 +1226,14 @@ type PublishVersionRequest struct {
 type PutFunctionConcurrencyRequest struct {
 	FunctionName                 *string `aws:"FunctionName,uri,required,shape=FunctionName"`
 	ReservedConcurrentExecutions *int64  `aws:"ReservedConcurrentExecutions,required,shape=ReservedConcurrentExecutions"`
+}
+
+type PutFunctionEventInvokeConfigRequest struct {
+	DestinationConfig        *DestinationConfig `aws:"DestinationConfig"`
+	FunctionName             *string            `aws:"FunctionName,uri,required,shape=NamespacedFunctionName"`
+	MaximumEventAgeInSeconds *int64             `aws:"MaximumEventAgeInSeconds,shape=MaximumEventAgeInSeconds"`
+	MaximumRetryAttempts     *int64             `aws:"MaximumRetryAttempts,shape=MaximumRetryAttempts"`
+	Qualifier                *string            `aws:"Qualifier,query,shape=NumericLatestPublishedOrAliasQualifier"`
 }
 
 type PutFunctionRecursionConfigRequest struct {
@@ -1360,6 +1416,14 @@ type UpdateFunctionConfigurationRequest struct {
 	Timeout                *int64                  `aws:"Timeout,shape=Timeout"`
 	TracingConfig          *TracingConfig          `aws:"TracingConfig"`
 	VpcConfig              *VpcConfig              `aws:"VpcConfig"`
+}
+
+type UpdateFunctionEventInvokeConfigRequest struct {
+	DestinationConfig        *DestinationConfig `aws:"DestinationConfig"`
+	FunctionName             *string            `aws:"FunctionName,uri,required,shape=NamespacedFunctionName"`
+	MaximumEventAgeInSeconds *int64             `aws:"MaximumEventAgeInSeconds,shape=MaximumEventAgeInSeconds"`
+	MaximumRetryAttempts     *int64             `aws:"MaximumRetryAttempts,shape=MaximumRetryAttempts"`
+	Qualifier                *string            `aws:"Qualifier,query,shape=NumericLatestPublishedOrAliasQualifier"`
 }
 
 type UpdateFunctionUrlConfigRequest struct {

@@ -24,6 +24,9 @@ func newConfig(in *CreateFunctionRequest) pinfold.Config {
 	if in.Environment != nil {
 		c.Environment = in.Environment.Variables
 	}
+	if in.DeadLetterConfig != nil {
+		c.DeadLetter = value(in.DeadLetterConfig.TargetArn)
+	}
 	if in.TracingConfig != nil {
 		c.TracingMode = value(in.TracingConfig.Mode)
 	}
@@ -54,6 +57,9 @@ func configPatch(in *UpdateFunctionConfigurationRequest) function.ConfigPatch {
 	}
 	if in.Environment != nil {
 		p.Environment = &in.Environment.Variables
+	}
+	if in.DeadLetterConfig != nil {
+		p.DeadLetter = new(value(in.DeadLetterConfig.TargetArn))
 	}
 	if in.Layers != nil {
 		p.Layers = &in.Layers
@@ -104,6 +110,9 @@ func listed(v *pinfold.Version, ref pinfold.FunctionRef) FunctionConfiguration {
 			LogFormat: &c.LogFormat, LogGroup: &c.LogGroup,
 			ApplicationLogLevel: present(c.ApplicationLevel), SystemLogLevel: present(c.SystemLevel),
 		},
+	}
+	if c.DeadLetter != "" {
+		out.DeadLetterConfig = &DeadLetterConfig{&c.DeadLetter}
 	}
 	if len(c.Environment) > 0 {
 		out.Environment = &EnvironmentResponse{Variables: c.Environment}

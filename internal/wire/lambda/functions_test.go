@@ -219,9 +219,9 @@ func TestWhatIsNotServedIsRefused(t *testing.T) {
 			in.KMSKeyArn = aws.String("arn:aws:kms:us-east-1:123456789012:key/x")
 		}, "KMSKeyArn is not served"},
 		"empty key": {func(in *sdk.CreateFunctionInput) { in.KMSKeyArn = aws.String("") }, ""},
-		"dead letters": {func(in *sdk.CreateFunctionInput) {
-			in.DeadLetterConfig = &types.DeadLetterConfig{TargetArn: aws.String("arn:aws:sqs:us-east-1:123456789012:q")}
-		}, "DeadLetterConfig is not served"},
+		"dead letters to a topic": {func(in *sdk.CreateFunctionInput) {
+			in.DeadLetterConfig = &types.DeadLetterConfig{TargetArn: aws.String("arn:aws:sns:us-east-1:123456789012:t")}
+		}, "An SNS topic as a dead-letter target is not served"},
 		"durable": {func(in *sdk.CreateFunctionInput) {
 			in.DurableConfig = &types.DurableConfig{ExecutionTimeout: aws.Int32(60)}
 		}, "DurableConfig is not served"},

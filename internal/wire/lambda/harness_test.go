@@ -62,6 +62,17 @@ func (i *invoker) DryRun(ctx context.Context, inv *pinfold.Invocation) (*pinfold
 	return i.registry.Resolve(ctx, inv.Function)
 }
 
+// line stands for internal/async: it keeps what it is given.
+type line struct {
+	got *pinfold.Invocation
+	err error
+}
+
+func (l *line) Enqueue(_ context.Context, inv *pinfold.Invocation) error {
+	l.got = inv
+	return l.err
+}
+
 // platform is the adapter over the real registry, the real code packages, the
 // real listener and real signatures.
 type platform struct {
@@ -70,6 +81,7 @@ type platform struct {
 	url      string
 	config   aws.Config
 	invoker  *invoker
+	async    line
 	identity *iam.Service
 	mappings *mapping.Registry // over any queue but "none"
 	asked    []pinfold.Action  // what the authorize hook was asked
@@ -122,7 +134,7 @@ func start(t *testing.T) *platform {
 		},
 	})
 	server, err := lambda.New(lambda.Options{
-		Registry: registry, Mappings: p.mappings, Invoker: p.invoker, Packages: packages, Authorizer: p,
+		Registry: registry, Mappings: p.mappings, Invoker: p.invoker, Async: &p.async, Packages: packages, Authorizer: p,
 		Provisioning: func(pinfold.FunctionRef) lambda.Provisioning { return p.provisioning },
 		Endpoints:    endpoints, Links: links, Log: slog.New(slog.DiscardHandler),
 	})

@@ -18,15 +18,18 @@ func (a *adapter) Invoke(ctx context.Context, in *InvocationRequest) (*Invocatio
 			return nil, err
 		}
 	}
+	if value(in.InvocationType) == "Event" {
+		if a.Async == nil {
+			return nil, unservedAsync("InvocationType Event")
+		}
+		return &InvocationResponse{StatusCode: new(int64(http.StatusAccepted))}, a.invokeEvent(ctx, *in.FunctionName, in.Qualifier, in.Payload)
+	}
 	inv, err := a.invocation(ctx, *in.FunctionName, in.Qualifier, in.ClientContext, in.Payload)
 	if err != nil {
 		return nil, err
 	}
 	inv.WantLogTail = value(in.LogType) == "Tail"
-	switch value(in.InvocationType) {
-	case "Event":
-		return nil, unserved("InvocationType Event", "asynchronous invocations come with a later release; use RequestResponse.")
-	case "DryRun":
+	if value(in.InvocationType) == "DryRun" {
 		v, err := a.Invoker.DryRun(ctx, inv)
 		if err != nil {
 			return nil, err

@@ -65,7 +65,6 @@ func TestInvokeErrors(t *testing.T) {
 	}
 	wantError(t, invoke(func(in *sdk.InvokeInput) { in.FunctionName = aws.String("nobody") }), 404, "ResourceNotFoundException", "Function not found: "+arn+"nobody")
 	wantError(t, invoke(func(in *sdk.InvokeInput) { in.Qualifier = aws.String("live") }), 404, "ResourceNotFoundException", "Function not found: "+arn+"hello:live")
-	wantError(t, invoke(func(in *sdk.InvokeInput) { in.InvocationType = types.InvocationTypeEvent }), 400, "InvalidParameterValueException", "InvocationType Event is not served by Pinfold yet")
 	wantError(t, invoke(func(in *sdk.InvokeInput) { in.InvocationType = "Sometimes" }), 400, "ValidationException", "Member must satisfy enum value set: [Event, RequestResponse, DryRun]")
 	wantError(t, invoke(func(in *sdk.InvokeInput) { in.TenantId = aws.String("t") }), 400, "InvalidParameterValueException", "TenantId is not served")
 	wantError(t, invoke(func(in *sdk.InvokeInput) { in.ClientContext = aws.String("*") }), 400, "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.")

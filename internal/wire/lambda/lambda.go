@@ -42,6 +42,7 @@ type Options struct {
 	Packages   Packages
 	Authorizer pinfold.Authorizer
 	Mappings   *mapping.Registry // nil: their operations are not served
+	Async      Async             // nil: asynchronous invocation is not served
 	// Endpoints tells where the platform can be reached, once it can.
 	Endpoints func() pinfold.Endpoints
 	// Links makes the URLs under which clients fetch code.
@@ -86,7 +87,7 @@ const (
 
 func maxBody(operation string) int64 {
 	switch operation {
-	case "Invoke", "InvokeWithResponseStream":
+	case "Invoke", "InvokeAsync", "InvokeWithResponseStream":
 		return maxInvoke
 	case "UpdateFunctionCode":
 		return maxUpdate
@@ -114,6 +115,7 @@ var _ API = (*adapter)(nil)
 // authorization reference.
 var actions = map[string]string{
 	"Invoke":                   "InvokeFunction",
+	"InvokeAsync":              "InvokeFunction",
 	"InvokeWithResponseStream": "InvokeFunction",
 	"GetLayerVersionByArn":     "GetLayerVersion",
 }
@@ -123,6 +125,9 @@ var actions = map[string]string{
 func (a *adapter) authorize(ctx context.Context, operation string, in any) error {
 	if a.Mappings == nil && strings.Contains(operation, "EventSourceMapping") {
 		return unserved(operation, "this server has no queues.")
+	}
+	if a.Async == nil && needsAsync(operation) {
+		return unservedAsync(operation)
 	}
 	resource, err := a.resource(in)
 	if err != nil {

@@ -24,7 +24,6 @@ var Refused = []Setting{
 	{Name: "CodeSigningConfigArn", Note: "leave it out; signatures of code are not checked."},
 	{Name: "Content.S3Bucket", Note: "there is no bucket service; give the layer as a zip file in ZipFile."},
 	{Name: "Content.S3Key", Note: "there is no bucket service; give the layer as a zip file in ZipFile."},
-	{Name: "DeadLetterConfig", Note: "leave it out; there are no asynchronous invocations that could fail."},
 	{Name: "DurableConfig", Note: "leave it out; functions run once and to their end."},
 	{Name: "FileSystemConfigs", Note: "leave it out; instances have /tmp and the function's code."},
 	{Name: "ImageConfig", Note: "leave it out; functions are zip files."},
