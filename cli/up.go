@@ -106,7 +106,10 @@ func (f *serverFlags) bind(cmd *cobra.Command) {
 	fl.StringVar(&f.override.Region, "region", d.Region, "the `region` that the server says it is")
 	fl.StringVar(&f.override.Account, "account", d.Account, "the account `id`, 12 digits")
 	fl.StringVar(&f.override.Sandbox, "sandbox", d.Sandbox, "sandbox `driver`: auto, namespace or process")
+	fl.StringVar(&f.override.Log, "log", d.Log, "keep events in NATS JetStream at this `URL`, nats://HOST:4222 (default: in the data folder)")
+	fl.StringVar(&f.override.LogSync, "log-sync", d.LogSync, "`when` events are safe from a power cut: interval (a second) or always")
 	_ = cmd.MarkFlagFilename("config", "yml", "yaml")
+	_ = cmd.RegisterFlagCompletionFunc("log-sync", cobra.FixedCompletions(platform.LogSyncs, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("sandbox", cobra.FixedCompletions(platform.Sandboxes, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -118,6 +121,7 @@ func (f *serverFlags) load(cmd *cobra.Command) (platform.Config, error) {
 	}
 	for name, field := range map[string]*string{
 		"data": &c.Data, "api": &c.API, "http": &c.HTTP, "region": &c.Region, "account": &c.Account, "sandbox": &c.Sandbox,
+		"log": &c.Log, "log-sync": &c.LogSync,
 	} {
 		if flag := cmd.Flag(name); flag.Changed {
 			*field = flag.Value.String()

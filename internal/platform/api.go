@@ -9,6 +9,7 @@ import (
 	"pinfold.dev/pinfold/internal/wire/logs"
 	"pinfold.dev/pinfold/internal/wire/mux"
 	"pinfold.dev/pinfold/internal/wire/protocol"
+	"pinfold.dev/pinfold/internal/wire/sqs"
 	"pinfold.dev/pinfold/internal/wire/sts"
 )
 
@@ -29,13 +30,17 @@ func (p *Platform) apiHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	sqsServer, err := sqs.New(sqs.Options{Queues: p.queues, Authorizer: p.identity, Stopping: p.stopping, Log: p.log})
+	if err != nil {
+		return nil, err
+	}
 	stsServer, err := sts.New(sts.Options{Authorizer: p.identity, Log: p.log})
 	if err != nil {
 		return nil, err
 	}
 	return mux.New(mux.Options{
 		Authenticator: p.auth,
-		Services:      []*protocol.Server{lambdaServer, logsServer, stsServer},
+		Services:      []*protocol.Server{lambdaServer, logsServer, sqsServer, stsServer},
 		Routes: []mux.Route{
 			p.controlRoutes(),
 			{Prefix: lambda.CodePath, Handler: links, Open: true},

@@ -3,6 +3,7 @@ package platform
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -77,6 +78,25 @@ type Config struct {
 	LogMB    int `yaml:"logMB" env:"PINFOLD_LOG_MB"`
 	LogAllMB int `yaml:"logAllMB" env:"PINFOLD_LOG_ALL_MB"`
 
+	// Log is where events are kept: "" is in the data folder; nats://HOST:4222, with
+	// several servers joined by commas, is NATS JetStream elsewhere. The fields below
+	// say who Pinfold is there: a credentials file, or the file of an nkey's seed; TLS
+	// (tls://) may need the CA of the servers, and a certificate with its key.
+	Log            string `yaml:"log" env:"PINFOLD_LOG"`
+	LogCredentials string `yaml:"logCredentials" env:"PINFOLD_LOG_CREDENTIALS"`
+	LogNKey        string `yaml:"logNKey" env:"PINFOLD_LOG_NKEY"`
+	LogCA          string `yaml:"logCA" env:"PINFOLD_LOG_CA"`
+	LogCertificate string `yaml:"logCertificate" env:"PINFOLD_LOG_CERTIFICATE"`
+	LogKey         string `yaml:"logKey" env:"PINFOLD_LOG_KEY"`
+	// LogReplicas is how many servers of a cluster have a copy of each event.
+	LogReplicas int `yaml:"logReplicas" env:"PINFOLD_LOG_REPLICAS"`
+	// LogSync is when events in the data folder are safe from a power cut: "interval"
+	// is within a second, "always" before they are acknowledged.
+	LogSync string `yaml:"logSync" env:"PINFOLD_LOG_SYNC"`
+	// MissedSchedules is what becomes of the times at which schedules were due while no
+	// server ran: "once" or "skip".
+	MissedSchedules string `yaml:"missedSchedules" env:"PINFOLD_MISSED_SCHEDULES"`
+
 	// Dev accepts any credentials, or none, as the account owner's.
 	Dev bool `yaml:"-"`
 
@@ -101,6 +121,10 @@ func Defaults() Config {
 		RecordDays:   30,
 		RecordMB:     1024,
 		LogMB:        64,
+		LogReplicas:  1,
+		LogSync:      "interval",
+
+		MissedSchedules: string(pinfold.MissedOnce),
 	}
 }
 
@@ -121,6 +145,26 @@ var (
 	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 	regionPattern  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`)
 )
+
+// LogSyncs lists what Config.LogSync may be.
+var LogSyncs = []string{"interval", "always"}
+
+// checkEvents is the part of Validate about events.
+func (c *Config) checkEvents(check func(ok bool, format string, args ...any)) {
+	check(slices.Contains(LogSyncs, c.LogSync), "logSync: %q is not one of %s", c.LogSync, strings.Join(LogSyncs, ", "))
+	check(c.MissedSchedules == string(pinfold.MissedOnce) || c.MissedSchedules == string(pinfold.MissedSkip), "missedSchedules: %q is neither once nor skip", c.MissedSchedules)
+	check(c.LogReplicas >= 1 && c.LogReplicas <= 5, "logReplicas: must be from 1 to 5, not %d", c.LogReplicas)
+	check((c.LogCertificate == "") == (c.LogKey == ""), "logCertificate and logKey: give both or neither")
+	if c.Log == "" {
+		check(c.LogReplicas <= 1, "logReplicas: events in the data folder have no copies; name the servers of a cluster in log")
+		check(c.LogCredentials == "" && c.LogNKey == "" && c.LogCA == "" && c.LogCertificate == "", "logCredentials, logNKey, logCA, logCertificate: these are for servers elsewhere: name them in log")
+		return
+	}
+	for server := range strings.SplitSeq(c.Log, ",") {
+		u, err := url.Parse(strings.TrimSpace(server))
+		check(err == nil && slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) && u.Host != "", "log: %q is not a server: write nats://HOST:4222", server)
+	}
+}
 
 // Sandboxes lists what Config.Sandbox may be.
 var Sandboxes = []string{"auto", "namespace", "process"}
@@ -162,6 +206,7 @@ func (c *Config) Validate() error {
 	check(c.RecordMB >= 1, "recordMB: must be at least 1, not %d", c.RecordMB)
 	check(c.LogMB >= 1, "logMB: must be at least 1, not %d", c.LogMB)
 	check(c.LogAllMB == 0 || c.LogAllMB >= c.LogMB, "logAllMB: must be 0, for no bound, or at least logMB, which is %d, not %d", c.LogMB, c.LogAllMB)
+	c.checkEvents(check)
 	if len(wrong) > 0 {
 		return pinfold.Errorf(pinfold.Invalid, "the configuration is not valid:\n  %s", strings.Join(wrong, "\n  "))
 	}

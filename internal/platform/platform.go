@@ -56,6 +56,7 @@ type Platform struct {
 	prepared  []string   // runtimes; likewise
 	invoker   recorded
 	accounts
+	events
 	deployer *deploy.Deployer
 	gateway  *gateway.Gateway
 	access   *gateway.AccessLog
@@ -114,7 +115,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Platform, err er
 		}
 	}()
 	for _, open := range []func(context.Context) error{
-		p.openFolder, p.openListeners, p.openState, p.openIdentity, p.openServices, p.openAccounts, p.openInstances, p.openDoors,
+		p.openFolder, p.openLog, p.openListeners, p.openState, p.openIdentity, p.openEvents, p.openServices, p.openAccounts, p.openInstances, p.openDoors,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, err

@@ -184,6 +184,8 @@ func (p *Platform) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	group.Go(func() error { return p.keepLog(ctx) })
+	group.Go(func() error { return notStopped(p.queues.Run(ctx)) })
 	group.Go(func() error { p.keepHouse(ctx); return nil })
 	group.Go(func() error { p.stock(ctx); return nil })
 	group.Go(func() error { p.timetable.Run(ctx); return nil })

@@ -1,0 +1,102 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/backlog"
+	"pinfold.dev/pinfold/internal/queue"
+	"pinfold.dev/pinfold/internal/store/log"
+	"pinfold.dev/pinfold/internal/store/log/jetstream"
+)
+
+// events is what keeps what happens, and acts on it.
+type events struct {
+	eventLog log.Log
+	owned    context.Context // done when another server has taken the log over
+	backlogs *backlog.Hub
+	queues   *queue.Service
+}
+
+// openLog opens the log and waits until it is this server's. That is before any
+// address is taken: a server that stands by is not there for its clients.
+func (p *Platform) openLog(ctx context.Context) error {
+	o := jetstream.Options{
+		URL: p.config.Log, Credentials: p.config.LogCredentials, NKey: p.config.LogNKey,
+		CA: p.config.LogCA, Certificate: p.config.LogCertificate, Key: p.config.LogKey,
+		Replicas: p.config.LogReplicas, SyncAlways: p.config.LogSync == "always",
+		Prefix: "pinfold-" + p.config.Account + "-" + p.config.Region, Logger: p.log,
+	}
+	if o.URL == "" {
+		var err error
+		if o.Dir, err = p.folder.sub("events"); err != nil {
+			return err
+		}
+	}
+	l, err := jetstream.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	p.closing(l.Close)
+	host, _ := os.Hostname() // for people
+	owned, release, err := l.Own(ctx, "server", fmt.Sprintf("%s, process %d", host, os.Getpid()), func(holder string) {
+		p.log.Warn("another server has the log: standing by until it is gone", "server", holder)
+	})
+	if err != nil {
+		return err
+	}
+	p.closing(func() error { release(); return nil })
+	p.eventLog, p.owned = l, owned
+	return nil
+}
+
+// openEvents opens the services that stand on the log.
+func (p *Platform) openEvents(ctx context.Context) error {
+	var err error
+	if p.backlogs, err = backlog.Open(ctx, backlog.Options{Log: p.eventLog, Logger: p.log}); err != nil {
+		return err
+	}
+	p.closing(p.backlogs.Close)
+	p.queues, err = queue.Open(ctx, queue.Options{Store: timed{p.db, p}, Hub: p.backlogs, Log: p.eventLog, Scope: p.scope(), Logger: p.log})
+	return err
+}
+
+// keepLog waits until ctx ends, or the log is lost.
+func (p *Platform) keepLog(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-p.owned.Done():
+		return pinfold.Errorf(pinfold.Unavailable, "the log at %s could not be reached for too long, and is another server's now: this one stops; started again it stands by", p.config.Log)
+	}
+}
+
+// deliver sends events to what their ARNs name. It implements pinfold.EventSender.
+type deliver struct{ p *Platform }
+
+func (d deliver) SendEvent(ctx context.Context, by pinfold.Principal, to string, m pinfold.EventMessage) error {
+	arn, ok := pinfold.ParseARN(to)
+	if !ok {
+		return pinfold.Errorf(pinfold.Invalid, "%q is not an ARN", to)
+	}
+	switch arn.Service {
+	case "sqs":
+		if err := d.p.identity.Authorize(ctx, by, pinfold.Action{Name: "sqs:SendMessage", Resource: to}); err != nil {
+			return err
+		}
+		return d.p.queues.SendEvent(ctx, by, to, m)
+	}
+	return pinfold.Errorf(pinfold.Unserved, "Pinfold does not send events to %s yet: %s", strings.ToUpper(arn.Service), to)
+}
+
+// notStopped is nil for errors that come of stopping.
+func notStopped(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
