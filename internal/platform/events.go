@@ -43,13 +43,17 @@ func (p *Platform) openLog(ctx context.Context) error {
 	}
 	p.closing(l.Close)
 	host, _ := os.Hostname() // for people
-	owned, release, err := l.Own(ctx, "server", fmt.Sprintf("%s, process %d", host, os.Getpid()), func(holder string) {
+	waiting, giveUp := context.WithCancel(context.WithoutCancel(ctx)) // what is owned is so until Close
+	patient := context.AfterFunc(ctx, giveUp)
+	owned, release, err := l.Own(waiting, "server", fmt.Sprintf("%s, process %d", host, os.Getpid()), func(holder string) {
 		p.log.Warn("another server has the log: standing by until it is gone", "server", holder)
 	})
 	if err != nil {
+		giveUp()
 		return err
 	}
-	p.closing(func() error { release(); return nil })
+	patient()
+	p.closing(func() error { release(); giveUp(); return nil })
 	p.eventLog, p.owned = l, owned
 	return nil
 }
