@@ -21,7 +21,7 @@ func (p *Platform) apiHandler() (http.Handler, error) {
 	}, endpoints)
 	lambdaServer, err := lambda.New(lambda.Options{
 		Registry: p.functions, Invoker: p.invoker, Packages: p.packages, Authorizer: p.identity,
-		Endpoints: endpoints, Links: links, Provisioning: p.provisioning, Log: p.log,
+		Endpoints: endpoints, Links: links, Provisioning: p.provisioning, Mappings: p.mappings, Async: p.async, Log: p.log,
 	})
 	if err != nil {
 		return nil, err

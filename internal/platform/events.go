@@ -8,8 +8,13 @@ import (
 	"strings"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/async"
 	"pinfold.dev/pinfold/internal/backlog"
+	"pinfold.dev/pinfold/internal/mapping"
 	"pinfold.dev/pinfold/internal/queue"
+	"pinfold.dev/pinfold/internal/schedule"
+	queuesource "pinfold.dev/pinfold/internal/source/queue"
+	"pinfold.dev/pinfold/internal/store"
 	"pinfold.dev/pinfold/internal/store/log"
 	"pinfold.dev/pinfold/internal/store/log/jetstream"
 )
@@ -20,6 +25,11 @@ type events struct {
 	owned    context.Context // done when another server has taken the log over
 	backlogs *backlog.Hub
 	queues   *queue.Service
+
+	async     *async.Service
+	mappings  *mapping.Registry
+	pollers   *queuesource.Source
+	schedules *schedule.Service
 }
 
 // openLog opens the log and waits until it is this server's. That is before any
@@ -42,7 +52,7 @@ func (p *Platform) openLog(ctx context.Context) error {
 		return err
 	}
 	p.closing(l.Close)
-	host, _ := os.Hostname() // for people
+	host, _ := os.Hostname()                                          // for people
 	waiting, giveUp := context.WithCancel(context.WithoutCancel(ctx)) // what is owned is so until Close
 	patient := context.AfterFunc(ctx, giveUp)
 	owned, release, err := l.Own(waiting, "server", fmt.Sprintf("%s, process %d", host, os.Getpid()), func(holder string) {
@@ -58,15 +68,68 @@ func (p *Platform) openLog(ctx context.Context) error {
 	return nil
 }
 
-// openEvents opens the services that stand on the log.
+// openEvents opens the services that stand on the log and need no functions.
 func (p *Platform) openEvents(ctx context.Context) error {
 	var err error
 	if p.backlogs, err = backlog.Open(ctx, backlog.Options{Log: p.eventLog, Logger: p.log}); err != nil {
 		return err
 	}
 	p.closing(p.backlogs.Close)
-	p.queues, err = queue.Open(ctx, queue.Options{Store: timed{p.db, p}, Hub: p.backlogs, Log: p.eventLog, Scope: p.scope(), Logger: p.log})
-	return err
+	if p.queues, err = queue.Open(ctx, queue.Options{
+		Store: timed{p.db, p}, Hub: p.backlogs, Log: p.eventLog, Scope: p.scope(), Logger: p.log,
+	}); err != nil {
+		return err
+	}
+	p.schedules = schedule.New(schedule.Options{
+		Store: timed{p.db, p}, Sender: deliver{p}, Scope: p.scope(), Missed: pinfold.MissedPolicy(p.config.MissedSchedules), Now: p.clock.Now, Log: p.log,
+	})
+	return nil
+}
+
+// openSources opens what invokes functions when something happens.
+func (p *Platform) openSources(context.Context) error {
+	p.async = async.Open(async.Options{
+		Hub: p.backlogs, Functions: p.functions, Invoker: p.invoker, Sender: deliver{p}, Scope: p.scope(), Concurrency: p.config.Concurrency, Log: p.log,
+	})
+	p.closing(func() error {
+		ctx, cancel := context.WithDeadline(context.Background(), p.drained())
+		defer cancel()
+		return p.async.Close(ctx)
+	})
+	p.pollers = queuesource.New(queuesource.Options{
+		Account: p.config.Account, Queues: polled{p.queues}, Mappings: p.mappings, Invoker: p.invoker, Limit: p.limit, Drain: p.config.DrainTimeout, Log: p.log,
+	})
+	p.functions.OnChange(func(ref pinfold.FunctionRef) {
+		p.async.Changed(ref)
+		p.pollers.FunctionChanged(ref)
+	})
+	return nil
+}
+
+// limit is how many invocations of a function may run at a time.
+func (p *Platform) limit(ref pinfold.FunctionRef) int {
+	if set, err := p.functions.Settings(p.stopping, ref.With("")); err == nil && set.Reserved != nil {
+		return *set.Reserved
+	}
+	return p.config.Concurrency
+}
+
+// openMappings opens the registry of what sources functions have.
+func (p *Platform) openMappings() {
+	p.mappings = mapping.New(mapping.Options{
+		Store: timed{p.db, p}, Scope: p.scope(),
+		Function: func(ctx context.Context, tx store.Tx, ref pinfold.FunctionRef) (*pinfold.Version, error) {
+			return p.functions.Within(tx).Resolve(ctx, ref)
+		},
+		Queue: func(ctx context.Context, tx store.Tx, arn string) (*pinfold.MessageQueue, error) {
+			ref, ok := queue.ParseARN(arn)
+			if !ok {
+				return nil, pinfold.Errorf(pinfold.NotFound, "%q is not the ARN of a queue", arn)
+			}
+			q, err := p.queues.Within(tx).Record(ctx, ref)
+			return &q, err
+		},
+	})
 }
 
 // keepLog waits until ctx ends, or the log is lost.
@@ -80,6 +143,8 @@ func (p *Platform) keepLog(ctx context.Context) error {
 }
 
 // deliver sends events to what their ARNs name. It implements pinfold.EventSender.
+// Whoever said where they go, the owner of a schedule or a function, was asked for
+// the right to say so.
 type deliver struct{ p *Platform }
 
 func (d deliver) SendEvent(ctx context.Context, by pinfold.Principal, to string, m pinfold.EventMessage) error {
@@ -89,10 +154,9 @@ func (d deliver) SendEvent(ctx context.Context, by pinfold.Principal, to string,
 	}
 	switch arn.Service {
 	case "sqs":
-		if err := d.p.identity.Authorize(ctx, by, pinfold.Action{Name: "sqs:SendMessage", Resource: to}); err != nil {
-			return err
-		}
 		return d.p.queues.SendEvent(ctx, by, to, m)
+	case "lambda":
+		return d.p.async.SendEvent(ctx, by, to, m)
 	}
 	return pinfold.Errorf(pinfold.Unserved, "Pinfold does not send events to %s yet: %s", strings.ToUpper(arn.Service), to)
 }

@@ -115,7 +115,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Platform, err er
 		}
 	}()
 	for _, open := range []func(context.Context) error{
-		p.openFolder, p.openLog, p.openListeners, p.openState, p.openIdentity, p.openEvents, p.openServices, p.openAccounts, p.openInstances, p.openDoors,
+		p.openFolder, p.openLog, p.openListeners, p.openState, p.openIdentity, p.openEvents, p.openServices, p.openAccounts, p.openInstances, p.openSources, p.openDoors,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, err
@@ -214,6 +214,7 @@ func (p *Platform) openServices(context.Context) error {
 		Limits: function.Limits{Concurrency: p.config.Concurrency},
 	})
 	p.apis = httpapi.New(timed{p.db, p})
+	p.openMappings()
 	p.deployer = deploy.New(deploy.Options{
 		Store: timed{p.db, p}, Functions: p.functions, APIs: p.apis, Packages: p.packages, Logs: p.logs, Target: p.facts.Target,
 	})

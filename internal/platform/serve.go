@@ -186,6 +186,8 @@ func (p *Platform) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { return p.keepLog(ctx) })
 	group.Go(func() error { return notStopped(p.queues.Run(ctx)) })
+	group.Go(func() error { return notStopped(p.schedules.Run(ctx)) })
+	group.Go(func() error { p.pollers.Run(ctx); return nil })
 	group.Go(func() error { p.keepHouse(ctx); return nil })
 	group.Go(func() error { p.stock(ctx); return nil })
 	group.Go(func() error { p.timetable.Run(ctx); return nil })
