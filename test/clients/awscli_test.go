@@ -264,8 +264,8 @@ func cliRefusals(t *testing.T, c *cli) {
 		"--runtime", "java17", "--handler", "a.b", "--role", role, "--zip-file", "fileb://probe.zip")
 	c.refuses(t, "ValidationException", "1 validation error detected: Value 'me' at 'role' failed to satisfy constraint", "lambda", "create-function", "--function-name", "f",
 		"--runtime", "nodejs18.x", "--handler", "a.b", "--role", "me", "--zip-file", "fileb://probe.zip") // the command itself checks ranges, not patterns
-	c.refuses(t, "NotImplementedException", "Pinfold does not serve PutFunctionEventInvokeConfig of AWS Lambda yet", "lambda", "put-function-event-invoke-config",
-		"--function-name", "f", "--maximum-retry-attempts", "1")
+	c.refuses(t, "NotImplementedException", "Pinfold does not serve PutRuntimeManagementConfig of AWS Lambda yet", "lambda", "put-runtime-management-config",
+		"--function-name", "f", "--update-runtime-on", "Auto")
 	c.refuses(t, "NotImplementedException", "ListTables of Amazon DynamoDB", "dynamodb", "list-tables")
 	c.refuses(t, "NotImplemented", "Amazon Simple Storage Service", "s3api", "list-buckets")
 	c.refuses(t, "NotImplemented", "DescribeStacks of AWS CloudFormation", "cloudformation", "describe-stacks")
