@@ -279,6 +279,13 @@ type AsyncStatus struct {
 	Paused *AsyncPause `json:"paused,omitempty"`
 }
 
+// AsyncEvents are the events of a function that have not ended, and those that
+// were given up: of each kind the oldest ones, if there are too many.
+type AsyncEvents struct {
+	AsyncStatus
+	Events []AsyncEvent `json:"events"`
+}
+
 // AsyncPause is a time in which one event after the other is tried, with waits in
 // between, because the function is throttled or the platform cannot run it.
 type AsyncPause struct {

@@ -16,12 +16,13 @@ type usageError struct {
 }
 
 // usageErrors marks what a command and those below it say about their
-// arguments as usage errors. One that only has others below it shows its help.
+// arguments as usage errors. One that only has others below it shows its help; one
+// that has arguments, too, says so.
 func usageErrors(cmd *cobra.Command) {
 	if !cmd.Runnable() {
 		cmd.Args = noCommand
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-		cmd.SetUsageTemplate(strings.Replace(cmd.UsageTemplate(), "{{if .Runnable}}", "{{if not .HasAvailableSubCommands}}", 1))
+		cmd.SetUsageTemplate(strings.Replace(cmd.UsageTemplate(), "{{if .Runnable}}", "{{if or (not .HasAvailableSubCommands) (ne .Name .Use)}}", 1))
 	}
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -38,7 +39,7 @@ func usageErrors(cmd *cobra.Command) {
 
 // useLine is how a command is written.
 func useLine(cmd *cobra.Command) string {
-	if cmd.HasAvailableSubCommands() {
+	if cmd.HasAvailableSubCommands() && cmd.Use == cmd.Name() {
 		return cmd.CommandPath() + " COMMAND"
 	}
 	return cmd.UseLine()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,19 +18,26 @@ import (
 
 func (sh *shell) invoke() *cobra.Command {
 	var payload string
-	var wantLog bool
+	var wantLog, async bool
 	cmd := &cobra.Command{
 		Use:   "invoke FUNCTION",
 		Short: "Run a function once and print its answer",
 		Long: `Runs FUNCTION (a name, NAME:VERSION, NAME:ALIAS or an ARN) and prints its answer
 to the standard output, everything else to the standard error. What a function
-streams is shown as it comes. The exit status is 1 if the function fails.`,
+streams is shown as it comes. The exit status is 1 if the function fails.
+
+With --async the event is stored and its request id printed at once: ` + "`pinfold events`" + `
+shows what waits, and ` + "`pinfold invocation ID`" + ` what came of an attempt.`,
 		Example: `  pinfold invoke hello-dev-hello --payload '{"queryStringParameters":{"name":"Ada"}}'
   pinfold invoke hello-dev-hello --payload @event.json --log
+  pinfold invoke hello-dev-hello --payload @event.json --async
   echo '{}' | pinfold invoke hello-dev-hello --payload -`,
 		Args:              one("FUNCTION", "`pinfold ls` shows them"),
 		ValidArgsFunction: sh.completeFunction,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if wantLog && async {
+				return &usageError{cmd, errors.New("--async does not wait for a log: leave --log out")}
+			}
 			event, err := sh.readPayload(payload)
 			if err != nil {
 				return err
@@ -37,6 +45,9 @@ streams is shown as it comes. The exit status is 1 if the function fails.`,
 			c, err := sh.connect()
 			if err != nil {
 				return err
+			}
+			if async {
+				return sh.invokeAsync(cmd.Context(), c, args[0], event)
 			}
 			answer := &answer{sh: sh}
 			result, err := c.InvokeStream(cmd.Context(), args[0], event, wantLog, answer)
@@ -51,7 +62,23 @@ streams is shown as it comes. The exit status is 1 if the function fails.`,
 	}
 	cmd.Flags().StringVarP(&payload, "payload", "p", "", "the event: `JSON`, @FILE, or - for standard input (default {})")
 	cmd.Flags().BoolVarP(&wantLog, "log", "l", false, "print the end of the invocation's log (last 4 KB)")
+	cmd.Flags().BoolVar(&async, "async", false, "do not wait: store the event, and print the request id")
 	return sh.withServer(cmd)
+}
+
+// invokeAsync stores an event and prints its request id.
+func (sh *shell) invokeAsync(ctx context.Context, c *client.Client, function string, event []byte) error {
+	id, err := c.InvokeAsync(ctx, function, event)
+	switch {
+	case pinfold.CodeOf(err) == pinfold.NotFound:
+		return didYouMean(ctx, c, function, err)
+	case err != nil:
+		return err
+	case sh.json:
+		return sh.printJSON(map[string]string{"requestId": id})
+	}
+	fmt.Fprintln(sh.out, id)
+	return nil
 }
 
 // readPayload reads the event and refuses what is not JSON before it travels.

@@ -47,6 +47,7 @@ type Options struct {
 	Packages   Packages
 	Logs       Logs
 	Records    Records
+	Events     Events // nil: there are no asynchronous invocations
 	Authorizer pinfold.Authorizer
 	Info       any // what GET info answers: client.Info
 	// Health tells what goes wrong with the accounts: client.Health.
@@ -91,6 +92,9 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /_pinfold/v1/functions", h.call("pinfold:ListFunctions", h.functions))
 	mux.HandleFunc("GET /_pinfold/v1/functions/{name}/network", h.call("pinfold:GetNetwork", h.network))
 	mux.HandleFunc("PUT /_pinfold/v1/functions/{name}/network", h.call("pinfold:PutNetwork", h.putNetwork))
+	mux.HandleFunc("GET /_pinfold/v1/functions/{name}/events", h.call("pinfold:ReadEvents", h.events))
+	mux.HandleFunc("POST /_pinfold/v1/functions/{name}/events/retry", h.call("pinfold:RetryEvents", h.retryEvents))
+	mux.HandleFunc("POST /_pinfold/v1/functions/{name}/events/drop", h.call("pinfold:DropEvents", h.dropEvents))
 	mux.HandleFunc("PUT /_pinfold/v1/packages/{sha256}", h.call("pinfold:PutPackage", h.putPackage))
 	mux.HandleFunc("GET /_pinfold/v1/logs", h.logs)
 	mux.HandleFunc("GET /_pinfold/v1/invocations", h.records)

@@ -61,6 +61,67 @@ func TestLogQuery(t *testing.T) {
 	}
 }
 
+// line plays internal/async.
+type line struct{ asked string }
+
+func (l *line) Status(name string) pinfold.AsyncStatus {
+	return pinfold.AsyncStatus{Function: name, Failed: 1}
+}
+
+func (l *line) Events(_ context.Context, name string, most int) ([]pinfold.AsyncEvent, error) {
+	l.asked = fmt.Sprint("events ", name, " ", most)
+	return []pinfold.AsyncEvent{{ID: "a", State: pinfold.AsyncFailed}}, nil
+}
+
+func (l *line) Retry(_ context.Context, name string, ids ...string) (int, error) {
+	l.asked = fmt.Sprint("retry ", name, " ", ids)
+	return 2, nil
+}
+
+func (l *line) Drop(_ context.Context, name string, ids ...string) (int, error) {
+	l.asked = fmt.Sprint("drop ", name, " ", ids)
+	return 3, nil
+}
+
+// Who asks for nothing does not get everything.
+func TestEvents(t *testing.T) {
+	events := &line{}
+	server := New(Options{
+		FunctionName: names, Events: events, Authorizer: anybody{}, ARN: func(s string) string { return s },
+		Principal: func(context.Context) pinfold.Principal { return pinfold.Principal{} },
+	})
+	for _, c := range []struct {
+		request, body string
+		status        int
+		asked, answer string
+	}{
+		{"GET hello/events", "", 200, "events hello 100", `"failed":1,"events":[{"id":"a","state":"failed"`},
+		{"GET arn:hello/events?limit=5", "", 200, "events hello 5", `"id":"a"`},
+		{"GET hello/events?limit=0", "", 400, "", "is not a number of events"},
+		{"GET nobody/events", "", 404, "", "there is no function nobody"},
+		{"POST hello/events/retry", `{"all":true}`, 200, "retry hello []", `{"events":2}`},
+		{"POST hello/events/drop", `{"ids":["a","b"]}`, 200, "drop hello [a b]", `{"events":3}`},
+		{"POST hello/events/drop", `{}`, 400, "", "neither ids nor all"},
+		{"POST hello/events/drop", `{"ids":["a"],"all":true}`, 400, "", "neither ids nor all, or both"},
+		{"POST hello/events/retry", ``, 400, "", "the selection is not in the form"},
+	} {
+		events.asked = ""
+		method, path, _ := strings.Cut(c.request, " ")
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, httptest.NewRequest(method, "/_pinfold/v1/functions/"+path, strings.NewReader(c.body)))
+		if w.Code != c.status || events.asked != c.asked || !strings.Contains(w.Body.String(), c.answer) {
+			t.Errorf("%s %s: %d %s, asked for %q", c.request, c.body, w.Code, w.Body, events.asked)
+		}
+	}
+	if _, err := (&handler{}).eventsOf(httptest.NewRequest("GET", "/", nil)); pinfold.CodeOf(err) != pinfold.Unserved {
+		t.Errorf("without a log: %v", err)
+	}
+}
+
+type anybody struct{}
+
+func (anybody) Authorize(context.Context, pinfold.Principal, pinfold.Action) error { return nil }
+
 // A map around a function that is not there is of the calls that it got, and an
 // error if there were none.
 func TestMapOfNobody(t *testing.T) {
