@@ -19,7 +19,8 @@ const (
 	maxAsk   = 1000
 	// recordSize is about how large a record is without its body and its end.
 	recordSize = 512
-	// idleWait is how long a receiver asks for messages at a time.
+	// idleWait is how long a receiver asks for messages at a time. Source:
+	// WaitTimeSeconds of ReceiveMessage, SQS API reference.
 	idleWait = 20 * time.Second
 )
 

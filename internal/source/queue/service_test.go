@@ -127,7 +127,7 @@ func TestService(t *testing.T) {
 			t.Fatal(err)
 		}
 		ref, d := h.create(t, "jobs", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + h.queues.Ref("dead").ARN() + `","maxReceiveCount":2}`},
-			func(m *pinfold.EventSourceMapping) { m.Window = 2 })
+			func(m *pinfold.EventSourceMapping) { m.Window = 45 })
 		synctest.Wait()
 		if d, err := h.mappings.Get(t.Context(), d.UUID); err != nil || d.State != mapping.Enabled {
 			t.Errorf("%+v, %v", d, err)
@@ -135,7 +135,7 @@ func TestService(t *testing.T) {
 		h.send(t, ref, &sqs.Message{Body: "a", Trace: "Root=1-5759e988-bd862e3fe1be46a994272793", Attributes: map[string]sqs.Attribute{"n": {Type: "Number", Text: "7"}}})
 		time.Sleep(700 * time.Millisecond)
 		h.send(t, ref, &sqs.Message{Body: "poison"})
-		time.Sleep(5 * time.Minute)
+		time.Sleep(10 * time.Minute)
 		mu.Lock()
 		if len(events) != 2 || strings.Count(events[0], "messageId") != 2 || !strings.Contains(events[0], `"ApproximateReceiveCount":"1"`) ||
 			!strings.Contains(events[0], `"AWSTraceHeader":"Root=1-5759e988`) || !strings.Contains(events[0], `"n":{"stringValue":"7",`) {
