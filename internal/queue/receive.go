@@ -69,8 +69,8 @@ func (s *Service) Receive(ctx context.Context, ref Ref, o ReceiveOptions) ([]Rec
 	if o.Wait != nil {
 		wait = *o.Wait
 	}
-	if !q.FIFO && l.backlog.Counts().InFlight >= maxInFlight {
-		return nil, pinfold.Errorf(pinfold.Throttled, "Too many messages in flight.").WithReason("OverLimit")
+	if err := overLimit(q.FIFO, l.backlog.Counts().InFlight); err != nil {
+		return nil, err
 	}
 	if o.Attempt != "" && q.FIFO {
 		if again := l.retries.again(l, o.Attempt, visibility.Duration()); again != nil {
@@ -85,6 +85,15 @@ func (s *Service) Receive(ctx context.Context, ref Ref, o ReceiveOptions) ([]Rec
 		l.retries.keep(o.Attempt, got, visibility.Duration())
 	}
 	return l.show(got, o.System, o.Attributes), nil
+}
+
+// overLimit returns the error of standard queues for too many messages in flight;
+// FIFO queues have none. Source: "In-flight messages per queue", SQS developer guide.
+func overLimit(fifo bool, inFlight int) error {
+	if fifo || inFlight < maxInFlight {
+		return nil
+	}
+	return pinfold.Errorf(pinfold.Throttled, "Too many messages in flight.").WithReason("OverLimit")
 }
 
 // receive receives what may be handed out. The queue may be purged meanwhile: it

@@ -225,35 +225,6 @@ func TestReceivesRefused(t *testing.T) {
 	})
 }
 
-// TestTooManyInFlight: a standard queue says so, and again has messages when some
-// are removed.
-func TestTooManyInFlight(t *testing.T) {
-	if testing.Short() {
-		t.Skip("120,000 messages take seconds")
-	}
-	inHouse(t, func(h *house) {
-		q := h.create("q", "VisibilityTimeout", "43200")
-		batch := make([]*queue.Message, 1000)
-		for i := range batch {
-			batch[i] = &queue.Message{Body: "x"}
-		}
-		var last []queue.Received
-		for range 120 {
-			if _, err := h.SendBatch(h.ctx(), q, batch); err != nil {
-				t.Fatal(err)
-			}
-			for range 100 {
-				last = h.receive(q, queue.ReceiveOptions{Max: 10})
-			}
-		}
-		h.send(q, queue.Message{Body: "one more"})
-		_, err := h.Receive(h.ctx(), q, queue.ReceiveOptions{})
-		h.refused(err, "OverLimit", "Too many messages in flight.")
-		h.remove(q, last[0])
-		h.want(q, "one more")
-	})
-}
-
 // TestPeek shows messages without receiving them.
 func TestPeek(t *testing.T) {
 	inHouse(t, func(h *house) {
