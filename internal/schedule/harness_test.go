@@ -101,9 +101,13 @@ func (h *house) Update(ctx context.Context, f func(store.Tx) error) error {
 
 func (h *house) View(ctx context.Context, f func(store.Tx) error) error { return h.db.View(ctx, f) }
 
-// inHouse runs a test in virtual time.
+// inHouse runs a test in virtual time, beside others.
 func inHouse(t *testing.T, test func(*house)) {
 	t.Parallel()
+	inVirtualTime(t, test)
+}
+
+func inVirtualTime(t *testing.T, test func(*house)) {
 	synctest.Test(t, func(t *testing.T) {
 		db, err := sql.Open(t.Context(), filepath.Join(t.TempDir(), "control.db"))
 		if err != nil {

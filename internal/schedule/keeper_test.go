@@ -178,46 +178,57 @@ func TestWritesLittle(t *testing.T) {
 	})
 }
 
-// In a window a schedule is due once, at the same time whoever keeps it.
+// In a window a schedule is due once, at the same time whoever keeps it, also where one
+// window begins before the last is over.
 func TestWindow(t *testing.T) {
+	t.Parallel()
+	const n = 20
 	var first []got
-	for _, restart := range []bool{false, true} {
-		inWindow := func(t *testing.T) {
-			inHouse(t, func(h *house) {
-				for i := range 20 {
-					h.create(pinfold.Schedule{Name: fmt.Sprint("n", i), Expression: "cron(0 1 * * ? *)", Window: time.Hour})
+	for _, restarted := range []bool{false, true} {
+		inVirtualTime(t, func(h *house) {
+			for i := range n {
+				h.create(pinfold.Schedule{Name: fmt.Sprint("n", i), Expression: "cron(0 1-2 * * ? *)", Window: 2 * time.Hour})
+			}
+			for range 5 * 12 {
+				h.pass(5 * time.Minute)
+				if restarted {
+					h.stop()
+					h.start()
 				}
-				for range 125 {
-					h.pass(time.Minute)
-					if restart {
-						h.stop()
-						h.start()
-					}
+			}
+			all := h.post.take()
+			if first == nil {
+				first = all
+			}
+			times := map[string]bool{}
+			for _, g := range all {
+				if g.at.Hour() < 1 || g.at.Hour() > 3 {
+					t.Errorf("%s was sent at %s", g.Trigger.Source, g.at)
 				}
-				all := h.post.take()
-				if len(all) != 20 {
-					t.Errorf("%d were sent of 20", len(all))
+				times[g.at.Format(time.TimeOnly)] = true
+				if !slices.ContainsFunc(first, func(o got) bool { return o.ID == g.ID && o.at.Equal(g.at) }) {
+					t.Errorf("%s of %s is not sent when it was", g.Trigger.Source, g.at)
 				}
-				if first == nil {
-					first = all
-				}
-				spread := map[string]bool{}
-				for _, g := range all {
-					if g.at.Hour() != 1 {
-						t.Errorf("%s was sent at %s", g.Trigger.Source, g.at)
-					}
-					spread[g.at.Format(time.TimeOnly)] = true
-					if i := slices.IndexFunc(first, func(o got) bool { return o.ID == g.ID }); i < 0 || !first[i].at.Equal(g.at) && !restart {
-						t.Errorf("%s is not sent when it was", g.Trigger.Source)
-					}
-				}
-				if len(spread) < 10 {
-					t.Errorf("they were sent at %d times", len(spread))
-				}
-			})
-		}
-		t.Run(fmt.Sprint("restarted ", restart), func(t *testing.T) { t.Run("", inWindow) })
+			}
+			if len(all) != 2*n || len(times) < n {
+				t.Errorf("%d were sent at %d times", len(all), len(times))
+			}
+		})
 	}
+}
+
+// What waits in its window for its time does not hold when the schedule is another.
+func TestChangedInItsWindow(t *testing.T) {
+	inHouse(t, func(h *house) {
+		n := pinfold.Schedule{Name: "n", Expression: "cron(0 1 * * ? *)", Window: 24 * time.Hour, Target: pinfold.ScheduleTarget{ARN: fn}}
+		h.create(n)
+		h.pass(time.Hour + time.Second)
+		n.Expression, n.Window = "at(2000-01-01T02:00:00)", 0
+		_, err := h.UpdateSchedule(h.t.Context(), n)
+		h.do(err)
+		h.pass(48 * time.Hour)
+		h.came("n 02:00:00")
+	})
 }
 
 // Changes hold at once.

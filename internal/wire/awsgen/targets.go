@@ -124,6 +124,14 @@ var targets = []target{
 		"MessageSystemAttributeName":         openNames,
 		"MessageSystemAttributeNameForSends": openNames,
 	}},
+	{model: "scheduler", dir: "internal/wire/scheduler", pkg: "scheduler", operations: []string{
+		"CreateSchedule", "CreateScheduleGroup", "DeleteSchedule", "DeleteScheduleGroup", "GetSchedule", "GetScheduleGroup",
+		"ListScheduleGroups", "ListSchedules", "ListTagsForResource", "TagResource", "UntagResource", "UpdateSchedule",
+	}},
+	{model: "events", dir: "internal/wire/events", pkg: "events", operations: []string{
+		"DeleteRule", "DescribeEventBus", "DescribeRule", "DisableRule", "EnableRule", "ListEventBuses", "ListRuleNamesByTarget", "ListRules",
+		"ListTagsForResource", "ListTargetsByRule", "PutRule", "PutTargets", "RemoveTargets", "TagResource", "TestEventPattern", "UntagResource",
+	}},
 	{model: "sts", dir: "internal/wire/sts", pkg: "sts", operations: []string{"GetCallerIdentity"}},
 
 	// The rest prove the protocols that no served service uses yet; only tests
