@@ -154,6 +154,7 @@ type ScheduleGroup struct {
 	Name     string            `json:"name"`
 	Deleting bool              `json:"deleting,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
+	Token    string            `json:"token,omitempty"` // of the request that made it
 	Created  time.Time         `json:"created"`
 	Modified time.Time         `json:"modified"`
 }

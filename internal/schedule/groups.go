@@ -15,7 +15,8 @@ import (
 const DefaultGroup = "default"
 
 // CreateGroup makes a group of schedules, of which the service says account, region
-// and times.
+// and times. One that is there already is a Conflict, unless a request with the same
+// Token has made it.
 func (s *Service) CreateGroup(ctx context.Context, g pinfold.ScheduleGroup) (pinfold.ScheduleGroup, error) {
 	g.Account, g.Region = s.o.Scope.Account, s.o.Scope.Region
 	err := s.o.Store.Update(ctx, func(tx store.Tx) error {
@@ -25,8 +26,11 @@ func (s *Service) CreateGroup(ctx context.Context, g pinfold.ScheduleGroup) (pin
 		if err := checkName(g.Name, "name"); err != nil {
 			return err
 		}
-		_, err := tx.ScheduleGroups().Get(s.key(g.Name))
+		old, err := tx.ScheduleGroups().Get(s.key(g.Name))
 		switch {
+		case err == nil && g.Token != "" && g.Token == old.Token:
+			g = old
+			return nil
 		case err == nil:
 			return pinfold.Errorf(pinfold.Conflict, "Schedule group %s already exists.", g.Name).WithReason("ConflictException")
 		case pinfold.CodeOf(err) != pinfold.NotFound:
