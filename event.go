@@ -193,6 +193,28 @@ func (r *Rule) ARN() string {
 	return "arn:aws:events:" + r.Region + ":" + r.Account + ":rule/" + bus + r.Name
 }
 
+// ScheduleStatus is how a schedule or a rule with one is doing, for people.
+type ScheduleStatus struct {
+	Name       string          `json:"name"`
+	Kind       string          `json:"kind"`  // schedule or rule
+	Group      string          `json:"group"` // a rule's is its bus
+	ARN        string          `json:"arn"`
+	Expression string          `json:"expression"`
+	Zone       string          `json:"zone,omitempty"`
+	Enabled    bool            `json:"enabled"`
+	Next       time.Time       `json:"next,omitzero"` // when it sends next; absent: never, as far as is known
+	Targets    []string        `json:"targets"`       // ARNs
+	Unsent     int             `json:"unsent,omitempty"`
+	Last       *ScheduleResult `json:"last,omitempty"` // since the server started
+}
+
+// ScheduleResult is what became, last, of an event of a schedule or rule.
+type ScheduleResult struct {
+	At    time.Time `json:"at"`
+	Due   time.Time `json:"due"`
+	Error string    `json:"error,omitempty"` // "": it reached its target
+}
+
 // Unsent is an event of a schedule or rule whose time has come and which has not
 // reached its target yet.
 type Unsent struct {

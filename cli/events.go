@@ -175,6 +175,10 @@ func ahead(t, now time.Time) string {
 		return "now"
 	case d < time.Minute:
 		return fmt.Sprintf("in %d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("in %d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("in %d h", int(d.Hours()))
 	}
-	return fmt.Sprintf("in %d min", int(d.Minutes()))
+	return t.Local().Format(time.DateOnly)
 }

@@ -93,7 +93,7 @@ func (k *keeper) finish(o outcome, now time.Time) {
 		k.drop(x, func(other *job) bool { return other == j })
 		k.ended(x)
 	}
-	result := Result{At: now, Due: j.due}
+	result := pinfold.ScheduleResult{At: now, Due: j.due}
 	if o.err != nil {
 		result.Error = o.err.Error()
 	}

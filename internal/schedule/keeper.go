@@ -248,7 +248,7 @@ func (k *keeper) add(x *series, j *job, at, now time.Time) {
 			k.o.Log.Error("too much waits to be sent: what is due is dropped until there is room", "waiting", k.jobs)
 		}
 		k.full = true
-		k.shared.result(x.ref, Result{At: now, Due: j.due, Error: "it was dropped: too much waited to be sent"})
+		k.shared.result(x.ref, pinfold.ScheduleResult{At: now, Due: j.due, Error: "it was dropped: too much waited to be sent"})
 		return
 	}
 	k.full = false

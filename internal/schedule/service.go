@@ -40,7 +40,7 @@ type shared struct {
 
 	mu      sync.Mutex
 	dirty   map[ref]struct{} // what has changed since it was looked at; nil: nobody keeps time
-	results map[ref]Result
+	results map[ref]pinfold.ScheduleResult
 }
 
 // New returns a service over a store.
@@ -54,7 +54,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o, shared: &shared{wake: make(chan struct{}, 1), results: map[ref]Result{}}}
+	return &Service{o: o, shared: &shared{wake: make(chan struct{}, 1), results: map[ref]pinfold.ScheduleResult{}}}
 }
 
 // Within returns the service bound to a transaction: its changes become part of

@@ -67,6 +67,8 @@ type Options struct {
 	// Network tells what the function that a person means by a name or an ARN may
 	// reach, a client.FunctionNetwork, after it was changed if to is not nil.
 	Network func(ctx context.Context, name string, to *pinfold.Network) (any, error)
+	// Schedules tells how schedules, and rules with one, are doing; nil: there are none.
+	Schedules func(ctx context.Context) ([]pinfold.ScheduleStatus, error)
 	// Principal finds who the listener says has signed the request.
 	Principal func(context.Context) pinfold.Principal
 	ARN       func(resource string) string // ARN of a resource of the platform itself
@@ -96,6 +98,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /_pinfold/v1/functions/{name}/events/retry", h.call("pinfold:RetryEvents", h.retryEvents))
 	mux.HandleFunc("POST /_pinfold/v1/functions/{name}/events/drop", h.call("pinfold:DropEvents", h.dropEvents))
 	mux.HandleFunc("PUT /_pinfold/v1/packages/{sha256}", h.call("pinfold:PutPackage", h.putPackage))
+	mux.HandleFunc("GET /_pinfold/v1/schedules", h.call("pinfold:ListSchedules", h.schedules))
 	mux.HandleFunc("GET /_pinfold/v1/logs", h.logs)
 	mux.HandleFunc("GET /_pinfold/v1/invocations", h.records)
 	mux.HandleFunc("GET /_pinfold/v1/map", h.calls)
@@ -164,6 +167,13 @@ func (h *handler) remove(r *http.Request) (any, error) {
 
 func (h *handler) functions(r *http.Request) (any, error) {
 	return h.Functions(r.Context())
+}
+
+func (h *handler) schedules(r *http.Request) (any, error) {
+	if h.Schedules == nil {
+		return nil, pinfold.Errorf(pinfold.Unserved, "this server keeps no schedules")
+	}
+	return h.Schedules(r.Context())
 }
 
 func (h *handler) usage(r *http.Request) (any, error) {
