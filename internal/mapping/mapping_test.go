@@ -350,3 +350,23 @@ func TestTags(t *testing.T) {
 	}
 	wantError(t, "missing", f.Untag(t.Context(), "x", nil), pinfold.NotFound, "ResourceNotFoundException", "The resource you requested does not exist.")
 }
+
+// A deployment knows the UUID before, and may make a mapping again that is only just
+// being deleted.
+func TestCreateWithUUID(t *testing.T) {
+	f := start(t)
+	m := pinfold.EventSourceMapping{UUID: "11111111-1111-4111-a111-111111111111", Source: queueARN, Function: function("work"), Enabled: true}
+	for range 2 {
+		d, err := f.Create(t.Context(), m)
+		if err != nil || d.UUID != m.UUID || d.State != mapping.Creating {
+			t.Fatalf("%+v %v", d, err)
+		}
+		f.Settled(d.EventSourceMapping)
+		if d, err := f.Get(t.Context(), m.UUID); err != nil || d.State != mapping.Enabled {
+			t.Errorf("%+v %v", d, err)
+		}
+		if d, err = f.Delete(t.Context(), m.UUID); err != nil || d.State != mapping.Deleting {
+			t.Errorf("%+v %v", d, err)
+		}
+	}
+}

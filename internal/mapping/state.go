@@ -48,7 +48,7 @@ func (s *shared) of(id string) *live {
 // holds the lock.
 func (s *shared) begin(m *pinfold.EventSourceMapping, state State) {
 	l := s.of(m.UUID)
-	l.state, l.changed, l.modified = state, m.Modified, m.Modified
+	l.state, l.changed, l.modified, l.deleted = state, m.Modified, m.Modified, nil
 	if state == Deleting {
 		l.deleted = m
 	}
