@@ -84,9 +84,11 @@ type Events struct {
 
 // Resource is a thing that an application asks for, by its place in the manifest.
 type Resource[T any] struct {
-	Key  string   `json:"key"` // its logical ID, as CloudFormation has it
-	Want T        `json:"want"`
-	At   Position `json:"at"`
+	Key  string `json:"key"` // its logical ID, as CloudFormation has it
+	Want T      `json:"want"`
+	// Retain has it left alone when the application no longer asks for it.
+	Retain bool     `json:"retain,omitempty"`
+	At     Position `json:"at"`
 }
 
 // ProvisionedAlias is the alias of a function's provisioned instances. Source:

@@ -5,7 +5,7 @@ import "pinfold.dev/pinfold"
 // Change is one line of a plan.
 type Change struct {
 	Op     Op       `json:"op"`
-	Kind   string   `json:"kind"`             // function, layer, route, url, api
+	Kind   string   `json:"kind"`             // function, layer, route, url, api, queue, mapping, async, schedule, schedule group, rule
 	Name   string   `json:"name"`             // "hello-dev-greet", "GET /users/{id}"
 	Detail []string `json:"detail,omitempty"` // what differs: "memory 128 MB -> 256 MB", "code"
 }
@@ -15,9 +15,10 @@ type Op string
 
 // The operations of a plan.
 const (
-	Add    Op = "+"
-	Update Op = "~"
-	Remove Op = "-"
+	Add     Op = "+"
+	Update  Op = "~"
+	Replace Op = "±" // another one is made in its place
+	Remove  Op = "-"
 )
 
 // Plan is what deploying an application would change.
@@ -26,6 +27,9 @@ type Plan struct {
 	Stage    string     `json:"stage"`
 	Changes  []Change   `json:"changes"`
 	Unserved []Unserved `json:"unserved,omitempty"`
+	// Losses are what the changes would throw away, such as the messages of a queue.
+	// Where there are any, a deployment has to say that it may.
+	Losses []string `json:"losses,omitempty"`
 	// Missing are the code packages that the platform does not have yet.
 	Missing []pinfold.Package `json:"missing,omitempty"`
 	// Base identifies the state that the plan was made against; a deployment
@@ -40,6 +44,9 @@ type Deployed struct {
 	Functions []DeployedFunction `json:"functions"`
 	Routes    []DeployedRoute    `json:"routes,omitempty"`
 	APIKeys   []pinfold.APIKey   `json:"apiKeys,omitempty"`
+	Queues    []DeployedQueue    `json:"queues,omitempty"`
+	Mappings  []DeployedMapping  `json:"mappings,omitempty"`
+	Schedules []DeployedSchedule `json:"schedules,omitempty"` // rules among them
 	Outputs   []Output           `json:"outputs,omitempty"`
 	// DeployedAt is in Unix milliseconds.
 	DeployedAt int64 `json:"deployedAt"`
@@ -61,4 +68,33 @@ type DeployedRoute struct {
 	URL      string `json:"url"`
 	Function string `json:"function"`
 	Private  bool   `json:"private,omitempty"` // needs an API key
+}
+
+// DeployedQueue is a queue and how many messages it has.
+type DeployedQueue struct {
+	Name     string `json:"name"`
+	ARN      string `json:"arn"`
+	URL      string `json:"url"`
+	Visible  int    `json:"visible"`
+	InFlight int    `json:"inFlight"`
+	Delayed  int    `json:"delayed"`
+}
+
+// DeployedMapping is an event source mapping as it stands.
+type DeployedMapping struct {
+	UUID     string `json:"uuid"`
+	Source   string `json:"source"`           // ARN
+	Function string `json:"function"`         // NAME or NAME:QUALIFIER
+	State    string `json:"state"`            // in Lambda's words
+	Result   string `json:"result,omitempty"` // of the last batch
+}
+
+// DeployedSchedule is a schedule, or a rule, as it stands.
+type DeployedSchedule struct {
+	Name       string   `json:"name"` // GROUP/NAME where it is in a group of its own
+	ARN        string   `json:"arn"`
+	Expression string   `json:"expression"`
+	Zone       string   `json:"zone,omitempty"`
+	Enabled    bool     `json:"enabled"`
+	Targets    []string `json:"targets"` // names of functions and queues
 }

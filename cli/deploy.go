@@ -30,14 +30,15 @@ func (m *manifestFlags) setDir(args []string) {
 
 func (sh *shell) deploy() *cobra.Command {
 	var flags manifestFlags
-	var yes, allowUnserved bool
+	var yes, allowUnserved, force bool
 	cmd := &cobra.Command{
 		Use:   "deploy [DIR]",
 		Short: "Put the application in a folder on the server",
 		Long: `Reads the application in DIR (default: this folder), shows what would change,
 asks, uploads the code that the server does not have yet, and makes the change
 in one transaction: all of it happens, or none. What is no longer in the
-manifest goes. DIR may also be a manifest: serverless.prod.yml.`,
+manifest goes; if that is a queue which has messages, nothing happens unless
+--force says so. DIR may also be a manifest: serverless.prod.yml.`,
 		Example: `  pinfold deploy
   pinfold deploy examples/hello --stage prod --param greeting=Ahoy
   pinfold deploy --yes --json | jq -r '.routes[].url'`,
@@ -48,7 +49,7 @@ manifest goes. DIR may also be a manifest: serverless.prod.yml.`,
 			if err != nil {
 				return err
 			}
-			d := deployment{sh: sh, client: c, flags: flags, yes: yes, allowUnserved: allowUnserved}
+			d := deployment{sh: sh, client: c, flags: flags, yes: yes, allowUnserved: allowUnserved, force: force}
 			deployed, plan, err := d.run(cmd.Context())
 			if err != nil {
 				return err
@@ -68,6 +69,7 @@ manifest goes. DIR may also be a manifest: serverless.prod.yml.`,
 	flags.bind(cmd)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&allowUnserved, "allow-unserved", false, "deploy although the manifest asks for things that are not served yet")
+	cmd.Flags().BoolVar(&force, "force", false, forceUsage)
 	return sh.withServer(cmd)
 }
 
@@ -80,6 +82,7 @@ func (sh *shell) plan() *cobra.Command {
 would change on the server:
 
   + is made    ~ is changed, and what about it    - is removed
+  ± another one is made in its place, because what has changed about it cannot be
 
 and what the manifest asks for and this Pinfold does not serve yet.`,
 		Example: `  pinfold plan

@@ -22,6 +22,7 @@ type deployment struct {
 	flags         manifestFlags
 	yes           bool // do not ask
 	allowUnserved bool
+	force         bool   // although messages are lost with it
 	dev           bool   // again and again: pack fast, and show what changes alone
 	cache         string // folder for built packages; "" is the user's own
 
@@ -99,6 +100,9 @@ func (d *deployment) run(ctx context.Context) (*app.Deployed, *app.Plan, error) 
 	if len(p.plan.Unserved) > 0 && !d.allowUnserved {
 		return nil, nil, unservedError(p.plan.Unserved)
 	}
+	if len(p.plan.Losses) > 0 && !d.force {
+		return nil, nil, lossError(p.plan.Losses)
+	}
 	if changes && !d.yes {
 		if err := d.sh.confirm("Deploy these changes?"); err != nil {
 			return nil, nil, err
@@ -107,7 +111,7 @@ func (d *deployment) run(ctx context.Context) (*app.Deployed, *app.Plan, error) 
 	if err := d.upload(ctx, p); err != nil {
 		return nil, nil, err
 	}
-	deployed, err := d.client.Deploy(ctx, p.app, p.plan.Base)
+	deployed, err := d.client.Deploy(ctx, p.app, p.plan.Base, forced(d.force)...)
 	return deployed, p.plan, err
 }
 
@@ -118,6 +122,19 @@ func unservedError(unserved []app.Unserved) error {
 	}
 	return pinfold.Errorf(pinfold.Unserved, "the application asks for things that this Pinfold does not serve yet:\n%s\n--allow-unserved deploys the rest without them", strings.Join(lines, "\n"))
 }
+
+func lossError(losses []string) error {
+	return pinfold.Errorf(pinfold.Conflict, "nothing was changed, because it would throw messages away: %s; have them handled, move them or purge the queue, or give --force", strings.Join(losses, ", "))
+}
+
+func forced(force bool) []client.Option {
+	if force {
+		return []client.Option{client.Force}
+	}
+	return nil
+}
+
+const forceUsage = "go ahead although messages of queues are lost"
 
 // upload sends the code packages that the server does not have.
 func (d *deployment) upload(ctx context.Context, p *prepared) error {

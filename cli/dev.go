@@ -20,6 +20,7 @@ import (
 func (sh *shell) dev() *cobra.Command {
 	var server serverFlags
 	var flags manifestFlags
+	var force bool
 	cmd := &cobra.Command{
 		Use:   "dev [DIR]",
 		Short: "Run the application in a folder while you work on it",
@@ -57,20 +58,21 @@ manifest asks for and Pinfold does not serve yet is left out.`,
 			}
 			return sh.serve(ctx, cfg, sh.logger(false), func(ctx context.Context, facts platform.Facts) error {
 				sh.printFacts(facts, where)
-				return sh.develop(ctx, facts, flags, filepath.Dir(manifest))
+				return sh.develop(ctx, facts, flags, force, filepath.Dir(manifest))
 			})
 		},
 	}
 	server.bind(cmd)
 	flags.bind(cmd)
+	cmd.Flags().BoolVar(&force, "force", false, forceUsage)
 	return cmd
 }
 
 // develop deploys, shows logs, and deploys again on every change in the folder,
 // until ctx ends.
-func (sh *shell) develop(ctx context.Context, facts platform.Facts, flags manifestFlags, folder string) error {
+func (sh *shell) develop(ctx context.Context, facts platform.Facts, flags manifestFlags, force bool, folder string) error {
 	c := client.New(facts.Endpoints.API, facts.Region, facts.RootKey)
-	d := deployment{sh: sh, client: c, flags: flags, yes: true, dev: true, allowUnserved: true, cache: filepath.Join(facts.Data, "cache")}
+	d := deployment{sh: sh, client: c, flags: flags, yes: true, dev: true, allowUnserved: true, force: force, cache: filepath.Join(facts.Data, "cache")}
 	ctx, cancel := context.WithCancel(ctx)
 	changes, err := watch(ctx, folder)
 	if err != nil {

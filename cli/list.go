@@ -17,10 +17,12 @@ func (sh *shell) list() *cobra.Command {
 	return sh.withServer(&cobra.Command{
 		Use:     "ls",
 		Aliases: []string{"list"},
-		Short:   "Show the applications, their routes and their functions",
-		Long: `Shows every application with the URLs of its routes, and every function with the
-instances that it has now: starting, ready, busy, frozen or draining. Settings of
-concurrency, and what functions may reach, are shown if one of them has any.`,
+		Short:   "Show the applications, what belongs to them, and the functions",
+		Long: `Shows every application with the URLs of its routes, its queues and how many
+messages they have, what leads from them to functions and how that goes, and its
+schedules; and every function with the instances that it has now: starting, ready,
+busy, frozen or draining. Settings of concurrency, and what functions may reach, are
+shown if one of them has any.`,
 		Example: `  pinfold ls
   pinfold ls --json | jq -r '.functions[].name'`,
 		Args: none,

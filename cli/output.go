@@ -20,10 +20,13 @@ func (sh *shell) printPlan(plan *app.Plan) {
 		switch plan.Changes[i].Op {
 		case app.Update:
 			paint = sh.out.amber
-		case app.Remove:
+		case app.Replace, app.Remove:
 			paint = sh.out.red
 		}
 		fmt.Fprintln(sh.out, paint("  "+strings.TrimRight(line, " ")))
+	}
+	for _, loss := range plan.Losses {
+		fmt.Fprintf(sh.out, "  %s\n", sh.out.red("would be lost: "+loss))
 	}
 	for _, u := range plan.Unserved {
 		fmt.Fprintf(sh.out, "  %s\n", sh.out.amber("not served yet: "+u.What+" ("+u.At.FileLine()+")"))
@@ -42,7 +45,7 @@ func summary(plan *app.Plan) string {
 	for _, p := range []struct {
 		op   app.Op
 		word string
-	}{{app.Add, "to add"}, {app.Update, "to change"}, {app.Remove, "to remove"}} {
+	}{{app.Add, "to add"}, {app.Update, "to change"}, {app.Replace, "to replace"}, {app.Remove, "to remove"}} {
 		if n := number[p.op]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, p.word))
 		}
@@ -84,6 +87,15 @@ func (sh *shell) printDeployed(d *app.Deployed) {
 			add("-> "+f.Name, "URL", f.URL)
 		}
 	}
+	for _, q := range d.Queues {
+		add(queueState(q), "queue", q.URL)
+	}
+	for _, m := range d.Mappings {
+		add(mappingState(m), "mapping", m.Source[strings.LastIndex(m.Source, ":")+1:]+" -> "+m.Function)
+	}
+	for _, s := range d.Schedules {
+		add(scheduleState(s), "schedule", s.Name)
+	}
 	for _, k := range d.APIKeys {
 		add(k.Name, "API key", k.Value)
 	}
@@ -93,6 +105,35 @@ func (sh *shell) printDeployed(d *app.Deployed) {
 	for i, line := range align(rows) {
 		fmt.Fprintln(sh.out, strings.TrimRight("  "+line+"  "+sh.out.faint(notes[i]), " "))
 	}
+}
+
+func queueState(q app.DeployedQueue) string {
+	state := count(q.Visible, "message")
+	if q.InFlight > 0 {
+		state += fmt.Sprintf(", %d in flight", q.InFlight)
+	}
+	if q.Delayed > 0 {
+		state += fmt.Sprintf(", %d delayed", q.Delayed)
+	}
+	return state
+}
+
+func mappingState(m app.DeployedMapping) string {
+	if m.Result == "" || m.Result == "OK" {
+		return m.State
+	}
+	return m.State + ": " + m.Result
+}
+
+func scheduleState(s app.DeployedSchedule) string {
+	state := strings.TrimSpace(s.Expression + " " + s.Zone)
+	if len(s.Targets) > 0 {
+		state += " -> " + strings.Join(s.Targets, ", ")
+	}
+	if !s.Enabled {
+		state += "  (disabled)"
+	}
+	return state
 }
 
 // count returns "1 route" or "2 routes".

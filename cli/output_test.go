@@ -154,3 +154,55 @@ func TestInvocationsWithALongErrorType(t *testing.T) {
 		t.Errorf("%q", lines)
 	}
 }
+
+// TestPlanOutput is a plan as a person sees it.
+func TestPlanOutput(t *testing.T) {
+	var out bytes.Buffer
+	sh := &shell{out: screen{Writer: &out}}
+	sh.printPlan(&app.Plan{App: "shop", Stage: "dev", Losses: []string{"queue jobs has 2 messages"}, Changes: []app.Change{
+		{Op: app.Add, Kind: "queue", Name: "dead"},
+		{Op: app.Replace, Kind: "queue", Name: "jobs-2", Detail: []string{"in place of jobs"}},
+		{Op: app.Update, Kind: "mapping", Name: "jobs-2 -> shop-dev-worker", Detail: []string{"batch size 10 -> 5", "tag a (none) -> b"}},
+		{Op: app.Add, Kind: "schedule", Name: "nights/nightly", Detail: []string{"cron(0 12 * * ? *)", "shop-dev-worker"}},
+		{Op: app.Remove, Kind: "rule", Name: "hourly"},
+	}, Unserved: []app.Unserved{{What: "EventPattern of rule Pattern", At: app.Position{File: "serverless.yml", Line: 7}}}})
+	const want = `shop (dev) 2 to add, 1 to change, 1 to replace, 1 to remove
+  + queue     dead
+  ± queue     jobs-2                     in place of jobs
+  ~ mapping   jobs-2 -> shop-dev-worker  batch size 10 -> 5, tag a (none) -> b
+  + schedule  nights/nightly             cron(0 12 * * ? *), shop-dev-worker
+  - rule      hourly
+  would be lost: queue jobs has 2 messages
+  not served yet: EventPattern of rule Pattern (serverless.yml:7)
+`
+	if got := out.String(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
+// TestEventsOutput is what an application has, and how it is doing.
+func TestEventsOutput(t *testing.T) {
+	var out bytes.Buffer
+	sh := &shell{out: screen{Writer: &out}}
+	sh.printDeployed(&app.Deployed{
+		Queues: []app.DeployedQueue{{URL: "http://127.0.0.1:4566/000000000000/jobs", Visible: 1, InFlight: 2, Delayed: 3}, {URL: "http://127.0.0.1:4566/000000000000/dead"}},
+		Mappings: []app.DeployedMapping{
+			{Source: "arn:aws:sqs:us-east-1:000000000000:jobs", Function: "worker", State: "Enabled", Result: "OK"},
+			{Source: "arn:aws:sqs:us-east-1:000000000000:dead", Function: "worker:live", State: "Enabled", Result: "PROBLEM: Function call failed"},
+		},
+		Schedules: []app.DeployedSchedule{
+			{Name: "nights/nightly", Expression: "cron(0 12 * * ? *)", Zone: "Europe/Berlin", Enabled: true, Targets: []string{"worker"}},
+			{Name: "hourly", Expression: "rate(1 hour)"},
+		},
+	})
+	const want = `  queue     http://127.0.0.1:4566/000000000000/jobs  1 message, 2 in flight, 3 delayed
+  queue     http://127.0.0.1:4566/000000000000/dead  0 messages
+  mapping   jobs -> worker                           Enabled
+  mapping   dead -> worker:live                      Enabled: PROBLEM: Function call failed
+  schedule  nights/nightly                           cron(0 12 * * ? *) Europe/Berlin -> worker
+  schedule  hourly                                   rate(1 hour)  (disabled)
+`
+	if got := out.String(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}

@@ -12,7 +12,7 @@ import (
 )
 
 func (sh *shell) remove() *cobra.Command {
-	var yes bool
+	var yes, force bool
 	var stage string
 	cmd := &cobra.Command{
 		Use:     "rm APP[/STAGE]",
@@ -20,7 +20,9 @@ func (sh *shell) remove() *cobra.Command {
 		Short:   "Remove an application with everything that it made",
 		Example: "  pinfold rm hello --stage prod",
 		Long: `Removes the application APP: its functions with all their versions, its layers,
-its routes and its keys. The logs that its functions left stay.`,
+its routes and its keys, its queues and its schedules. The logs that its functions
+left stay. While one of its queues has messages nothing is removed, unless --force
+says so.`,
 		Args:              one("APP", "`pinfold ls` shows them"),
 		ValidArgsFunction: sh.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,12 +40,12 @@ its routes and its keys. The logs that its functions left stay.`,
 				return err
 			}
 			if !yes {
-				fmt.Fprintf(sh.err, "%s (%s): %s, %s\n", found.App, found.Stage, count(len(found.Functions), "function"), count(len(found.Routes), "route"))
+				fmt.Fprintf(sh.err, "%s (%s): %s\n", found.App, found.Stage, contents(found))
 				if err := sh.confirm("Remove it?"); err != nil {
 					return err
 				}
 			}
-			if err := c.Remove(cmd.Context(), found.App, found.Stage); err != nil {
+			if err := c.Remove(cmd.Context(), found.App, found.Stage, forced(force)...); err != nil {
 				return err
 			}
 			if sh.json {
@@ -54,8 +56,21 @@ its routes and its keys. The logs that its functions left stay.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&force, "force", false, forceUsage)
 	cmd.Flags().StringVarP(&stage, "stage", "s", "", "`stage` to remove, where there are several")
 	return sh.withServer(cmd)
+}
+
+// contents says what there is of an application.
+func contents(a *app.Deployed) string {
+	parts := []string{count(len(a.Functions), "function"), count(len(a.Routes), "route")}
+	if n := len(a.Queues); n > 0 {
+		parts = append(parts, count(n, "queue"))
+	}
+	if n := len(a.Schedules); n > 0 {
+		parts = append(parts, count(n, "schedule"))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // pick finds the one deployed application that a name, and perhaps a stage, means.

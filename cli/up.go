@@ -18,7 +18,7 @@ import (
 func (sh *shell) up() *cobra.Command {
 	var flags serverFlags
 	var deployDir, profile string
-	var verbose bool
+	var verbose, force bool
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start a server",
@@ -59,13 +59,14 @@ order; see docs/configuration.md.`,
 				if deployDir == "" {
 					return nil
 				}
-				return sh.deployHere(ctx, facts, deployDir)
+				return sh.deployHere(ctx, facts, deployDir, force)
 			})
 		},
 	}
 	flags.bind(cmd)
 	cmd.Flags().StringVar(&deployDir, "deploy", "", "deploy the application in this `folder` once the server is ready")
 	_ = cmd.MarkFlagDirname("deploy")
+	cmd.Flags().BoolVar(&force, "force", false, "let --deploy go ahead although messages of queues are lost")
 	cmd.Flags().StringVar(&profile, "cpu-profile", "", "record its processor time in this `file`, for pprof")
 	_ = cmd.MarkFlagFilename("cpu-profile")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log every request")
@@ -161,9 +162,9 @@ func (sh *shell) printFacts(f platform.Facts, data string) {
 }
 
 // deployHere deploys a folder to the server in this process.
-func (sh *shell) deployHere(ctx context.Context, facts platform.Facts, dir string) error {
+func (sh *shell) deployHere(ctx context.Context, facts platform.Facts, dir string, force bool) error {
 	c := client.New(facts.Endpoints.API, facts.Region, facts.RootKey)
-	d := deployment{sh: sh, client: c, flags: manifestFlags{dir: dir}, yes: true}
+	d := deployment{sh: sh, client: c, flags: manifestFlags{dir: dir}, yes: true, force: force}
 	deployed, _, err := d.run(ctx)
 	if err != nil {
 		return err

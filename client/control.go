@@ -62,11 +62,27 @@ func (c *Client) Plan(ctx context.Context, a *app.Application) (*app.Plan, error
 	return plan, c.call(ctx, http.MethodPost, "/_pinfold/v1/plan", nil, a, plan)
 }
 
+// Option is how something is done.
+type Option string
+
+// Force has it done although messages are lost with it.
+const Force Option = "force"
+
+func query(options []Option) url.Values {
+	values := url.Values{}
+	for _, o := range options {
+		values.Set(string(o), "true")
+	}
+	return values
+}
+
 // Deploy makes an application be there, all of it or nothing. If base is the
-// Base of a plan, a state that is no longer the plan's is a Conflict.
-func (c *Client) Deploy(ctx context.Context, a *app.Application, base string) (*app.Deployed, error) {
-	deployed := new(app.Deployed)
-	return deployed, c.call(ctx, http.MethodPost, "/_pinfold/v1/deploy", url.Values{"base": {base}}, a, deployed)
+// Base of a plan, a state that is no longer the plan's is a Conflict. So is a plan
+// with Losses, without Force.
+func (c *Client) Deploy(ctx context.Context, a *app.Application, base string, options ...Option) (*app.Deployed, error) {
+	deployed, values := new(app.Deployed), query(options)
+	values.Set("base", base)
+	return deployed, c.call(ctx, http.MethodPost, "/_pinfold/v1/deploy", values, a, deployed)
 }
 
 // Apps lists the deployed applications.
@@ -75,9 +91,10 @@ func (c *Client) Apps(ctx context.Context) ([]app.Deployed, error) {
 	return apps, c.call(ctx, http.MethodGet, "/_pinfold/v1/apps", nil, nil, &apps)
 }
 
-// Remove removes an application with everything that it made.
-func (c *Client) Remove(ctx context.Context, name, stage string) error {
-	return c.call(ctx, http.MethodDelete, "/_pinfold/v1/apps/"+url.PathEscape(name)+"/"+url.PathEscape(stage), nil, nil, nil)
+// Remove removes an application with everything that it made. Queues of it that have
+// messages are a Conflict, without Force.
+func (c *Client) Remove(ctx context.Context, name, stage string, options ...Option) error {
+	return c.call(ctx, http.MethodDelete, "/_pinfold/v1/apps/"+url.PathEscape(name)+"/"+url.PathEscape(stage), query(options), nil, nil)
 }
 
 // FunctionStatus is a function and how it is doing.

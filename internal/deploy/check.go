@@ -26,6 +26,9 @@ func check(a *app.Application) error {
 		}
 		functions[f.Name], provisioned[f.Name] = true, f.Provisioned != nil
 	}
+	if err := checkEvents(a); err != nil {
+		return err
+	}
 	for _, api := range a.APIs {
 		for _, r := range api.Routes {
 			if !functions[r.Target.Name] {
@@ -33,6 +36,27 @@ func check(a *app.Application) error {
 			}
 			if r.Target.Qualifier == app.ProvisionedAlias && !provisioned[r.Target.Name] {
 				return pinfold.Errorf(pinfold.Invalid, "the route %s leads to provisioned instances of the function %s, which has none", httpapi.Name(r), r.Target.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkEvents holds queues against one another and the functions that they lead to.
+func checkEvents(a *app.Application) error {
+	queues := map[string]pinfold.MessageQueue{}
+	for _, q := range a.Queues {
+		if _, twice := queues[q.Want.ARN()]; twice {
+			return inResource("queue", q, pinfold.Errorf(pinfold.Invalid, "another queue of the application is named %s, too: give one of them another name", q.Want.Name))
+		}
+		queues[q.Want.ARN()] = q.Want
+	}
+	for _, m := range a.Mappings {
+		q, ours := queues[m.Want.Source]
+		for _, f := range a.Functions {
+			// In the words of CreateEventSourceMapping.
+			if timeout := f.Config.Timeout; ours && f.Name == m.Want.Function.Name && timeout > q.VisibilityTimeout {
+				return inResource("mapping", m, pinfold.Errorf(pinfold.Invalid, "Queue visibility timeout: %d seconds is less than Function timeout: %d seconds", q.VisibilityTimeout, timeout))
 			}
 		}
 	}

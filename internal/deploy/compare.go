@@ -14,6 +14,9 @@ import (
 	"pinfold.dev/pinfold/internal/function"
 	"pinfold.dev/pinfold/internal/httpapi"
 	"pinfold.dev/pinfold/internal/logs"
+	"pinfold.dev/pinfold/internal/mapping"
+	"pinfold.dev/pinfold/internal/queue"
+	"pinfold.dev/pinfold/internal/schedule"
 	"pinfold.dev/pinfold/internal/store"
 )
 
@@ -23,6 +26,9 @@ type session struct {
 	d         *Deployer
 	functions *function.Registry
 	apis      *httpapi.Registry
+	queues    *queue.Service
+	mappings  *mapping.Registry
+	schedules *schedule.Service
 	want      *app.Application
 	have      *app.Application // as last deployed
 
@@ -31,6 +37,9 @@ type session struct {
 	changes   []app.Change
 	steps     []func(context.Context) error
 	removals  []func(context.Context) error // of functions: steps after all others
+	lastly    []func(context.Context) error // removals of queues: after those
+	unserved  []app.Unserved                // what this server cannot give
+	losses    []string                      // what the changes throw away
 	after     []func() error                // the transaction
 	base      string                        // identifies the state compared with
 }
@@ -45,9 +54,18 @@ func (d *Deployer) compare(ctx context.Context, tx store.Tx, want *app.Applicati
 		d: d, functions: d.Functions.Within(tx), apis: d.APIs.Within(tx),
 		want: want, have: have, layerARNs: map[string]string{}, retention: map[logs.GroupRef]int{},
 	}
+	if d.Queues != nil {
+		s.queues = d.Queues.Within(tx)
+	}
+	if d.Mappings != nil {
+		s.mappings = d.Mappings.Within(tx)
+	}
+	if d.Schedules != nil {
+		s.schedules = d.Schedules.Within(tx)
+	}
 	state := sha256.New()
 	state.Write(document)
-	for _, step := range []func(context.Context, func(any)) error{s.compareLayers, s.compareFunctions, s.compareAPIs} {
+	for _, step := range []func(context.Context, func(any)) error{s.compareQueues, s.compareLayers, s.compareFunctions, s.compareEvents, s.compareAPIs} {
 		if err := step(ctx, func(v any) { _ = json.NewEncoder(state).Encode(v) }); err != nil {
 			return nil, err
 		}
@@ -61,14 +79,19 @@ func (s *session) plan() *app.Plan {
 	if changes == nil {
 		changes = []app.Change{}
 	}
-	return &app.Plan{App: s.want.Name, Stage: s.want.Stage, Changes: changes, Unserved: s.want.Unserved, Base: s.base}
+	return &app.Plan{App: s.want.Name, Stage: s.want.Stage, Changes: changes, Unserved: slices.Concat(s.want.Unserved, s.unserved), Losses: s.losses, Base: s.base}
 }
 
 // apply takes the steps: first what functions need, then functions, then what
-// leads to them, and removals of functions last. What has changed is announced
-// in the same order, so that no route leads to a function that is forgotten.
-func (s *session) apply(ctx context.Context) error {
-	for _, step := range slices.Concat(s.steps, s.removals) {
+// leads to them, and removals of functions and queues last. What has changed is
+// announced in the same order, so that no route leads to a function that is
+// forgotten.
+func (s *session) apply(ctx context.Context, force bool) error {
+	if len(s.losses) > 0 && !force {
+		return pinfold.Errorf(pinfold.Conflict, "nothing was changed, because it would throw messages away: %s; have them handled, move them or purge the queue, or give --force",
+			strings.Join(s.losses, ", "))
+	}
+	for _, step := range slices.Concat(s.steps, s.removals, s.lastly) {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ func TestProvisioned(t *testing.T) {
 		"- url hello-dev-greet", "+ url hello-dev-greet:provisioned", "~ route GET /greet hello-dev-greet -> hello-dev-greet:provisioned")
 	h.apply(next)
 	h.wantReady("2", 0)
-	if err := h.Remove(t.Context(), "hello", "dev"); err != nil {
+	if err := h.Remove(t.Context(), "hello", "dev", false); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -137,7 +137,7 @@ func TestProvisionedAndReserved(t *testing.T) {
 	a := ready(3)
 	a.Functions[0].ReservedConcurrency = &two
 	for _, h := range []*house{h, newHouse(t)} { // a new function too
-		_, err := h.Apply(t.Context(), a, "")
+		_, err := h.Apply(t.Context(), a, "", false)
 		if pinfold.CodeOf(err) != pinfold.Invalid || err.Error() != "serverless.yml:7: function greet: Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function" {
 			t.Errorf("more than is reserved: %v", err)
 		}

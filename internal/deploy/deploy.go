@@ -15,6 +15,9 @@ import (
 	"pinfold.dev/pinfold/internal/function"
 	"pinfold.dev/pinfold/internal/httpapi"
 	"pinfold.dev/pinfold/internal/logs"
+	"pinfold.dev/pinfold/internal/mapping"
+	"pinfold.dev/pinfold/internal/queue"
+	"pinfold.dev/pinfold/internal/schedule"
 	"pinfold.dev/pinfold/internal/store"
 )
 
@@ -30,6 +33,11 @@ type Options struct {
 	APIs      *httpapi.Registry
 	Packages  Packages
 	Logs      *logs.Store
+	// Queues, Mappings and Schedules may be nil: a plan says then that what an
+	// application asks of them is not served.
+	Queues    *queue.Service
+	Mappings  *mapping.Registry
+	Schedules *schedule.Service
 	Target    app.Target // the platform that applications are deployed to
 	Now       func() time.Time
 }
@@ -70,8 +78,9 @@ func (d *Deployer) Plan(ctx context.Context, a *app.Application) (*app.Plan, err
 
 // Apply deploys an application: all of it, or nothing. If base is not "", it is
 // the Base of the plan that was agreed to; a state that has changed since is an
-// error with code Conflict.
-func (d *Deployer) Apply(ctx context.Context, a *app.Application, base string) (*app.Deployed, error) {
+// error with code Conflict. So is what would lose messages, unless force says that
+// they may be.
+func (d *Deployer) Apply(ctx context.Context, a *app.Application, base string, force bool) (*app.Deployed, error) {
 	if err := check(a); err != nil {
 		return nil, err
 	}
@@ -91,7 +100,7 @@ func (d *Deployer) Apply(ctx context.Context, a *app.Application, base string) (
 		if base != "" && base != s.base {
 			return pinfold.Errorf(pinfold.Conflict, "%s (%s) has been changed by somebody else since the plan was made: look at a new plan", a.Name, a.Stage)
 		}
-		if err := s.apply(ctx); err != nil {
+		if err := s.apply(ctx, force); err != nil {
 			return err
 		}
 		record, err := d.record(a)
@@ -110,8 +119,9 @@ func (d *Deployer) Apply(ctx context.Context, a *app.Application, base string) (
 	return deployed, err
 }
 
-// Remove removes an application with everything that it made.
-func (d *Deployer) Remove(ctx context.Context, name, stage string) error {
+// Remove removes an application with everything that it made. If that would lose
+// messages, it is an error with code Conflict, unless force says that they may be.
+func (d *Deployer) Remove(ctx context.Context, name, stage string, force bool) error {
 	return d.Store.Update(ctx, func(tx store.Tx) error {
 		if _, err := tx.Apps().Get(d.key(name, stage)); err != nil {
 			if pinfold.CodeOf(err) == pinfold.NotFound {
@@ -123,7 +133,7 @@ func (d *Deployer) Remove(ctx context.Context, name, stage string) error {
 		if err != nil {
 			return err
 		}
-		if err := s.apply(ctx); err != nil {
+		if err := s.apply(ctx, force); err != nil {
 			return err
 		}
 		return tx.Apps().Delete(d.key(name, stage))
@@ -228,6 +238,9 @@ func (d *Deployer) describe(ctx context.Context, tx store.Tx, record store.App) 
 			df.URL = d.Target.Endpoints.FunctionURL(pinfold.URLID(d.invoked(f)))
 		}
 		deployed.Functions = append(deployed.Functions, df)
+	}
+	if err := d.describeEvents(ctx, tx, a, deployed); err != nil {
+		return nil, err
 	}
 	for _, api := range a.APIs {
 		base := d.Target.Endpoints.APIURL(api.Kind, api.ID, api.Stage)

@@ -89,7 +89,7 @@ func hello() *app.Application {
 
 func (h *house) apply(a *app.Application) *app.Deployed {
 	h.t.Helper()
-	deployed, err := h.Apply(h.t.Context(), a, "")
+	deployed, err := h.Apply(h.t.Context(), a, "", false)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestPlanAndApply(t *testing.T) {
 		t.Errorf("a function that the application no longer has is still there: %v", err)
 	}
 
-	if err := h.Remove(t.Context(), "hello", "dev"); err != nil {
+	if err := h.Remove(t.Context(), "hello", "dev", false); err != nil {
 		t.Fatal(err)
 	}
 	if apps, err := h.List(t.Context()); err != nil || len(apps) != 0 {
@@ -300,7 +300,7 @@ func TestFailedApplyChangesNothing(t *testing.T) {
 			bad := hello()
 			bad.Functions[0].Config.MemoryMB = 512 // this much would be fine
 			spoil(bad)
-			if _, err := h.Apply(t.Context(), bad, ""); err == nil {
+			if _, err := h.Apply(t.Context(), bad, "", false); err == nil {
 				t.Fatal("it was deployed")
 			} else {
 				t.Log(err)
@@ -339,7 +339,7 @@ func TestApplyRefusesAnOldPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.apply(hello())
-	if _, err := h.Apply(t.Context(), hello(), plan.Base); pinfold.CodeOf(err) != pinfold.Conflict {
+	if _, err := h.Apply(t.Context(), hello(), plan.Base, false); pinfold.CodeOf(err) != pinfold.Conflict {
 		t.Errorf("a plan made before somebody else's deployment is applied: %v", err)
 	}
 }
@@ -353,7 +353,7 @@ func TestApplyRefusesSomebodyElsesFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Apply(t.Context(), hello(), ""); pinfold.CodeOf(err) != pinfold.Conflict || !strings.Contains(err.Error(), "serverless.yml:7") {
+	if _, err := h.Apply(t.Context(), hello(), "", false); pinfold.CodeOf(err) != pinfold.Conflict || !strings.Contains(err.Error(), "serverless.yml:7") {
 		t.Errorf("got %v, want a conflict that names the place in the manifest", err)
 	}
 }

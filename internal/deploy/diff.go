@@ -39,6 +39,7 @@ func differences(have *pinfold.Version, want pinfold.Config, code pinfold.Packag
 	compare("log group", h.LogGroup, want.LogGroup)
 	compare("concurrency of an instance", instanceWords(h.MaxConcurrency), instanceWords(want.MaxConcurrency))
 	compare("capacity provider", h.CapacityProvider, want.CapacityProvider)
+	compare("dead letters", h.DeadLetter, want.DeadLetter)
 	compare("tracing", h.TracingMode, want.TracingMode)
 	if d := mapDifferences(h.Environment, want.Environment); d != "" {
 		diffs = append(diffs, "environment "+d)

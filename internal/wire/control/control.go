@@ -25,8 +25,8 @@ import (
 // Deployer takes applications; internal/deploy is one.
 type Deployer interface {
 	Plan(ctx context.Context, a *app.Application) (*app.Plan, error)
-	Apply(ctx context.Context, a *app.Application, base string) (*app.Deployed, error)
-	Remove(ctx context.Context, name, stage string) error
+	Apply(ctx context.Context, a *app.Application, base string, force bool) (*app.Deployed, error)
+	Remove(ctx context.Context, name, stage string, force bool) error
 	List(ctx context.Context) ([]app.Deployed, error)
 }
 
@@ -154,15 +154,18 @@ func (h *handler) deploy(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.Deployer.Apply(r.Context(), a, r.URL.Query().Get("base"))
+	return h.Deployer.Apply(r.Context(), a, r.URL.Query().Get("base"), forced(r))
 }
+
+// forced reports whether a request says that messages may be lost.
+func forced(r *http.Request) bool { return r.URL.Query().Get("force") == "true" }
 
 func (h *handler) apps(r *http.Request) (any, error) {
 	return h.Deployer.List(r.Context())
 }
 
 func (h *handler) remove(r *http.Request) (any, error) {
-	return struct{}{}, h.Deployer.Remove(r.Context(), r.PathValue("name"), r.PathValue("stage"))
+	return struct{}{}, h.Deployer.Remove(r.Context(), r.PathValue("name"), r.PathValue("stage"), forced(r))
 }
 
 func (h *handler) functions(r *http.Request) (any, error) {
