@@ -31,7 +31,7 @@ var house = []room{
 	{"app", nil, "the model of an application knows neither who reads it nor who deploys it"},
 	{"app/doc", []string{"app"}, "documents are read before anyone knows what they say"},
 	{"app/files", []string{"app"}, "what belongs into a package is found before anyone builds it"},
-	{"app/cfn", []string{"app", "app/doc"}, "intrinsic functions are the same in every kind of manifest"},
+	{"app/cfn", []string{"app", "app/doc", "internal/timetable", "internal/eventpattern"}, "intrinsic functions and resources are the same in every kind of manifest, and held to the rules that they are kept by"},
 	{"app/*", []string{"app", "app/doc", "app/cfn", "app/files", "internal/cron", "internal/timetable"}, "a reader turns files into the model; it meets no server and no other reader"},
 	{"client/draw", nil, "what is drawn comes as records: neither how they were fetched nor who made them is known"},
 	{"client", []string{"app"}, "the client knows the server by its protocol alone"},

@@ -40,6 +40,7 @@ type Scope struct {
 
 	deciding []string // conditions that are being evaluated
 	naming   []string // resources whose names are being made
+	used     []string // resources whose names were asked for
 }
 
 // Resource is one resource of a template.
@@ -47,7 +48,13 @@ type Resource struct {
 	ID         string
 	Type       string
 	Properties *doc.Node // may be nil
+	DependsOn  []string
+	Retain     bool // left alone when the template no longer has it
 	At         app.Position
+	// Label and Words are for a resource that a reader makes of something else: what
+	// that is called, and the names that people gave to its properties.
+	Label string
+	Words map[string]string
 }
 
 // IsCall reports whether a node is an intrinsic function, and which.
@@ -267,6 +274,7 @@ func (s *Scope) lookup(n *doc.Node, id, attribute string) (string, error) {
 		return v, nil
 	}
 	if r, ok := s.Resources[id]; ok {
+		s.used = append(s.used, id)
 		return s.attribute(n, r, attribute)
 	}
 	if s.Made != nil {

@@ -1,6 +1,7 @@
 package cfn
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
@@ -37,7 +38,13 @@ var kinds = map[string]kind{
 	"AWS::Events::EventBus": {"Name", "{name}", map[string]string{"Arn": "{arn:events}:event-bus/{name}", "Name": "{name}"}},
 	"AWS::Events::Rule":     {"Name", "{name}", map[string]string{"Arn": "{arn:events}:rule/{name}"}},
 	"AWS::Scheduler::Schedule": {"Name", "{name}", map[string]string{
-		"Arn": "{arn:scheduler}:schedule/default/{name}"}},
+		"Arn": "{arn:scheduler}:schedule/{group}/{name}"}},
+	"AWS::Scheduler::ScheduleGroup": {"Name", "{name}", map[string]string{
+		"Arn": "{arn:scheduler}:schedule-group/{name}", "State": "ACTIVE"}},
+	"AWS::SQS::QueuePolicy": {"", "{name}", map[string]string{"Id": "{name}"}},
+	"AWS::Lambda::EventSourceMapping": {"", "{mapping}", map[string]string{
+		"Id": "{mapping}", "EventSourceMappingArn": "{arn:lambda}:event-source-mapping:{mapping}"}},
+	"AWS::Lambda::EventInvokeConfig": {"", "{name}", nil},
 	"AWS::StepFunctions::StateMachine": {"StateMachineName", "{arn:states}:stateMachine:{name}", map[string]string{
 		"Arn": "{arn:states}:stateMachine:{name}", "Name": "{name}"}},
 	"AWS::SecretsManager::Secret": {"Name", "{arn:secretsmanager}:secret:{name}-{id6}", map[string]string{
@@ -63,6 +70,12 @@ var kinds = map[string]kind{
 		"Id": "E{ID13}", "DomainName": "{id14}.cloudfront.net"}},
 }
 
+// limits are the longest names, in characters, of what is served. Source: the API
+// references of the services.
+var limits = map[string]int{
+	"AWS::SQS::Queue": 80, "AWS::Events::Rule": 64, "AWS::Scheduler::Schedule": 64, "AWS::Scheduler::ScheduleGroup": 64,
+}
+
 // Name returns what a resource is called: by its own name property or, like
 // CloudFormation, by the stack's name, the logical ID and an unlikely end.
 func (s *Scope) Name(r Resource) (string, error) {
@@ -86,11 +99,19 @@ func (s *Scope) Name(r Resource) (string, error) {
 			return s.text(n, property)
 		}
 	}
-	name := s.Stack + "-" + r.ID + "-" + short(s.seed(r.ID), 12)
+	name, end := s.Stack+"-"+r.ID, "-"+short(s.seed(r.ID), 12)
 	if service == "s3" {
-		name = strings.ToLower(name)
+		name, end = strings.ToLower(name), strings.ToLower(end)
 	}
-	return name, nil
+	if n := properties.Map().Get("FifoQueue"); n != nil && r.Type == "AWS::SQS::Queue" {
+		if text, err := s.text(n, "FifoQueue"); err == nil && text == "true" {
+			end += fifoSuffix
+		}
+	}
+	if limit := limits[r.Type]; limit > 0 && len(name)+len(end) > limit {
+		name = name[:limit-len(end)]
+	}
+	return name + end, nil
 }
 
 // attribute returns what Ref ("") or Fn::GetAtt gives for a resource.
@@ -107,6 +128,8 @@ func (s *Scope) attribute(n *doc.Node, r Resource, attribute string) (string, er
 		form = "{name}"
 	case attribute == "Arn":
 		form = "{arn:" + service + "}:" + strings.ToLower(last) + "/{name}"
+	case IsEvent(r.Type):
+		return "", problem(n, "%s has no attribute %s that is known before it is deployed", r.ID, attribute)
 	default:
 		// Nobody can know an endpoint of a thing that is not there. The value
 		// says so where it is used, rather than pretending.
@@ -138,15 +161,23 @@ func (s *Scope) fill(r Resource, form string) (string, error) {
 			}
 			b.WriteString(name)
 		case kind == "prop":
-			properties, err := s.resolve(r.Properties)
-			if err != nil {
-				return "", err
-			}
-			value, err := s.text(properties.Map().Get(arg), arg)
+			value, err := s.property(r, arg)
 			if err != nil {
 				return "", err
 			}
 			b.WriteString(value)
+		case kind == "group":
+			group, err := s.property(r, "GroupName")
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(cmp.Or(group, "default"))
+		case kind == "mapping":
+			id, err := s.mappingID(r)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(id)
 		case kind == "arn":
 			b.WriteString("arn:aws:" + arg + ":" + s.Target.Region + ":" + s.Target.Account)
 		case kind == "iam":
@@ -169,6 +200,25 @@ func (s *Scope) fill(r Resource, form string) (string, error) {
 			b.WriteString(id)
 		}
 	}
+}
+
+// property returns a property that is a text, or "".
+func (s *Scope) property(r Resource, name string) (string, error) {
+	properties, err := s.resolve(r.Properties)
+	if err != nil {
+		return "", err
+	}
+	if n := properties.Map().Get(name); n != nil {
+		return s.text(n, name)
+	}
+	return "", nil
+}
+
+// mappingID returns the UUID of an event source mapping. One with another source is
+// another mapping: CloudFormation replaces it.
+func (s *Scope) mappingID(r Resource) (string, error) {
+	source, err := s.property(r, "EventSourceArn")
+	return uuid(s.seed(r.ID + "\x00" + source)), err
 }
 
 // typeParts splits "AWS::DynamoDB::Table" into "dynamodb" and "Table".

@@ -1,9 +1,7 @@
 package serverless
 
 import (
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"pinfold.dev/pinfold/app"
@@ -132,17 +130,12 @@ func (s section) whole(key string, low, high, missing int) int {
 	if n == nil {
 		return missing
 	}
-	text, _ := n.Text()
-	f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	if err != nil || f != math.Trunc(f) {
-		s.r.problem(n.At, "%s must be a whole number, not %s", s.label(key), n.What())
+	value, wrong := n.Whole(low, high)
+	if wrong != "" {
+		s.r.problem(n.At, "%s %s", s.label(key), wrong)
 		return missing
 	}
-	if f < float64(low) || f > float64(high) {
-		s.r.problem(n.At, "%s must be a number from %d to %d, not %s", s.label(key), low, high, text)
-		return missing
-	}
-	return int(f)
+	return value
 }
 
 func (s section) flag(key string, missing bool) bool {
@@ -150,16 +143,12 @@ func (s section) flag(key string, missing bool) bool {
 	if n == nil {
 		return missing
 	}
-	if b, ok := n.Value.(bool); ok {
-		return b
-	}
-	text, _ := n.Text()
-	b, err := strconv.ParseBool(text)
-	if err != nil {
-		s.r.problem(n.At, "%s must be true or false, not %s", s.label(key), n.What())
+	value, wrong := n.Flag()
+	if wrong != "" {
+		s.r.problem(n.At, "%s %s", s.label(key), wrong)
 		return missing
 	}
-	return b
+	return value
 }
 
 // texts returns a list of texts; one text alone is a list of one.
@@ -217,17 +206,15 @@ func (r *reader) texts(m *doc.Map, label string) map[string]string {
 // oneOf returns a text that must be one of some words, in the spelling of the
 // word that it is, or missing.
 func (s section) oneOf(key, missing string, words ...string) string {
-	text := s.text(key)
-	if text == "" {
+	if s.text(key) == "" {
 		return missing
 	}
-	for _, w := range words {
-		if strings.EqualFold(w, text) {
-			return w
-		}
+	value, wrong := s.value(key).OneOf(words...)
+	if wrong != "" {
+		s.r.problem(s.m.Get(key).At, "%s %s", s.label(key), wrong)
+		return missing
 	}
-	s.r.problem(s.m.Get(key).At, "%s must be one of %s, not %q%s", s.label(key), strings.Join(words, ", "), text, doc.DidYouMean(text, words))
-	return missing
+	return value
 }
 
 // meant returns a hint if a key is missing and another looks like it.
