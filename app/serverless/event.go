@@ -11,11 +11,14 @@ import (
 	"pinfold.dev/pinfold/app/doc"
 )
 
-// eventKinds are the events that Serverless Framework knows, besides httpApi
-// and http. Source: lib/plugins/aws/package/compile/events; the last ones are
-// those of plugins. None of them is served yet.
+// servedEvents are the events that are served.
+var servedEvents = []string{"httpApi", "http", "sqs", "schedule"}
+
+// eventKinds are the other events that Serverless Framework knows. Source:
+// lib/plugins/aws/package/compile/events; the last ones are those of plugins. None
+// of them is served yet.
 var eventKinds = []string{
-	"sqs", "sns", "schedule", "stream", "s3", "websocket", "eventBridge", "cloudwatchEvent", "cloudwatchLog", "alexaSkill", "alexaSmartHome", "iot",
+	"sns", "stream", "s3", "websocket", "eventBridge", "cloudwatchEvent", "cloudwatchLog", "alexaSkill", "alexaSmartHome", "iot",
 	"iotFleetProvisioning", "cognitoUserPool", "alb", "cloudFront", "activemq", "rabbitmq", "kafka", "msk",
 	"existingS3", "documentdb", "preExistingCloudFront",
 }
@@ -31,10 +34,19 @@ type draft struct {
 
 func (d draft) String() string { return d.route.Method + " " + d.route.Path }
 
-// readEvents reads what invokes the functions, and makes the APIs.
-func (r *reader) readEvents() {
-	var http, rest []draft
+// event is what invokes a function.
+type event struct {
+	f     *function
+	kind  string
+	at    app.Position
+	value *doc.Node
+}
+
+// listEvents finds the events of the functions. What the framework makes resources
+// of becomes resources here: others can refer to them.
+func (r *reader) listEvents() {
 	for _, f := range r.functions {
+		r.asyncSettings(f)
 		n := f.get("events")
 		if n == nil {
 			continue
@@ -43,56 +55,73 @@ func (r *reader) readEvents() {
 			r.problem(n.At, "%s must be a list: begin each event with \"- \"", f.label("events"))
 			continue
 		}
+		schedules := 0
 		for _, item := range n.List() {
-			kind, at, value, ok := r.event(f, item)
+			e, ok := r.event(f, item)
 			switch {
 			case !ok:
-			case kind == "httpApi":
-				http = append(http, r.httpEvent(f, at, value)...)
-			case kind == "http":
-				rest = append(rest, r.restEvent(f, at, value)...)
+			case e.kind == "sqs":
+				r.sqsEvent(e)
+			case e.kind == "schedule":
+				r.scheduleEvent(e, &schedules)
 			default:
-				r.unserved(at, "event %s of function %s", kind, f.key)
+				r.events = append(r.events, e)
 			}
+		}
+	}
+}
+
+// readEvents makes the APIs of the HTTP events.
+func (r *reader) readEvents() {
+	var http, rest []draft
+	for _, e := range r.events {
+		switch {
+		case !slices.Contains(r.functions, e.f): // its condition does not hold
+		case e.kind == "httpApi":
+			http = append(http, r.httpEvent(e.f, e.at, e.value)...)
+		case e.kind == "http":
+			rest = append(rest, r.restEvent(e.f, e.at, e.value)...)
+		default:
+			r.unserved(e.at, "event %s of function %s", e.kind, e.f.key)
 		}
 	}
 	r.httpAPI(r.settle(http))
 	r.restAPI(r.settle(rest))
 }
 
-// event returns the kind of an event and what it says.
-func (r *reader) event(f *function, item *doc.Node) (kind string, at app.Position, value *doc.Node, ok bool) {
+// event returns an event of a function.
+func (r *reader) event(f *function, item *doc.Node) (e event, ok bool) {
 	item, err := r.vars.head(item)
 	if err != nil {
 		r.fail(f.keyAt, err)
-		return "", at, nil, false
+		return e, false
 	}
 	if item.IsNull() {
-		return "", at, nil, false
+		return e, false
 	}
 	m := item.Map()
 	if m == nil || len(m.Keys) == 0 {
 		kind, isText := item.Text()
 		if !isText {
 			r.problem(item.At, "an event of function %s must be \"KIND: settings\", not %s", f.key, item.What())
-			return "", at, nil, false
+			return e, false
 		}
-		return kind, item.At, nil, r.knownEvent(f, kind, item.At)
+		return event{f, kind, item.At, nil}, r.knownEvent(f, kind, item.At)
 	}
-	kind, at, value = m.Keys[0].Name, m.Keys[0].At, m.Get(m.Keys[0].Name)
+	e = event{f, m.Keys[0].Name, m.Keys[0].At, m.Get(m.Keys[0].Name)}
 	if len(m.Keys) > 1 {
-		if value.IsNull() {
-			r.problem(at, "the event %s of function %s is empty, and %q stands beside it: indent the settings of the event below %s", kind, f.key, m.Keys[1].Name, kind)
+		if e.value.IsNull() {
+			r.problem(e.at, "the event %s of function %s is empty, and %q stands beside it: indent the settings of the event below %s", e.kind, f.key, m.Keys[1].Name, e.kind)
 		} else {
-			r.problem(at, "an event of function %s has %s and %s: begin each event with a \"- \" of its own", f.key, kind, m.Keys[1].Name)
+			r.problem(e.at, "an event of function %s has %s and %s: begin each event with a \"- \" of its own", f.key, e.kind, m.Keys[1].Name)
 		}
-		return "", at, nil, false
+		return e, false
 	}
-	return kind, at, value, r.knownEvent(f, kind, at)
+	return e, r.knownEvent(f, e.kind, e.at)
 }
 
 func (r *reader) knownEvent(f *function, kind string, at app.Position) bool {
-	known := append([]string{"httpApi", "http"}, eventKinds...)
+	known := slices.Concat(servedEvents, eventKinds)
 	if slices.Contains(known, kind) {
 		return true
 	}

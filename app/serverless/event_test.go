@@ -230,11 +230,12 @@ functions:
     handler: hello.handler
     onError: arn:aws:sns:us-east-1:000000000000:x
     maximumRetryAttempts: 0
-    destinations: {onSuccess: other}
+    destinations: {onSuccess: 'arn:aws:events:us-east-1:000000000000:event-bus/x'}
+    fileSystemConfig: {arn: x}
     provisionedConcurrency: 2
     vpc: {securityGroupIds: [a], subnetIds: [b]}
     events:
-      - sqs: arn:aws:sqs:us-east-1:000000000000:q
+      - sqs: arn:aws:kinesis:us-east-1:000000000000:stream/x
       - schedule: rate(1 minute)
       - alexaSkill
       - somePlugins: {a: b}
@@ -243,8 +244,15 @@ constructs: {landing: {type: static-website}}
 resources:
   Conditions: {Never: !Equals [a, b]}
   Resources:
-    Queue: {Type: AWS::SQS::Queue}
-    Not: {Type: AWS::SQS::Queue, Condition: Never}
+    Table: {Type: AWS::DynamoDB::Table}
+    Not: {Type: AWS::DynamoDB::Table, Condition: Never}
+    Pattern: {Type: AWS::Events::Rule, Properties: {EventPattern: {source: [x]}}}
+    Both: {Type: AWS::Events::Rule, Properties: {EventPattern: {source: [x]}, ScheduleExpression: rate(1 hour), Targets: [{Id: a, Arn: 'arn:aws:sns:us-east-1:000000000000:x'}]}}
+    Universal: {Type: AWS::Scheduler::Schedule, Properties: {ScheduleExpression: rate(1 hour), FlexibleTimeWindow: {Mode: 'OFF'}, Target: {Arn: 'arn:aws:scheduler:::aws-sdk:sqs:sendMessage', RoleArn: x}}}
+    Task: {Type: AWS::Scheduler::Schedule, Properties: {ScheduleExpression: rate(1 hour), FlexibleTimeWindow: {Mode: 'OFF'}, Target: {Arn: 'arn:aws:ecs:us-east-1:000000000000:cluster/x', RoleArn: x, EcsParameters: {}}}}
+    Stream: {Type: AWS::Lambda::EventSourceMapping, Properties: {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/x', FunctionName: hello}}
+    Kafka: {Type: AWS::Lambda::EventSourceMapping, Properties: {SelfManagedEventSource: {}, FunctionName: hello}}
+    Elsewhere: {Type: AWS::SQS::QueuePolicy, Properties: {Queues: ['http://127.0.0.1:4566/000000000000/other'], PolicyDocument: {}}}
     Logs: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: x}}
   extensions:
     HelloLogGroup: {Properties: {RetentionInDays: 1}}
@@ -256,11 +264,22 @@ resources:
 	}
 	slices.Sort(got)
 	want := []string{
-		"AWS::SQS::Queue Queue (serverless.yml:22)", "constructs of the plugin serverless-lift (serverless.yml:18)", "destinations of function hello (serverless.yml:9)",
-		"event alexaSkill of function hello (serverless.yml:15)", "event schedule of function hello (serverless.yml:14)", "event somePlugins of function hello (serverless.yml:16)",
-		"event sqs of function hello (serverless.yml:13)", "extension of HelloLambdaFunction (serverless.yml:27)", "maximumRetryAttempts of function hello (serverless.yml:8)",
-		"onError of function hello (serverless.yml:7)", "the existing REST API of apiGateway.restApiId (serverless.yml:3)",
-		"usagePlan of apiGateway (quotas and rates) (serverless.yml:3)", "validation of the request of GET /x (function hello) (serverless.yml:17)",
+		"AWS::DynamoDB::Table Table (serverless.yml:23)",
+		"AWS::SQS::QueuePolicy Elsewhere for \"http://127.0.0.1:4566/000000000000/other\", which is no queue of this file (serverless.yml:31)",
+		"Arn of Target of schedule Universal: arn:aws:scheduler:::aws-sdk:sqs:sendMessage (serverless.yml:27)",
+		"Arn of entry 1 of Targets of rule Both: arn:aws:sns:us-east-1:000000000000:x (serverless.yml:26)",
+		"EcsParameters of Target of schedule Task: arn:aws:ecs:us-east-1:000000000000:cluster/x (serverless.yml:28)",
+		"EventPattern of rule Both (serverless.yml:26)", "EventPattern of rule Pattern (serverless.yml:25)",
+		"arn of onSuccess of destinations of function hello: arn:aws:events:us-east-1:000000000000:event-bus/x (serverless.yml:9)",
+		"constructs of the plugin serverless-lift (serverless.yml:19)",
+		"event alexaSkill of function hello (serverless.yml:16)", "event somePlugins of function hello (serverless.yml:17)",
+		"event source mapping Kafka, whose source is managed by yourself (serverless.yml:30)",
+		"event source mapping Stream, whose source is arn:aws:kinesis:us-east-1:000000000000:stream/x (serverless.yml:29)",
+		"extension of HelloLambdaFunction (serverless.yml:35)", "fileSystemConfig of function hello (serverless.yml:10)",
+		"onError of function hello: arn:aws:sns:us-east-1:000000000000:x (serverless.yml:7)",
+		"sqs event of function hello, whose source is arn:aws:kinesis:us-east-1:000000000000:stream/x (serverless.yml:14)",
+		"the existing REST API of apiGateway.restApiId (serverless.yml:3)",
+		"usagePlan of apiGateway (quotas and rates) (serverless.yml:3)", "validation of the request of GET /x (function hello) (serverless.yml:18)",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("unserved:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

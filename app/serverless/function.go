@@ -142,6 +142,7 @@ func (r *reader) configure(f *function) {
 	f.app.Tags = merge(p.textMap("stackTags"), p.textMap("tags"), f.textMap("tags"))
 	f.app.Publish = f.flag("versionFunction", p.flag("versionFunctions", true))
 	r.concurrency(f)
+	r.deadLetter(f)
 	f.app.RoleStatements = r.statements(f.get("iamRoleStatements"))
 	f.app.URL = r.url(f)
 	if f.left == "" {
@@ -188,9 +189,16 @@ func (r *reader) runtime(f *function) string {
 	return runtime
 }
 
-// role returns the ARN of a function's role: its own, the provider's, or the
-// one that Serverless Framework would make.
+// role returns the ARN of a function's role.
 func (r *reader) role(f *function) string {
+	role := section{r: r, name: f.section.name, m: doc.NewMap()}
+	role.m.Set(doc.Key{Name: "role", At: f.keyAt}, r.roleOf(f))
+	return role.text("role")
+}
+
+// roleOf returns what is evaluated to the ARN of a function's role: its own, the
+// provider's, or the one that Serverless Framework would make.
+func (r *reader) roleOf(f *function) *doc.Node {
 	p := r.provider()
 	s, key := f.section, "role"
 	if f.get("role") == nil {
@@ -200,23 +208,22 @@ func (r *reader) role(f *function) string {
 			s = p
 		}
 	}
-	role := s.text(key)
-	if role == "" {
-		role = "IamRoleLambdaExecution"
+	n := s.get(key)
+	text, isText := n.Text()
+	switch {
+	case n == nil:
+		text = "IamRoleLambdaExecution"
+	case !isText || strings.HasPrefix(text, "arn:"):
+		return n
 	}
-	if strings.HasPrefix(role, "arn:") {
-		return role
-	}
-	at := doc.New(f.keyAt, doc.List{doc.New(f.keyAt, role), doc.New(f.keyAt, "Arn")})
-	call := doc.NewMap()
-	call.Set(doc.Key{Name: "Fn::GetAtt", At: f.keyAt}, at)
-	arn, err := r.scope.Eval(doc.New(f.keyAt, call))
-	if err != nil {
-		r.fail(f.keyAt, err)
-		return ""
-	}
-	text, _ := arn.Text()
-	return text
+	return call(f.keyAt, "Fn::GetAtt", doc.List{doc.New(f.keyAt, text), doc.New(f.keyAt, "Arn")})
+}
+
+// call makes a call of an intrinsic function.
+func call(at app.Position, name string, argument any) *doc.Node {
+	m := doc.NewMap()
+	m.Set(doc.Key{Name: name, At: at}, doc.New(at, argument))
+	return doc.New(at, m)
 }
 
 // Source: EnvironmentVariableName in Lambda's API.

@@ -26,7 +26,7 @@ var ignoredOfFunction = []setting{
 }
 
 // unservedOfFunction would change what happens around a function.
-var unservedOfFunction = []string{"destinations", "onError", "fileSystemConfig", "maximumRetryAttempts", "maximumEventAge"}
+var unservedOfFunction = []string{"fileSystemConfig"}
 
 // ignored warns of settings that are there and not followed.
 func (s section) ignored(settings []setting) {

@@ -27,8 +27,11 @@ var settingKeys = []string{"network", "concurrency", "queue", "provisioned"}
 func (r *reader) readPinfold() {
 	const name = "custom.pinfold"
 	s, _ := r.section(r.root.sub("custom").m.Get("pinfold"), name)
-	s.only(append(slices.Clip(settingKeys), "functions")...)
+	s.only(append(slices.Clip(settingKeys), "schedules", "functions")...)
 	r.ours = s.settings(settings{})
+	schedules, _ := r.section(s.m.Get("schedules"), name+".schedules")
+	schedules.only("missed")
+	r.missed = pinfold.MissedPolicy(schedules.oneOf("missed", "", string(pinfold.MissedOnce), string(pinfold.MissedSkip)))
 	r.oursOf = map[string]settings{}
 	functions, _ := r.section(s.m.Get("functions"), name+".functions")
 	keys := r.root.maps("functions").Map().Names()

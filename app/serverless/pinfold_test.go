@@ -61,7 +61,9 @@ func TestPinfoldProblems(t *testing.T) {
 	// The custom section begins in line 4 of the manifest, what is in it in line 5.
 	for custom, says := range map[string][]string{
 		"  pinfold: {netwrok: none}\n":                                             {`serverless.yml:5:13: netwrok of custom.pinfold is not known; did you mean "network"?`},
-		"  pinfold: {threads: 7}\n":                                                {`serverless.yml:5:13: threads of custom.pinfold is not known: it knows network, concurrency, queue, provisioned, functions`},
+		"  pinfold: {schedules: {missed: never}}\n":                                {`serverless.yml:5:33: missed of custom.pinfold.schedules must be one of once, skip, not "never"`},
+		"  pinfold: {schedules: {mised: once}}\n":                                  {`mised of custom.pinfold.schedules is not known; did you mean "missed"?`},
+		"  pinfold: {threads: 7}\n":                                                {`serverless.yml:5:13: threads of custom.pinfold is not known: it knows network, concurrency, queue, provisioned, schedules, functions`},
 		"  pinfold: {functions: {fetch: {handler: a.b}}}\n":                        {`serverless.yml:5:33: handler of custom.pinfold.functions.fetch is not known: it knows network, concurrency, queue, provisioned`},
 		"  pinfold: {functions: {fecth: {network: none}}}\n":                       {`serverless.yml:5:25: fecth of custom.pinfold.functions: there is no function of that name; did you mean "fetch"?`},
 		"  pinfold: none\n":                                                        {`serverless.yml:5:12: custom.pinfold must be a map of settings, not "none"`},

@@ -45,7 +45,7 @@ var plugins = map[string]string{
 	"serverless-pseudo-parameters":                   "#{AWS::Region} and its like are not replaced, write Fn::Sub with ${AWS::Region}",
 	"serverless-apigw-binary":                        "write provider.apiGateway.binaryMediaTypes in its place",
 	"serverless-apigateway-service-proxy":            "its routes lead to AWS services and are not served",
-	"serverless-plugin-lambda-dead-letter":           "dead letters are not served yet",
+	"serverless-plugin-lambda-dead-letter":           "write onError in its place",
 	"serverless-plugin-common-excludes":              "package.patterns can leave files out",
 	"serverless-plugin-include-dependencies":         "what package.patterns says is packed, node_modules without development dependencies",
 	"serverless-layers":                              "node_modules are packed with the code",

@@ -288,6 +288,9 @@ func FuzzRead(f *testing.F) {
 		"service: ${self:}\nprovider: ${self:provider}\nfunctions: ${self:functions}",
 		manifest("custom: {pinfold: {network: [a.example.com, 10.0.0.0/8], functions: {hello: {network: '${self:custom.x, ''none''}'}}}}"),
 		manifest("provider: {name: aws, apiGateway: {apiKeys: [a, {b: [c]}]}, iam: {role: {statements: [{Effect: Allow}]}}}\n" + event("http: {path: GET /, private: true}")),
+		manifest(event("sqs: {arn: !GetAtt Q.Arn, filterPatterns: [{body: {a: [1]}}], batchSize: 5}") + "resources: {Resources: {Q: {Type: AWS::SQS::Queue, Properties: {RedrivePolicy: {deadLetterTargetArn: !GetAtt D.Arn, maxReceiveCount: 2}}}, D: {Type: AWS::SQS::Queue, DependsOn: Q}}}"),
+		manifest(event("schedule: {rate: [rate(1 hour), '${self:custom.x, ''cron(0 8 * * ? *)''}'], method: scheduler, input: {body: '{\"a\": 1}'}}") + "custom: {pinfold: {schedules: {missed: skip}}}"),
+		manifest("functions: {a: {handler: hello.handler, destinations: {onSuccess: a, onFailure: {arn: !Join [':', [a]]}}, onError: !Ref Q, maximumEventAge: 5}}"),
 	} {
 		f.Add(seed)
 	}

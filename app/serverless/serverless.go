@@ -126,8 +126,11 @@ type reader struct {
 
 	functions []*function
 	layers    []*layer
+	events    []event
+	compiled  []compiled          // resources made of events and settings
 	ours      settings            // of every function
 	oursOf    map[string]settings // of one, by its key
+	missed    pinfold.MissedPolicy
 	plugins   []string
 	service   packaging // the service's package section
 	packer    *packer
@@ -149,6 +152,7 @@ func (r *reader) read() {
 	r.readResources()
 	r.readFunctions()
 	r.readLayers()
+	r.listEvents()
 	r.makeScope()
 	r.readPinfold()
 	r.readPackage()
@@ -157,7 +161,7 @@ func (r *reader) read() {
 	r.readEvents()
 	r.readRoleStatements()
 	r.readOutputs()
-	r.listUnservedResources()
+	r.settleResources()
 	r.checkCustom()
 }
 

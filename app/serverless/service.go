@@ -250,7 +250,9 @@ func (r *reader) readResources() {
 		if !ok {
 			continue
 		}
-		r.scope.Resources[k.Name] = cfn.Resource{ID: k.Name, Type: res.text("Type"), Properties: res.get("Properties"), At: k.At}
+		r.scope.Resources[k.Name] = cfn.Resource{
+			ID: k.Name, Type: res.text("Type"), Properties: res.get("Properties"), DependsOn: res.texts("DependsOn"), Retain: res.retained(), At: k.At,
+		}
 	}
 	for _, k := range s.sub("extensions").keys() {
 		if harmlessExtension.MatchString(k.Name) {
@@ -259,6 +261,12 @@ func (r *reader) readResources() {
 			r.unserved(k.At, "extension of %s", k.Name)
 		}
 	}
+}
+
+// retained reports whether a resource is to be left alone once the manifest no
+// longer has it. What one attribute protects, the other does not give away.
+func (s section) retained() bool {
+	return strings.HasPrefix(s.text("DeletionPolicy"), "Retain") || s.text("UpdateReplacePolicy") == "Retain"
 }
 
 var harmlessExtension = regexp.MustCompile(`(LogGroup|LambdaPermission\w*)$|^IamRole`)
@@ -279,13 +287,19 @@ var harmless = map[string]string{
 	"AWS::CloudFormation::WaitConditionHandle": "it says nothing about the application",
 }
 
-// listUnservedResources keeps the resources of the manifest by name.
-func (r *reader) listUnservedResources() {
+// settleResources reads the resources that are served, those that events were made
+// into among them, and keeps the others by name.
+func (r *reader) settleResources() {
 	s, _ := r.section(r.root.maps("resources"), "resources")
 	all := s.sub("Resources")
+	var ids []string
 	for _, k := range all.keys() {
 		res, ok := r.scope.Resources[k.Name]
 		if !ok || res.Type == "" || !r.wanted(all.m.Get(k.Name), "Condition", "resource "+k.Name) {
+			continue
+		}
+		if cfn.IsEvent(res.Type) {
+			ids = append(ids, k.Name)
 			continue
 		}
 		if why, ok := harmless[res.Type]; ok {
@@ -294,6 +308,7 @@ func (r *reader) listUnservedResources() {
 		}
 		r.unserved(k.At, "%s %s", res.Type, k.Name)
 	}
+	r.readEventResources(ids)
 }
 
 // wanted reports whether the condition of something holds, if it has one.

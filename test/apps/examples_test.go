@@ -138,7 +138,7 @@ func catchAll(t *testing.T, d *deployed) {
 }
 
 func cron(t *testing.T, d *deployed) {
-	d.unserved(t, "event schedule of function cron", "event schedule of function secondCron")
+	d.unserved(t)
 	if len(d.Routes) != 0 || len(d.Functions) != 2 {
 		t.Errorf("it is %+v", d.Deployed)
 	}
