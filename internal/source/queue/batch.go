@@ -56,7 +56,7 @@ type batch struct {
 }
 
 func newBatch(p *plan, probe bool) *batch {
-	return &batch{plan: p, probe: probe, event: append(make([]byte, 0, 4096), eventHead...)}
+	return &batch{plan: p, probe: probe, event: []byte(eventHead)}
 }
 
 // add puts messages into the batch, those that belong into it and have room.

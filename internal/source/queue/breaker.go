@@ -12,6 +12,9 @@ const (
 	badInARow = 5
 	minPause  = time.Second
 	maxPause  = time.Minute
+	// trial is how long a probe of a function that could not run has to run to say that
+	// it can: how it ends may be a quarter of an hour away.
+	trial = 5 * time.Second
 )
 
 // breaker leaves a function alone that is throttled or keeps failing: a pause, then
@@ -27,9 +30,10 @@ type breaker struct {
 	failures int           // in a row, of batches with new messages
 	pause    time.Duration // the last one
 	since    time.Time     // when it opened
-	probeAt  time.Time     // Paused: when it ends
+	probeAt  time.Time     // paused: until when
 	why      string
-	out      bool // Probing: a probe is out
+	broken   bool // it failed; else it could not run
+	out      bool // probing: a probe is out
 }
 
 type breakerState uint8
@@ -73,6 +77,13 @@ func (b *breaker) untake(probe bool) {
 // good notes that a function did its work, also in a batch of before the pause.
 func (b *breaker) good() { *b = breaker{} }
 
+// lasts notes that a probe has been running for the time of a trial.
+func (b *breaker) lasts() {
+	if b.state == probing && b.out && !b.broken {
+		b.good()
+	}
+}
+
 // bad notes that a function failed with a batch. fresh says that it had messages
 // that were received for the first time.
 func (b *breaker) bad(now time.Time, probe, fresh bool, why string) {
@@ -82,10 +93,10 @@ func (b *breaker) bad(now time.Time, probe, fresh bool, why string) {
 			b.failures++
 		}
 		if b.failures >= badInARow {
-			b.open(now, minPause, why)
+			b.open(now, minPause, why, true)
 		}
-	default:
-		b.refuse(now, probe, why)
+	case probe && b.state == probing:
+		b.open(now, min(2*b.pause, maxPause), why, true)
 	}
 }
 
@@ -93,19 +104,19 @@ func (b *breaker) bad(now time.Time, probe, fresh bool, why string) {
 func (b *breaker) refuse(now time.Time, probe bool, why string) {
 	switch {
 	case b.state == closed:
-		b.open(now, minPause, why)
+		b.open(now, minPause, why, false)
 	case probe && b.state == probing:
-		b.open(now, min(2*b.pause, maxPause), why)
+		b.open(now, min(2*b.pause, maxPause), why, false)
 	}
 }
 
 // open begins a pause: a fifth shorter at most, so that those that were stopped by
 // the same thing do not come back at the same time.
-func (b *breaker) open(now time.Time, pause time.Duration, why string) {
+func (b *breaker) open(now time.Time, pause time.Duration, why string, broken bool) {
 	if b.state == closed {
 		b.since = now
 	}
-	b.state, b.pause, b.why, b.out = paused, pause, why, false
+	b.state, b.pause, b.why, b.broken, b.out = paused, pause, why, broken, false
 	b.probeAt = now.Add(pause - time.Duration(rand.Int64N(int64(pause)/5)))
 }
 

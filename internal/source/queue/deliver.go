@@ -96,6 +96,10 @@ func (g *group) deliver(b *batch) {
 		Function:  p.Function, Trigger: pinfold.Trigger{Kind: "queue", Source: p.Source},
 		Payload: append(b.event, eventTail...), TraceID: b.trace,
 	}
+	if b.probe {
+		timer := time.AfterFunc(trial, g.lasts)
+		defer timer.Stop()
+	}
 	res, err := g.s.o.Invoker.Invoke(g.s.work, inv)
 	v := judge(b, inv, res, err)
 	if err := g.delete(p, v.done); err != nil {

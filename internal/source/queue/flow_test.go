@@ -62,6 +62,28 @@ func TestThrottled(t *testing.T) {
 	})
 }
 
+// TestSlowProbe: a function that could not run and does now need not have ended for
+// others to be tried.
+func TestSlowProbe(t *testing.T) {
+	in(t, func(b *bench) {
+		b.function = func(_ context.Context, c call) (*pinfold.Result, error) {
+			if c.at < time.Minute {
+				return nil, throttled()
+			}
+			time.Sleep(14 * time.Minute)
+			return &pinfold.Result{}, nil
+		}
+	}, func(b *bench) {
+		b.line.send("", numbers(0, 50)...)
+		time.Sleep(time.Minute)
+		b.came()
+		time.Sleep(65 * time.Second)
+		if st := b.status(); st.State != queue.Polling || st.InFlight != 5 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 // TestChangedFunctionIsTriedAtOnce, without waiting for the next probe.
 func TestChangedFunctionIsTriedAtOnce(t *testing.T) {
 	broken := true

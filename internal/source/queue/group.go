@@ -202,6 +202,14 @@ func (g *group) over(b *batch, v verdict) {
 	g.note(v.result)
 }
 
+// lasts notes that a probe has been running for a while.
+func (g *group) lasts() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.judged(func(time.Time) { g.breaker.lasts() })
+	g.poke()
+}
+
 // judged has the breaker take note of something, and people of what it makes of it.
 // The caller holds the lock.
 func (g *group) judged(by func(now time.Time)) {
@@ -212,6 +220,7 @@ func (g *group) judged(by func(now time.Time)) {
 	case before == closed && g.breaker.state != closed:
 		g.s.o.Log.Warn("a queue is left alone for a while, its messages wait", append(attrs, "why", g.breaker.why)...)
 	case before != closed && g.breaker.state == closed:
+		g.scale = newScale()
 		g.s.o.Log.Info("a queue is polled again", attrs...)
 	}
 }
