@@ -133,7 +133,7 @@ func (g *group) gather(ctx context.Context, p *plan, probe bool) (*batch, error)
 			end = time.Now().Add(p.window)
 		}
 		if len(b.ids) > 0 {
-			wait = time.Until(end)
+			wait = min(time.Until(end), idleWait)
 		}
 		switch {
 		case b.full || len(b.ids) > 0 && wait <= 0:

@@ -13,8 +13,8 @@ import (
 // it of the service.
 type Queues interface {
 	// Receive takes up to max messages, or fewer at a time, out of sight for the queue's
-	// visibility timeout and more. It waits up to wait for the first; none is no error.
-	// It returns when ctx ends. A queue that is not there is an error of code NotFound.
+	// visibility timeout and more. It waits up to wait for the first, 20 s at most; none
+	// is no error. It returns when ctx ends. A queue that is not there is an error of code NotFound.
 	Receive(ctx context.Context, queue string, max int, wait, more time.Duration) ([]Message, error)
 	// Delete removes messages for good, by their handles. Those that are gone, or were
 	// received again since, are no error.

@@ -23,7 +23,6 @@ func (q queues) Receive(ctx context.Context, queue string, max int, wait, more t
 	if err != nil {
 		return nil, err
 	}
-	wait = min(wait, idleWait)
 	seconds := pinfold.Seconds(math.Ceil(wait.Seconds()))
 	if seconds.Duration() != wait { // the service waits for whole seconds
 		var cancel context.CancelFunc
