@@ -86,7 +86,7 @@ var house = []room{
 	{"internal/gateway", services, "the public door speaks to services; it knows no AWS service protocol"},
 	{"internal/deploy", append([]string{"app", "internal/store"}, services...), "the deployer applies an application through the services that the wire uses"},
 	{"internal/wire/protocol/...", []string{"internal/wire/protocol/..."}, "encodings know no service"},
-	{"internal/wire/awsgen", []string{"internal/wire/protocol", "internal/wire/lambda", "internal/wire/logs", "internal/wire/sts"}, "the generator writes code, it is not used by it"},
+	{"internal/wire/awsgen", []string{"internal/wire/protocol", "internal/wire/lambda", "internal/wire/logs", "internal/wire/sqs", "internal/wire/sts"}, "the generator writes code, it is not used by it"},
 	{"internal/wire/sigv4", []string{"internal/iam"}, "signatures are checked before any service is known"},
 	{"internal/wire/mux", []string{"internal/wire/protocol", "internal/wire/sigv4", "internal/trace"}, "the listener is handed the services it serves; what trace headers mean is the same at every door"},
 	{"internal/wire/*", append([]string{"app", "internal/wire/protocol", "internal/wire/mux"}, services...), "an adapter knows its service and the wire, no other adapter"},
