@@ -135,9 +135,7 @@ func (s stored) Append(ctx context.Context, records []pinfold.Record) error {
 		}
 	}
 	if s.sampler != nil {
-		for i := range records {
-			s.sampler.Put(&records[i])
-		}
+		s.sampler.PutAll(records)
 	}
 	return nil
 }

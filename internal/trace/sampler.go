@@ -33,16 +33,20 @@ type SamplerConfig struct {
 type Sampler struct {
 	config SamplerConfig
 	keep   func([]pinfold.Record)
+	began  time.Time
 
 	mu       sync.Mutex
-	waiting  map[pinfold.TraceID]*undecided
-	order    []*undecided // by age
-	spare    []*undecided // to be used again
-	held     int          // records in waiting
-	decided  map[pinfold.TraceID]bool
-	recent   []pinfold.TraceID // the keys of decided, a ring
-	next     int               // in recent
+	numbers  map[pinfold.TraceID]uint64 // of the traces that are known
+	ring     []known                    // by number, modulo its length, which is a power of two
+	oldest   uint64                     // number of the first trace that is known
+	waiting  uint64                     // and of the first that is not decided
+	next     uint64                     // and of the one to come
+	slots    []slot                     // records that wait, and room for others
+	free     int32                      // the first slot that is free
+	held     int                        // records in slots
 	slowness map[string]*quantile
+	last     string    // the function whose slowness was asked for last
+	lastSlow *quantile // and it
 	stats    SamplerStats
 
 	stop chan struct{}
@@ -56,18 +60,27 @@ type SamplerStats struct {
 	Waiting    int
 }
 
-// undecided is a trace that others may still come to.
-type undecided struct {
-	id      pinfold.TraceID
-	since   time.Time
-	keep    bool
-	records []pinfold.Record
+// known is a trace that others may still come to, or that has been decided. It
+// has no pointers, as there are many.
+type known struct {
+	id          pinfold.TraceID
+	since       time.Duration // when its first record came, after the sampler began
+	records     int32         // that wait
+	first, last int32         // their slots
+	keep        bool
 }
+
+// slot is room for a record. Those of a trace, and the free ones, are lists.
+type slot struct {
+	record pinfold.Record
+	next   int32 // another slot, or none
+}
+
+const none = -1
 
 const (
 	maxDecided   = 1 << 14 // decisions that are remembered
 	maxFunctions = 10_000  // whose slowness is known
-	maxSpare     = 1 << 10 // traces whose room is kept for others: nearly all are left out
 )
 
 // NewSampler returns a sampler that gives the records of the traces it keeps to
@@ -77,8 +90,7 @@ func NewSampler(config SamplerConfig, keep func([]pinfold.Record)) *Sampler {
 	config.Window = cmp.Or(config.Window, 10*time.Second)
 	config.MaxRecords = cmp.Or(config.MaxRecords, 10_000)
 	s := &Sampler{
-		config: config, keep: keep, waiting: make(map[pinfold.TraceID]*undecided),
-		decided: make(map[pinfold.TraceID]bool), recent: make([]pinfold.TraceID, maxDecided),
+		config: config, keep: keep, began: time.Now(), numbers: make(map[pinfold.TraceID]uint64), ring: make([]known, 64), free: none,
 		slowness: make(map[string]*quantile), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go s.run()
@@ -87,35 +99,90 @@ func NewSampler(config SamplerConfig, keep func([]pinfold.Record)) *Sampler {
 
 // Put takes a record in. It does not keep r.
 func (s *Sampler) Put(r *pinfold.Record) {
-	now := time.Now()
 	s.mu.Lock()
-	reason := s.reason(r)
+	out := s.put(nil, r, time.Since(s.began))
+	s.mu.Unlock()
+	if len(out) > 0 {
+		s.keep(out)
+	}
+}
+
+// PutAll takes records in that have come together. It does not keep them.
+func (s *Sampler) PutAll(records []pinfold.Record) {
 	var out []pinfold.Record
-	if kept, late := s.decided[r.Trace]; late {
-		if kept || reason {
-			out = []pinfold.Record{*r}
-		}
-		s.count(kept || reason, 1)
-	} else {
-		t := s.waiting[r.Trace]
-		if t == nil {
-			t = s.blank()
-			t.id, t.since, t.keep = r.Trace, now, s.inShare(r.Trace)
-			s.waiting[r.Trace] = t
-			s.order = append(s.order, t)
-		}
-		t.keep = t.keep || reason
-		t.records = append(t.records, *r)
-		s.held++
-		for s.held > s.config.MaxRecords {
-			s.stats.Early += int64(len(s.order[0].records))
-			out = append(out, s.decide()...)
-		}
+	now := time.Since(s.began)
+	s.mu.Lock()
+	for i := range records {
+		out = s.put(out, &records[i], now)
 	}
 	s.mu.Unlock()
 	if len(out) > 0 {
 		s.keep(out)
 	}
+}
+
+// put takes a record in, and appends to out what is to be kept now. The caller
+// holds the lock.
+func (s *Sampler) put(out []pinfold.Record, r *pinfold.Record, now time.Duration) []pinfold.Record {
+	reason := s.reason(r)
+	n, found := s.numbers[r.Trace]
+	if !found {
+		n = s.begin(r.Trace, now)
+	}
+	t := s.trace(n)
+	if n < s.waiting { // it is late
+		s.count(t.keep || reason, 1)
+		if t.keep || reason {
+			out = append(out, *r)
+		}
+		return out
+	}
+	t.keep = t.keep || reason
+	s.hold(t, r)
+	for s.held > s.config.MaxRecords {
+		s.stats.Early += int64(s.trace(s.waiting).records)
+		out = s.decide(out)
+	}
+	return out
+}
+
+func (s *Sampler) trace(n uint64) *known { return &s.ring[n&uint64(len(s.ring)-1)] }
+
+// begin returns the number of a new trace. The caller holds the lock.
+func (s *Sampler) begin(id pinfold.TraceID, now time.Duration) uint64 {
+	if s.next-s.oldest == uint64(len(s.ring)) {
+		small := s.ring
+		s.ring = make([]known, 2*len(small))
+		for n := s.oldest; n < s.next; n++ {
+			*s.trace(n) = small[n&uint64(len(small)-1)]
+		}
+	}
+	n := s.next
+	s.next++
+	*s.trace(n) = known{id: id, since: now, first: none, last: none, keep: s.inShare(id)}
+	s.numbers[id] = n
+	return n
+}
+
+// hold keeps a copy of a record until its trace is decided. The caller holds the
+// lock.
+func (s *Sampler) hold(t *known, r *pinfold.Record) {
+	at := s.free
+	if at == none {
+		at = int32(len(s.slots))
+		s.slots = append(s.slots, slot{})
+	} else {
+		s.free = s.slots[at].next
+	}
+	s.slots[at].record, s.slots[at].next = *r, none
+	if t.last == none {
+		t.first = at
+	} else {
+		s.slots[t.last].next = at
+	}
+	t.last = at
+	t.records++
+	s.held++
 }
 
 // Stats returns what the sampler has done so far.
@@ -154,8 +221,11 @@ func (s *Sampler) run() {
 func (s *Sampler) decideUntil(at time.Time) {
 	var out []pinfold.Record
 	s.mu.Lock()
-	for len(s.order) > 0 && (at.IsZero() || !s.order[0].since.After(at)) {
-		out = append(out, s.decide()...)
+	for s.waiting < s.next && (at.IsZero() || s.trace(s.waiting).since <= at.Sub(s.began)) {
+		out = s.decide(out)
+	}
+	if s.held == 0 { // memory is for functions
+		s.slots, s.free = nil, none
 	}
 	s.mu.Unlock()
 	if len(out) > 0 {
@@ -163,39 +233,22 @@ func (s *Sampler) decideUntil(at time.Time) {
 	}
 }
 
-// decide decides the oldest trace and returns what is kept of it. The caller
-// holds the lock.
-func (s *Sampler) decide() []pinfold.Record {
-	t := s.order[0]
-	s.order[0] = nil
-	s.order = s.order[1:]
-	delete(s.waiting, t.id)
-	s.held -= len(t.records)
-	delete(s.decided, s.recent[s.next])
-	s.recent[s.next] = t.id
-	s.next = (s.next + 1) % len(s.recent)
-	s.decided[t.id] = t.keep
-	s.count(t.keep, len(t.records))
-	if !t.keep {
-		if len(s.spare) < maxSpare && cap(t.records) <= 4 {
-			clear(t.records)
-			t.records = t.records[:0]
-			s.spare = append(s.spare, t)
-		}
-		return nil
+// decide decides the oldest trace that waits and appends to out what is kept of
+// it. The caller holds the lock.
+func (s *Sampler) decide(out []pinfold.Record) []pinfold.Record {
+	t := s.trace(s.waiting)
+	s.waiting++
+	s.count(t.keep, int(t.records))
+	s.held -= int(t.records)
+	for at := t.first; at != none && t.keep; at = s.slots[at].next {
+		out = append(out, s.slots[at].record)
 	}
-	return t.records
-}
-
-// blank returns a trace of which nothing has come. The caller holds the lock.
-func (s *Sampler) blank() *undecided {
-	n := len(s.spare)
-	if n == 0 {
-		return new(undecided)
+	s.slots[t.last].next, s.free = s.free, t.first
+	if s.waiting-s.oldest > maxDecided {
+		delete(s.numbers, s.trace(s.oldest).id)
+		s.oldest++
 	}
-	t := s.spare[n-1]
-	s.spare = s.spare[:n-1]
-	return t
+	return out
 }
 
 func (s *Sampler) count(kept bool, n int) {
@@ -216,7 +269,16 @@ func (s *Sampler) reason(r *pinfold.Record) bool {
 }
 
 func (s *Sampler) isSlow(r *pinfold.Record) bool {
-	q := s.slowness[r.Function]
+	q := s.lastSlow
+	if q == nil || s.last != r.Function {
+		q = s.slownessOf(r.Function)
+		s.last, s.lastSlow = r.Function, q
+	}
+	return q.exceeds(float64(r.Queue+r.Place+r.Handler+r.Response), s.config.Slowest)
+}
+
+func (s *Sampler) slownessOf(function string) *quantile {
+	q := s.slowness[function]
 	if q == nil {
 		if len(s.slowness) == maxFunctions { // any: it learns again
 			for name := range s.slowness {
@@ -225,9 +287,9 @@ func (s *Sampler) isSlow(r *pinfold.Record) bool {
 			}
 		}
 		q = new(quantile)
-		s.slowness[r.Function] = q
+		s.slowness[function] = q
 	}
-	return q.exceeds(float64(r.Queue+r.Place+r.Handler+r.Response), s.config.Slowest)
+	return q
 }
 
 // inShare reports whether a trace is among those that are kept anyway. It looks

@@ -140,8 +140,9 @@ func TestSamplerIsBounded(t *testing.T) {
 				r.Trace = pinfold.TraceID{1}
 			}
 			s.Put(&r)
-			if s.held > 100 || len(s.waiting) > 100 || len(s.decided) > maxDecided {
-				t.Fatalf("holds %d records, %d traces, %d decisions", s.held, len(s.waiting), len(s.decided))
+			waiting, decided := s.next-s.waiting, s.waiting-s.oldest
+			if s.held > 100 || len(s.slots) > 101 || waiting > 100 || decided > maxDecided || uint64(len(s.numbers)) != waiting+decided {
+				t.Fatalf("holds %d records in %d slots, %d traces, %d decisions, %d numbers", s.held, len(s.slots), waiting, decided, len(s.numbers))
 			}
 		}
 		if err := s.Close(); err != nil {
