@@ -13,8 +13,15 @@ import (
 // be there is an ARN.
 const maxText = 2048
 
+// How many texts and numbers a record has, and which of the texts after the
+// first is the function.
+const (
+	textCount, numberCount = 14, 13
+	functionColumn         = 2
+)
+
 // texts returns the fields of a record that are text, in the order of the journal.
-func texts(r *pinfold.Record) [14]*string {
+func texts(r *pinfold.Record) [textCount]*string {
 	return [...]*string{
 		&r.RequestID, &r.Service, &r.Operation, &r.Function, &r.Version, &r.Alias, &r.Trigger, &r.Source, &r.Caller,
 		&r.Status, &r.ErrorType, &r.Fingerprint, (*string)(&r.Cold), &r.Instance,
@@ -22,7 +29,7 @@ func texts(r *pinfold.Record) [14]*string {
 }
 
 // numbers returns the fields of a record that are numbers of 64 bits.
-func numbers(r *pinfold.Record) [13]*int64 {
+func numbers(r *pinfold.Record) [numberCount]*int64 {
 	return [...]*int64{
 		(*int64)(&r.Queue), (*int64)(&r.Place), (*int64)(&r.Fetch), (*int64)(&r.Sandbox), (*int64)(&r.Boot), (*int64)(&r.Init),
 		(*int64)(&r.Handler), (*int64)(&r.Response), (*int64)(&r.Billed), (*int64)(&r.CPU), &r.BytesIn, &r.BytesOut, &r.CodeSize,
@@ -36,9 +43,9 @@ func appendRecord(b []byte, r *pinfold.Record) []byte {
 	b = append(b, r.Span[:]...)
 	b = append(b, r.Parent[:]...)
 	for _, text := range texts(r) {
-		n := min(len(*text), maxText)
-		b = binary.AppendUvarint(b, uint64(n))
-		b = append(b, (*text)[:n]...)
+		text := cut(*text)
+		b = binary.AppendUvarint(b, uint64(len(text)))
+		b = append(b, text...)
 	}
 	for _, n := range numbers(r) {
 		b = binary.AppendVarint(b, *n)
@@ -47,12 +54,15 @@ func appendRecord(b []byte, r *pinfold.Record) []byte {
 	return binary.AppendVarint(b, int64(r.PeakMB))
 }
 
+// cut returns what is kept of a text.
+func cut(text string) string { return text[:min(len(text), maxText)] }
+
 // decoder takes records off the front of what a journal holds.
 type decoder struct {
 	rest  []byte
 	bad   bool
 	words words
-	last  [14]string // texts of the record before, which this one has again more often than not
+	last  [textCount]string // texts of the record before, which this one has again more often than not
 }
 
 var errNoRecord = errors.New("this is not a record")
@@ -64,12 +74,7 @@ func (d *decoder) next(r *pinfold.Record) error {
 	copy(r.Span[:], d.bytes(len(r.Span)))
 	copy(r.Parent[:], d.bytes(len(r.Parent)))
 	for i, text := range texts(r) {
-		n, size := binary.Uvarint(d.rest)
-		if size <= 0 || n > maxText {
-			return errNoRecord
-		}
-		d.rest = d.rest[size:]
-		switch piece := d.bytes(int(n)); {
+		switch piece := d.text(); {
 		case i == 0:
 			*text = string(piece) // the request: no other record has it
 		case string(piece) == d.last[i]:
@@ -87,6 +92,16 @@ func (d *decoder) next(r *pinfold.Record) error {
 		return errNoRecord
 	}
 	return nil
+}
+
+func (d *decoder) text() []byte {
+	n, size := binary.Uvarint(d.rest)
+	if size <= 0 || n > maxText {
+		d.bad = true
+		return nil
+	}
+	d.rest = d.rest[size:]
+	return d.bytes(int(n))
 }
 
 func (d *decoder) number() int64 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -58,6 +59,13 @@ func FuzzRecords(f *testing.F) {
 		if err := d.next(&again); err != nil || once != again {
 			t.Errorf("%+v came back as\n%+v, %v", once, again, err)
 		}
+		var read, put table
+		read.empty(1)
+		put.empty(1)
+		put.put([]pinfold.Record{once})
+		if err := read.add(appendRecord(nil, &once)); err != nil || !reflect.DeepEqual(read, put) {
+			t.Errorf("%+v is %+v in the journal's table, %v; it was put in as\n%+v", once, read, err, put)
+		}
 	})
 }
 
@@ -78,7 +86,17 @@ func FuzzSegmentName(f *testing.F) {
 // somebody might who means harm: there is an error, no panic, and no end to
 // memory or time.
 func FuzzSegment(f *testing.F) {
-	data, err := encodeSegment(numbered(0, 10))
+	seal, err := newSealer()
+	if err != nil {
+		f.Fatal(err)
+	}
+	seal.table.empty(10)
+	for _, r := range numbered(0, 10) {
+		if err := seal.table.add(appendRecord(nil, &r)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	data, err := seal.encode()
 	if err != nil {
 		f.Fatal(err)
 	}

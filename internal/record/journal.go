@@ -130,12 +130,21 @@ var (
 // there is half a frame after them.
 func readJournal(r io.Reader, each func(*pinfold.Record)) (good int64, err error) {
 	var record pinfold.Record
-	return readRecords(r, func() *pinfold.Record { return &record }, each)
+	d := decoder{words: words{}}
+	return readFrames(r, func(payload []byte) error {
+		for d.rest = payload; len(d.rest) > 0; {
+			if err := d.next(&record); err != nil {
+				return err
+			}
+			each(&record)
+		}
+		return nil
+	})
 }
 
-// readRecords does what readJournal does with records of the caller's, all fields
-// of which that a journal has are overwritten.
-func readRecords(r io.Reader, next func() *pinfold.Record, each func(*pinfold.Record)) (good int64, err error) {
+// readFrames does what readJournal does with frames. Where each fails the journal
+// is damaged.
+func readFrames(r io.Reader, each func(payload []byte) error) (good int64, err error) {
 	br := bufio.NewReaderSize(r, 64<<10)
 	magic := make([]byte, len(journalMagic))
 	if _, err := io.ReadFull(br, magic); err != nil {
@@ -150,7 +159,6 @@ func readRecords(r io.Reader, next func() *pinfold.Record, each func(*pinfold.Re
 	good = int64(len(magic))
 	head := make([]byte, frameHead)
 	var payload []byte
-	d := decoder{words: words{}}
 	for {
 		if _, err := io.ReadFull(br, head); err != nil {
 			if err == io.EOF {
@@ -175,12 +183,8 @@ func readRecords(r io.Reader, next func() *pinfold.Record, each func(*pinfold.Re
 		if castagnoli(payload) != binary.LittleEndian.Uint32(head[4:]) {
 			return good, errDamaged
 		}
-		for d.rest = payload; len(d.rest) > 0; {
-			record := next()
-			if err := d.next(record); err != nil {
-				return good, errDamaged
-			}
-			each(record)
+		if each(payload) != nil {
+			return good, errDamaged
 		}
 		good += int64(frameHead + len(payload))
 	}
@@ -215,14 +219,11 @@ func (j *journal) tail() (*tail, error) {
 func (t *tail) name() string         { return filepath.Base(t.path) }
 func (t *tail) span() (int64, int64) { return t.min, t.max }
 
-// all returns the records, of which there are about so many.
-func (t *tail) all(many int) ([]pinfold.Record, error) {
-	records := make([]pinfold.Record, 0, many)
-	_, err := readRecords(io.NewSectionReader(t.file, 0, t.size), func() *pinfold.Record {
-		records = append(records, pinfold.Record{})
-		return &records[len(records)-1]
-	}, func(*pinfold.Record) {})
-	return records, err
+// read puts the records into a table.
+func (t *tail) read(into *table, rows int) error {
+	into.empty(rows)
+	_, err := readFrames(io.NewSectionReader(t.file, 0, t.size), into.add)
+	return err
 }
 
 func (t *tail) each(do func(row int32, r *pinfold.Record)) error {

@@ -1,14 +1,11 @@
 package record
 
 import (
-	"bytes"
-	"cmp"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -21,7 +18,7 @@ import (
 
 // row is a record as it is written to Parquet. Its fields are those of
 // [pinfold.Record], so that one converts to the other, or the compiler says what
-// is missing. What reads is in columns.go.
+// is missing. It is the schema: what writes is in parquet.go, what reads in columns.go.
 type row struct {
 	Time        time.Time          `parquet:"time,timestamp(nanosecond),delta"`
 	RequestID   string             `parquet:"request_id,zstd"`
@@ -59,52 +56,8 @@ type row struct {
 	Instance    string             `parquet:"instance,dict,zstd"`
 }
 
-// pageRows is how many rows are compressed together: what is read to get one.
-const pageRows = 2048
-
 // maxRows is how many rows a segment has at most.
 const maxRows = 1 << 20
-
-// encodeSegment returns records as a Parquet file, by function and time.
-func encodeSegment(records []pinfold.Record) ([]byte, error) {
-	order := make([]int32, len(records))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(a, b int32) int { // nearly in order as they are, which this makes use of
-		x, y := &records[a], &records[b]
-		if x.Function != y.Function {
-			return cmp.Compare(x.Function, y.Function)
-		}
-		return cmp.Or(x.Time.Compare(y.Time), cmp.Compare(a, b))
-	})
-	var out bytes.Buffer
-	w := parquet.NewGenericWriter[row](&out,
-		parquet.PageBufferSize(128<<10), // more than a page needs, as a rule: it ends where it is told to
-		parquet.DataPageStatistics(false),
-		parquet.CreatedBy("pinfold", "", ""),
-		parquet.BloomFilters(parquet.SplitBlockFilter(10, "request_id"), parquet.SplitBlockFilter(10, "trace_id")),
-		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("function"), parquet.Ascending("time"))))
-	page := make([]row, 0, pageRows)
-	for piece := range slices.Chunk(order, pageRows) {
-		page = page[:0]
-		for _, i := range piece {
-			page = append(page, row(records[i]))
-		}
-		if _, err := w.Write(page); err != nil {
-			return nil, err
-		}
-		for _, column := range w.ColumnWriters() {
-			if err := column.Flush(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
-}
 
 // segment is a sealed journal. All of it that changes is whether its checksum
 // has been looked at.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"pinfold.dev/pinfold"
 )
@@ -28,13 +29,19 @@ type Config struct {
 // sealBytes is from which size on a journal is sealed, however few records it has.
 const sealBytes = 32 << 20
 
+// sealerIdle is for how long the room is kept that sealing took: some 12 MB,
+// wherever so many records come that it is used again soon.
+const sealerIdle = time.Minute
+
 // Store keeps records in a folder. It implements [pinfold.RecordStore].
 type Store struct {
 	config Config
 	create func(path string) (file, error) // makes a file; a test makes it fail
 
-	writing sync.Mutex // held by what changes the store
-	buf     []byte     // room for what goes to the journal
+	writing    sync.Mutex  // held by what changes the store
+	buf        []byte      // room for what goes to the journal
+	sealer     *sealer     // nil if nothing has been sealed for a while
+	forgetting *time.Timer // when that is
 
 	mu       sync.Mutex // of what follows; held for moments
 	journal  *journal   // nil until something is appended
@@ -180,6 +187,9 @@ func (s *Store) append(records []pinfold.Record) error {
 	if err != nil {
 		return err
 	}
+	if s.sealer != nil && s.sealer.rows() == s.journal.rows {
+		s.sealer.table.put(records) // so that they need not be read again
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.journal.size += int64(len(buf))
@@ -200,6 +210,7 @@ func (s *Store) seal() error {
 	if err != nil {
 		return err
 	}
+	s.sealer.table.empty(j.rows)
 	s.mu.Lock()
 	s.segments = append(s.segments, segment)
 	s.journal = nil
@@ -210,20 +221,14 @@ func (s *Store) seal() error {
 // writeSegment writes what a journal has to a segment, which is there as a whole
 // or not at all.
 func (s *Store) writeSegment(j *journal) (*segment, error) {
-	tail, err := j.tail()
+	if err := s.gather(j); err != nil {
+		return nil, err
+	}
+	data, err := s.sealer.encode()
 	if err != nil {
 		return nil, err
 	}
-	defer tail.file.Close()
-	records, err := tail.all(j.rows)
-	if err != nil {
-		return nil, err
-	}
-	data, err := encodeSegment(records)
-	if err != nil {
-		return nil, err
-	}
-	g := &segment{number: j.number, min: j.min, max: j.max, rows: len(records), sum: castagnoli(data), size: int64(len(data))}
+	g := &segment{number: j.number, min: j.min, max: j.max, rows: s.sealer.rows(), sum: castagnoli(data), size: int64(len(data))}
 	g.path = filepath.Join(s.config.Dir, g.fileName())
 	g.checked.Store(true)
 	unfinished := g.path + unfinishedEnd
@@ -249,6 +254,33 @@ func (s *Store) writeSegment(j *journal) (*segment, error) {
 	return g, nil
 }
 
+// gather has a sealer have the records of a journal.
+func (s *Store) gather(j *journal) (err error) {
+	if s.sealer == nil {
+		if s.sealer, err = newSealer(); err != nil {
+			return err
+		}
+		s.forgetting = time.AfterFunc(sealerIdle, s.forget)
+	}
+	s.forgetting.Reset(sealerIdle)
+	if s.sealer.rows() == j.rows {
+		return nil
+	}
+	tail, err := j.tail()
+	if err != nil {
+		return err
+	}
+	defer tail.file.Close()
+	return tail.read(&s.sealer.table, j.rows)
+}
+
+// forget gives back the room of a sealer that is not used any more.
+func (s *Store) forget() {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.sealer = nil
+}
+
 // syncDir makes the entries of a folder last.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
@@ -268,6 +300,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	if s.forgetting != nil {
+		s.forgetting.Stop()
+	}
 	if s.journal == nil {
 		return nil
 	}
