@@ -44,6 +44,7 @@ type Sampler struct {
 	slots    []slot                     // records that wait, and room for others
 	free     int32                      // the first slot that is free
 	held     int                        // records in slots
+	room     []pinfold.Record           // for what PutAll hands on
 	slowness map[string]*quantile
 	last     string    // the function whose slowness was asked for last
 	lastSlow *quantile // and it
@@ -81,10 +82,11 @@ const none = -1
 const (
 	maxDecided   = 1 << 14 // decisions that are remembered
 	maxFunctions = 10_000  // whose slowness is known
+	maxRoom      = 64      // records' room that is kept between two PutAlls
 )
 
 // NewSampler returns a sampler that gives the records of the traces it keeps to
-// keep, which must not block.
+// keep, which must not block, nor hold on to the slice.
 func NewSampler(config SamplerConfig, keep func([]pinfold.Record)) *Sampler {
 	config.Slowest = cmp.Or(config.Slowest, 0.01)
 	config.Window = cmp.Or(config.Window, 10*time.Second)
@@ -109,16 +111,23 @@ func (s *Sampler) Put(r *pinfold.Record) {
 
 // PutAll takes records in that have come together. It does not keep them.
 func (s *Sampler) PutAll(records []pinfold.Record) {
-	var out []pinfold.Record
 	now := time.Since(s.began)
 	s.mu.Lock()
+	out := s.room
+	s.room = nil
 	for i := range records {
 		out = s.put(out, &records[i], now)
 	}
-	s.mu.Unlock()
 	if len(out) > 0 {
+		s.mu.Unlock()
 		s.keep(out)
+		clear(out)
+		s.mu.Lock()
 	}
+	if cap(out) <= maxRoom {
+		s.room = out[:0]
+	}
+	s.mu.Unlock()
 }
 
 // put takes a record in, and appends to out what is to be kept now. The caller

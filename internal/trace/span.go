@@ -100,7 +100,7 @@ func waited(r *pinfold.Record) [6]phase {
 // invocationSpans are the spans of an invocation, the one around all first.
 func invocationSpans(r *pinfold.Record, at Site) []*tracepb.Span {
 	whole := span(r, derive(r.Span, 0), r.Parent, r.Function, tracepb.Span_SPAN_KIND_SERVER)
-	a := attributes{}
+	a := make(attributes, 0, 20)
 	a.text("faas.trigger", trigger(r.Trigger))
 	a.route(r.Source)
 	a.text("faas.invocation_id", r.RequestID)
@@ -120,7 +120,7 @@ func invocationSpans(r *pinfold.Record, at Site) []*tracepb.Span {
 	fail(whole, &a, r)
 	whole.Attributes = a
 
-	spans := []*tracepb.Span{whole}
+	spans := append(make([]*tracepb.Span, 0, 4), whole)
 	from := r.Time
 	part := func(id pinfold.SpanID, name string, took time.Duration) *tracepb.Span {
 		s := span(r, id, derive(r.Span, 0), name, tracepb.Span_SPAN_KIND_INTERNAL)
@@ -235,13 +235,28 @@ type attributes []*commonpb.KeyValue
 // that is not UTF-8, and types of errors are the function's to choose.
 func (a *attributes) text(key, value string) {
 	if value != "" {
-		value = strings.ToValidUTF8(value, "\uFFFD")
-		*a = append(*a, &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}})
+		one := new(struct { // made at once: a record has two dozen
+			commonpb.KeyValue
+			any  commonpb.AnyValue
+			text commonpb.AnyValue_StringValue
+		})
+		one.Key, one.Value = key, &one.any
+		one.any.Value = &one.text
+		one.text.StringValue = strings.ToValidUTF8(value, "\uFFFD")
+		*a = append(*a, &one.KeyValue)
 	}
 }
 
 func (a *attributes) number(key string, value int64) {
-	*a = append(*a, &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: value}}})
+	one := new(struct {
+		commonpb.KeyValue
+		any    commonpb.AnyValue
+		number commonpb.AnyValue_IntValue
+	})
+	one.Key, one.Value = key, &one.any
+	one.any.Value = &one.number
+	one.number.IntValue = value
+	*a = append(*a, &one.KeyValue)
 }
 
 func (a *attributes) flag(key string, value bool) {
