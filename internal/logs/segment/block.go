@@ -8,19 +8,25 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"math/bits"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
 // A block is a header, a filter, its streams and its records; the latter two are
-// compressed. The header has a checksum of itself and one of the filter, the rest
-// have theirs from zstd.
+// compressed, the streams by zstd, and the records, which are packed, by what the
+// byte before them says, after their checksum. The header has a checksum of itself
+// and one of the filter, and zstd its own. In blocks of the first version records
+// are not packed, and compressed by zstd.
 const (
 	headerSize = 64
-	magic      = "PFL1"
+	magic      = "PFL2"
+	magicZstd  = "PFL1"
 	// maxRaw bounds what a header can have us set aside.
 	maxRaw = 4 * MaxRecord
 )
@@ -32,6 +38,7 @@ type header struct {
 	sequence                             uint64 // of the first record
 	min, max                             int64  // times of records, in nanoseconds since 1970
 	written                              int64  // when the block was, in the same
+	zstd                                 bool   // it is of the first version
 
 	segment int   // where the block is; 0 is the tail
 	offset  int64 // where in it
@@ -63,9 +70,9 @@ func parseHeader(b []byte) (header, bool) {
 	l := func(i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
 	h := header{
 		payload: n(8), raw: n(12), lines: n(16), filter: n(20), streams: n(24), checksum: n(28),
-		sequence: l(32), min: int64(l(40)), max: int64(l(48)), written: int64(l(56)),
+		sequence: l(32), min: int64(l(40)), max: int64(l(48)), written: int64(l(56)), zstd: string(b[:4]) == magicZstd,
 	}
-	return h, string(b[:4]) == magic && sum(b[8:headerSize]) == n(4) && h.raw <= maxRaw && h.payload <= maxRaw && h.streams <= maxRaw && h.filter <= math.MaxUint16+1
+	return h, (h.zstd || string(b[:4]) == magic) && sum(b[8:headerSize]) == n(4) && h.raw <= maxRaw && h.payload <= maxRaw && h.streams <= maxRaw && h.filter <= math.MaxUint16+1
 }
 
 // StreamStat is what a journal has of one stream.
@@ -81,8 +88,9 @@ type StreamStat struct {
 
 // Codec compresses and uncompresses blocks. It may be used concurrently.
 type Codec struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
+	enc    *zstd.Encoder
+	dec    *zstd.Decoder
+	packed sync.Pool // *[]byte, room for packed records
 }
 
 // NewCodec returns a codec, which one process needs one of.
@@ -93,7 +101,7 @@ func NewCodec() (*Codec, error) {
 		return nil, err
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxRaw))
-	return &Codec{enc, dec}, err
+	return &Codec{enc: enc, dec: dec, packed: sync.Pool{New: func() any { return new([]byte) }}}, err
 }
 
 // hash returns what a filter keeps of a name. One in a few hundred blocks is
@@ -115,14 +123,15 @@ const (
 // number.
 func (c *Codec) block(raw []byte, sequence uint64) (header, []byte, error) {
 	h := header{raw: uint32(len(raw)), sequence: sequence, min: math.MaxInt64, max: math.MinInt64, written: time.Now().UnixNano()}
-	hashes := map[uint16]struct{}{}
+	var hashes [1 << 16 / 64]uint64 // a bit for each
 	var request []byte
 	Records(raw, func(r Record) bool {
 		h.min, h.max = min(h.min, r.Nano()), max(h.max, r.Nano())
 		h.lines++
 		if id := r.Request(); string(id) != string(request) {
 			request = id
-			hashes[hash(ofRequest, id)] = struct{}{}
+			n := hash(ofRequest, id)
+			hashes[n/64] |= 1 << (n % 64)
 		}
 		return true
 	})
@@ -131,26 +140,24 @@ func (c *Codec) block(raw []byte, sequence uint64) (header, []byte, error) {
 	streams := make([]*StreamStat, 0, len(stats))
 	for _, s := range stats {
 		streams = append(streams, s)
-		hashes[hash(ofStream, s.Stream)] = struct{}{}
+		n := hash(ofStream, s.Stream)
+		hashes[n/64] |= 1 << (n % 64)
 	}
 	text, err := json.Marshal(streams)
 	if err != nil {
 		return h, nil, err
 	}
-	filter := make([]uint16, 0, len(hashes))
-	for n := range hashes {
-		filter = append(filter, n)
-	}
-	slices.Sort(filter)
-	h.filter = uint32(len(filter))
-	b := make([]byte, headerSize, headerSize+2*len(filter)+len(raw)/4)
-	for _, n := range filter {
-		b = binary.LittleEndian.AppendUint16(b, n)
+	b := make([]byte, headerSize, headerSize+len(raw)/4)
+	for i, some := range hashes {
+		for ; some != 0; some &= some - 1 {
+			b = binary.LittleEndian.AppendUint16(b, uint16(64*i+bits.TrailingZeros64(some)))
+			h.filter++
+		}
 	}
 	body := len(b)
 	b = c.enc.EncodeAll(text, b)
 	h.streams = uint32(len(b) - body)
-	b = c.enc.EncodeAll(raw, b)
+	b = c.appendRecords(b, raw)
 	h.payload = uint32(len(b)-body) - h.streams
 	h.checksum = sum(b[headerSize:body])
 	h.append(b[:0])
@@ -161,13 +168,16 @@ func (c *Codec) block(raw []byte, sequence uint64) (header, []byte, error) {
 func collect(raw []byte, sequence uint64, stats map[string]*StreamStat) {
 	var last *StreamStat
 	Records(raw, func(r Record) bool {
+		at, came := r.Nano(), r.ingested()
 		if last == nil || string(r.Stream()) != last.Stream {
 			if last = stats[string(r.Stream())]; last == nil {
-				last = &StreamStat{Stream: string(r.Stream()), Function: string(r.Function()), First: r.Nano(), Last: r.Nano()}
+				last = &StreamStat{Stream: string(r.Stream()), Function: string(r.Function()), First: at, Last: at}
 				stats[last.Stream] = last
 			}
 		}
-		last.merge(&StreamStat{First: r.Nano(), Last: r.Nano(), Ingested: r.Ingested().UnixNano(), Lines: 1, Sequence: sequence})
+		last.First, last.Last, last.Ingested = min(last.First, at), max(last.Last, at), max(last.Ingested, came)
+		last.Sequence = max(last.Sequence, sequence)
+		last.Lines++
 		sequence++
 		return true
 	})
@@ -179,17 +189,85 @@ func (s *StreamStat) merge(o *StreamStat) {
 	s.Lines += o.Lines
 }
 
-// decode returns size bytes that were compressed as data, in buf if it is large
+// How packed records are compressed. S2 takes a fifth of the time of zstd, and
+// leaves nothing worth it where packing has taken out what is in every line: that
+// is so of the platform's own lines, of which each invocation has three. What
+// functions write is less alike, and there is more of it.
+const (
+	byS2   = 0
+	byZstd = 1
+)
+
+// payloadHead is the size of what is before the compressed records: how, and their
+// checksum.
+const payloadHead = 1 + 4
+
+// appendRecords appends records as they are in a block.
+func (c *Codec) appendRecords(b, raw []byte) []byte {
+	room := c.packed.Get().(*[]byte)
+	defer c.packed.Put(room)
+	*room = pack((*room)[:0], raw)
+	at := len(b) + payloadHead
+	b = append(b, make([]byte, payloadHead)...)
+	if len(*room) > len(raw)/2 {
+		b[at-payloadHead] = byZstd
+		b = c.enc.EncodeAll(*room, b)
+	} else {
+		b = slices.Grow(b, s2.MaxEncodedLen(len(*room)))
+		b = b[:at+len(s2.Encode(b[at:cap(b)], *room))]
+	}
+	binary.LittleEndian.PutUint32(b[at-4:], sum(b[at:]))
+	return b
+}
+
+// records returns those that are in the payload of a block, in buf if it is large
 // enough.
-func (c *Codec) decode(data, buf []byte, size uint32) ([]byte, error) {
-	raw, err := c.dec.DecodeAll(data, slices.Grow(buf[:0], int(size)))
-	if err == nil && len(raw) != int(size) {
-		err = fmt.Errorf("%d bytes instead of %d", len(raw), size)
+func (c *Codec) records(h *header, payload, buf []byte) (raw []byte, err error) {
+	if buf = slices.Grow(buf[:0], int(h.raw)); h.zstd {
+		raw, err = c.dec.DecodeAll(payload, buf)
+	} else {
+		raw, err = c.unpacked(payload, buf, int(h.raw))
+	}
+	if err == nil && len(raw) != int(h.raw) {
+		err = fmt.Errorf("%d bytes instead of %d", len(raw), h.raw)
 	}
 	return raw, err
 }
 
+// unpacked appends to buf the records of a payload, which are so many bytes.
+func (c *Codec) unpacked(payload, buf []byte, size int) ([]byte, error) {
+	if len(payload) < payloadHead || binary.LittleEndian.Uint32(payload[1:]) != sum(payload[payloadHead:]) {
+		return buf, errSum
+	}
+	room := c.packed.Get().(*[]byte)
+	defer c.packed.Put(room)
+	packed, err := c.uncompressed(payload[0], payload[payloadHead:], (*room)[:0], 2*size) // packed is less, but for records that nobody writes
+	if err != nil {
+		return buf, err
+	}
+	*room = packed
+	return unpack(buf, packed, size)
+}
+
+// uncompressed returns what was compressed in a way, at most so many bytes, in
+// buf if it is large enough.
+func (c *Codec) uncompressed(way byte, data, buf []byte, most int) (_ []byte, err error) {
+	switch way {
+	case byZstd:
+		buf, err = c.dec.DecodeAll(data, buf)
+	case byS2:
+		var n int
+		if n, err = s2.DecodedLen(data); err == nil && n <= most {
+			buf, err = s2.Decode(buf[:cap(buf)], data)
+		}
+	default:
+		err = errPacked
+	}
+	return buf, err
+}
+
 var (
+	errSum     = errors.New("its checksum is wrong")
 	errTorn    = errors.New("its last block is not whole")
 	errCorrupt = errors.New("the head of a block is corrupt")
 )

@@ -95,9 +95,12 @@ func (r Record) Nano() int64 { return int64(binary.LittleEndian.Uint64(r[4:])) }
 func (r Record) Time() time.Time { return time.Unix(0, r.Nano()).UTC() }
 
 // Ingested returns when it came here, to the millisecond.
-func (r Record) Ingested() time.Time {
-	return r.Time().Add(time.Duration(int32(binary.LittleEndian.Uint32(r[12:]))) * time.Millisecond)
-}
+func (r Record) Ingested() time.Time { return time.Unix(0, r.ingested()).UTC() }
+
+func (r Record) ingested() int64 { return r.Nano() + int64(r.delay())*int64(time.Millisecond) }
+
+// delay is how much later it came here, in milliseconds.
+func (r Record) delay() int32 { return int32(binary.LittleEndian.Uint32(r[12:])) }
 
 // System reports whether the platform wrote it.
 func (r Record) System() bool { return r[20]&flagSys != 0 }

@@ -291,7 +291,7 @@ func (e Extent) read(h header, buf []byte) ([]byte, error) {
 	data := make([]byte, h.payload)
 	err := readAt(path, data, h.offset+h.size()-int64(h.payload))
 	if err == nil {
-		buf, err = e.codec.decode(data, buf, h.raw)
+		buf, err = e.codec.records(&h, data, buf)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: the block at byte %d, of %d lines: %w", path, h.offset, h.lines, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -76,7 +77,9 @@ func TestRecord(t *testing.T) {
 func TestScan(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	dir := t.TempDir()
-	j := New(dir, config(t))
+	c := config(t)
+	c.SegmentBytes = 5000
+	j := New(dir, c)
 	type line struct {
 		second                int
 		request, stream, text string
@@ -441,6 +444,78 @@ func FuzzWalk(f *testing.F) {
 		put(t, j, 1, "", "s", "after")
 		if after, _ := scanned(t, j, Filter{}); len(after) != len(before)+1 {
 			t.Errorf("%q and then %q", before, after)
+		}
+	})
+}
+
+// TestVersion1 reads a journal as it was before records were packed, and goes on
+// with it.
+func TestVersion1(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("testdata/version1")); err != nil {
+		t.Fatal(err)
+	}
+	j := New(dir, config(t))
+	for round := range 2 {
+		n := 0
+		extent, err := j.Extent()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for e, err := range extent.Scan(t.Context(), Filter{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i := n / 2; n < 120 {
+				want := fmt.Sprintf("START RequestId: %s Version: $LATEST", e.Record.Request())
+				if n%2 == 1 {
+					want = fmt.Sprintf("line %d, broken \xff, of %s", i, e.Record.Request())
+				}
+				if string(e.Record.Text()) != want || string(e.Record.Function()) != fmt.Sprint("f", i%2) || e.Sequence != uint64(n) {
+					t.Errorf("%d: %q", e.Sequence, e.Record)
+				}
+			}
+			n++
+		}
+		if want := 120 + 100*round; n != want {
+			t.Errorf("%d lines, want %d", n, want)
+		}
+		for i := range 100 { // some of which become blocks, with what was in the old tail
+			put(t, j, 10_000_000+i, "r", "s", "later")
+		}
+	}
+}
+
+// FuzzPack packs and unpacks what may be records, and unpacks what was not packed.
+func FuzzPack(f *testing.F) {
+	o := NewOrigin("s", "f")
+	id := "766369b9-a2b7-459d-9eb6-924d06879992"
+	records := Append(nil, o, 1<<60, time.Second, id, true, "START RequestId: "+id+" Version: $LATEST")
+	records = Append(records, o, 1<<60-5, 0, id, false, "of "+strings.ToUpper(id)+" and "+id+id)
+	records = Append(records, NewOrigin("sf", ""), math.MinInt64, -time.Second, "766369b9-a2b7-459D-9eb6-924d06879992", true, "")
+	records = Append(records, NewOrigin("", "sf"), math.MaxInt64, 0, "", false, id)
+	records = Append(records, o, 0, 0, "r", false, "rrr")
+	f.Add(records)
+	odd := Append(nil, o, 1, 0, id, false, "with a flag that nobody knows")
+	odd[20] |= 64
+	f.Add(append(odd, records...))
+	f.Add(pack(nil, records))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		size := 0
+		Records(data, func(r Record) bool { size += len(r); return true })
+		raw := data[:size]
+		packed := pack(nil, raw)
+		if len(packed) > 2*size {
+			t.Errorf("%d bytes became %d", size, len(packed))
+		}
+		if got, err := unpack(nil, packed, size); err != nil || !bytes.Equal(got, raw) {
+			t.Errorf("%q came back as\n%q, %v", raw, got, err)
+		}
+		got, err := unpack(nil, data, 1000)
+		n := 0
+		Records(got, func(r Record) bool { n += len(r); return true })
+		if len(got) > 1000 || n != len(got) {
+			t.Errorf("%d bytes, %v, %q", len(got), err, got)
 		}
 	})
 }
