@@ -88,9 +88,9 @@ type StreamStat struct {
 
 // Codec compresses and uncompresses blocks. It may be used concurrently.
 type Codec struct {
-	enc    *zstd.Encoder
-	dec    *zstd.Decoder
-	packed sync.Pool // *[]byte, room for packed records
+	enc   *zstd.Encoder
+	dec   *zstd.Decoder
+	rooms sync.Pool // of *[]byte, as long as blocks are while they are made and read
 }
 
 // NewCodec returns a codec, which one process needs one of.
@@ -101,8 +101,12 @@ func NewCodec() (*Codec, error) {
 		return nil, err
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxRaw))
-	return &Codec{enc: enc, dec: dec, packed: sync.Pool{New: func() any { return new([]byte) }}}, err
+	return &Codec{enc: enc, dec: dec, rooms: sync.Pool{New: func() any { return new([]byte) }}}, err
 }
+
+// room returns memory that somebody had before, and is to be given back.
+func (c *Codec) room() *[]byte      { return c.rooms.Get().(*[]byte) }
+func (c *Codec) giveBack(b *[]byte) { c.rooms.Put(b) }
 
 // hash returns what a filter keeps of a name. One in a few hundred blocks is
 // read in vain for it.
@@ -147,7 +151,7 @@ func (c *Codec) block(raw []byte, sequence uint64) (header, []byte, error) {
 	if err != nil {
 		return h, nil, err
 	}
-	b := make([]byte, headerSize, headerSize+len(raw)/4)
+	b := make([]byte, headerSize, headerSize+len(raw)/8)
 	for i, some := range hashes {
 		for ; some != 0; some &= some - 1 {
 			b = binary.LittleEndian.AppendUint16(b, uint16(64*i+bits.TrailingZeros64(some)))
@@ -204,17 +208,18 @@ const payloadHead = 1 + 4
 
 // appendRecords appends records as they are in a block.
 func (c *Codec) appendRecords(b, raw []byte) []byte {
-	room := c.packed.Get().(*[]byte)
-	defer c.packed.Put(room)
-	*room = pack((*room)[:0], raw)
+	packed, room := c.room(), c.room()
+	defer c.giveBack(packed)
+	defer c.giveBack(room)
+	*packed = pack((*packed)[:0], raw)
 	at := len(b) + payloadHead
 	b = append(b, make([]byte, payloadHead)...)
-	if len(*room) > len(raw)/2 {
+	if len(*packed) > len(raw)/2 {
 		b[at-payloadHead] = byZstd
-		b = c.enc.EncodeAll(*room, b)
+		b = c.enc.EncodeAll(*packed, b)
 	} else {
-		b = slices.Grow(b, s2.MaxEncodedLen(len(*room)))
-		b = b[:at+len(s2.Encode(b[at:cap(b)], *room))]
+		*room = s2.Encode((*room)[:cap(*room)], *packed)
+		b = append(b, *room...)
 	}
 	binary.LittleEndian.PutUint32(b[at-4:], sum(b[at:]))
 	return b
@@ -239,8 +244,8 @@ func (c *Codec) unpacked(payload, buf []byte, size int) ([]byte, error) {
 	if len(payload) < payloadHead || binary.LittleEndian.Uint32(payload[1:]) != sum(payload[payloadHead:]) {
 		return buf, errSum
 	}
-	room := c.packed.Get().(*[]byte)
-	defer c.packed.Put(room)
+	room := c.room()
+	defer c.giveBack(room)
 	packed, err := c.uncompressed(payload[0], payload[payloadHead:], (*room)[:0], 2*size) // packed is less, but for records that nobody writes
 	if err != nil {
 		return buf, err

@@ -268,9 +268,11 @@ func (j *Journal) extend(records []byte) error {
 // compress makes blocks of the tail and of records, and a tail of what is left.
 // Without records it makes a block of the tail, however little that is.
 func (j *Journal) compress(records []byte) (kept int, err error) {
-	var chunk []byte
+	room := j.config.Codec.room()
+	defer j.config.Codec.giveBack(room)
+	chunk := slices.Grow((*room)[:0], max(j.config.BlockBytes, int(j.tail.size)))[:j.tail.size]
 	if j.tail.size > 0 {
-		if chunk, err = os.ReadFile(j.tailPath()); err != nil {
+		if err := readAt(j.tailPath(), chunk, 0); err != nil {
 			j.opened = false
 			return 0, err
 		}
@@ -291,6 +293,7 @@ func (j *Journal) compress(records []byte) (kept int, err error) {
 			return kept, j.renew(old, next, err)
 		}
 		next += uint64(lines)
+		*room = chunk
 		chunk, records = chunk[:0], records[n:]
 	}
 	kept = int(next-j.tail.sequence) - before
