@@ -221,9 +221,12 @@ func (e *event) appendBody(dst []byte) []byte {
 
 // size is about how long the event will be: payload 1.0 says most things twice.
 func (e *event) size(r *http.Request) int {
-	n := 1024 + 2*headerSize(r) + len(e.body)
+	n := 704 + len(e.path) + 2*headerSize(r) + len(e.body)
+	if e.door.iam {
+		n += 320
+	}
 	if e.door.kind == restDoor || e.route.payload1 {
-		n += 512 + headerSize(r)
+		n += 832 + headerSize(r)
 	}
 	if e.base64 {
 		n += len(e.body) / 3

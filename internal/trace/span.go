@@ -2,7 +2,6 @@ package trace
 
 import (
 	"encoding/binary"
-	"slices"
 	"strings"
 	"time"
 
@@ -138,7 +137,7 @@ func invocationSpans(r *pinfold.Record, at Site) []*tracepb.Span {
 	}
 	if r.Instance != "" {
 		s := part(r.Span, "handler", r.Handler)
-		a = attributes{}
+		a = make(attributes, 0, 2)
 		a.text("faas.invocation_id", r.RequestID)
 		fail(s, &a, r)
 		s.Attributes = a
@@ -163,12 +162,14 @@ func callSpan(r *pinfold.Record, at Site) *tracepb.Span {
 }
 
 func span(r *pinfold.Record, id, parent pinfold.SpanID, name string, kind tracepb.Span_SpanKind) *tracepb.Span {
+	ids := make([]byte, 0, len(r.Trace)+2*len(id)) // of all, made at once
+	ids = append(append(append(ids, r.Trace[:]...), id[:]...), parent[:]...)
 	s := &tracepb.Span{
-		TraceId: slices.Clone(r.Trace[:]), SpanId: slices.Clone(id[:]), Name: strings.ToValidUTF8(name, "\uFFFD"), Kind: kind,
+		TraceId: ids[:16], SpanId: ids[16:24], Name: strings.ToValidUTF8(name, "\uFFFD"), Kind: kind,
 		StartTimeUnixNano: nano(r.Time), TraceState: r.TraceState,
 	}
 	if parent != (pinfold.SpanID{}) {
-		s.ParentSpanId = slices.Clone(parent[:])
+		s.ParentSpanId = ids[24:]
 	}
 	return s
 }
