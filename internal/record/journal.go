@@ -219,10 +219,13 @@ func (j *journal) tail() (*tail, error) {
 func (t *tail) name() string         { return filepath.Base(t.path) }
 func (t *tail) span() (int64, int64) { return t.min, t.max }
 
-// read puts the records into a table.
+// read puts the records, of which there are so many, into a table: all or none.
 func (t *tail) read(into *table, rows int) error {
 	into.empty(rows)
 	_, err := readFrames(io.NewSectionReader(t.file, 0, t.size), into.add)
+	if err != nil {
+		into.empty(0)
+	}
 	return err
 }
 

@@ -1,7 +1,9 @@
 package record
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -468,4 +470,51 @@ func TestBoundedWork(t *testing.T) {
 	if n > 10 {
 		t.Errorf("%d records came", n)
 	}
+}
+
+// A journal that is damaged before it is sealed is not sealed in part, however
+// often that is tried.
+func TestJournalDamagedBeforeItIsSealed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 0)
+	appendTo(t, s, numbered(0, 9)...)
+	last := numbered(9, 1)[0]
+	last.Instance = strings.Repeat("x", 100)
+	appendTo(t, s, last)
+	path := files(t, dir, "*"+journalEnd)[0]
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.LastIndex(data, []byte(strings.Repeat("x", 100)))
+	bad := slices.Clone(data)
+	bad[at-2], bad[at-1] = 0xff, 0xff // a length that cannot be, in a frame whose checksum is right
+	head := len(data) - len(frameOf(data, 1))
+	binary.LittleEndian.PutUint32(bad[head+4:], castagnoli(bad[head+frameHead:]))
+	if err := os.WriteFile(path, bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Trim(t.Context(), time.Time{}, 1); err == nil || len(files(t, dir, "*"+segmentEnd)) > 0 {
+			t.Errorf("sealed: %v", err)
+		}
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.seal(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ids(t, s, pinfold.RecordQuery{}); len(got) != 10 || err != nil {
+		t.Errorf("found %v, %v", got, err)
+	}
+}
+
+// frameOf returns a journal from its n-th frame on.
+func frameOf(journal []byte, n int) []byte {
+	rest := journal[len(journalMagic):]
+	for range n {
+		rest = rest[frameHead+int(binary.LittleEndian.Uint32(rest)):]
+	}
+	return rest
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"pinfold.dev/pinfold"
 )
@@ -141,8 +142,9 @@ func add[Text string | []byte](c *wordColumn, text Text) {
 		n, ok := c.known[string(text)]
 		if !ok {
 			n = uint32(len(c.words))
-			c.words = append(c.words, string(text))
-			c.known[c.words[n]] = n
+			word := strings.Clone(string(text)) // or it may keep more alive than itself
+			c.words = append(c.words, word)
+			c.known[word] = n
 		}
 		c.last = n
 	}
