@@ -9,8 +9,8 @@ import (
 )
 
 // Records have their names and their request in each line, so that a tail is
-// good without what came before it. In a block they are packed, which leaves two
-// fifths of what the platform's own lines are for the compressor to see:
+// good without what came before it. In a block they are packed, which leaves a
+// third of what the platform's own lines are for the compressor to see:
 //
 //	flags byte; time since the record before and delay, as varints; number of the
 //	names in this block as a uvarint, and if it is a new one the stream and the
