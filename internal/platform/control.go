@@ -30,6 +30,8 @@ func (p *Platform) controlRoutes() mux.Route {
 		Network: func(ctx context.Context, name string, to *pinfold.Network) (any, error) {
 			return p.network(ctx, name, to)
 		},
+		Events:    p.async,
+		Schedules: p.schedules.Statuses,
 		Principal: mux.Principal,
 		ARN: func(resource string) string {
 			return pinfold.ARN{Partition: "aws", Service: "pinfold", Region: p.config.Region, Account: p.config.Account, Resource: resource}.String()
