@@ -40,12 +40,7 @@ func (l *Log) connect(ctx context.Context) (*nats.Conn, error) {
 		nats.ReconnectWait(250*time.Millisecond),
 		nats.PingInterval(10*time.Second),
 		nats.MaxPingsOutstanding(2),
-		nats.IgnoreAuthErrorAbort(), // a password that is being changed
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if l.closed.Err() == nil {
-				l.opts.Logger.Warn("lost the connection to the log", "servers", l.where(), "error", err)
-			}
-		}))
+		nats.IgnoreAuthErrorAbort()) // a password that is being changed
 	who, err := l.credentials()
 	if err != nil {
 		return nil, err

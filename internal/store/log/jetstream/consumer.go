@@ -32,7 +32,7 @@ func (s *stream) Consumer(ctx context.Context, name string, cfg log.ConsumerConf
 	}
 	config := jetstream.ConsumerConfig{
 		Durable:       name,
-		FilterSubject: s.filter(cfg.Subjects),
+		FilterSubject: s.consumerFilter(cfg.Subjects),
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       cmp.Or(cfg.AckWait, 30*time.Second),
 		MaxAckPending: cmp.Or(cfg.MaxPending, 1000),
@@ -123,7 +123,11 @@ func (c *durable) collect(batch jetstream.MessageBatch, err error) (all []log.De
 		if err != nil {
 			return all, err
 		}
-		entry, _ := c.s.entry(m.Subject(), m.Headers(), m.Data(), about.Sequence.Stream, about.Timestamp)
+		entry, is := c.s.entry(m.Subject(), m.Headers(), m.Data(), about.Sequence.Stream, about.Timestamp)
+		if !is {
+			_ = m.Ack() // or it comes again
+			continue
+		}
 		all = append(all, &delivery{s: c.s, m: m, entry: entry, attempt: int(about.NumDelivered), more: about.NumPending})
 	}
 	if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {

@@ -3,8 +3,11 @@ package jetstream
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -32,10 +35,13 @@ func TestExternal(t *testing.T) {
 // startServer starts a server of its own, with JetStream and room for large entries.
 func startServer(t *testing.T, o *server.Options) *server.Server {
 	t.Helper()
-	o.Host, o.JetStream, o.NoSigs, o.MaxPayload = "127.0.0.1", true, true, maxPayload
+	o.Host, o.JetStream, o.NoSigs = "127.0.0.1", true, true
 	o.JetStreamMaxStore, o.JetStreamMaxMemory = 1<<40, 1<<40
 	if o.Port == 0 {
 		o.Port = server.RANDOM_PORT
+	}
+	if o.MaxPayload == 0 {
+		o.MaxPayload = maxPayload
 	}
 	if o.StoreDir == "" {
 		o.StoreDir = t.TempDir()
@@ -59,4 +65,31 @@ func startServer(t *testing.T, o *server.Options) *server.Server {
 // testLogger keeps what is said for the case that the test fails.
 func testLogger(t *testing.T) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// A log that is closed leaves no goroutine behind.
+func TestNothingLeft(t *testing.T) {
+	running := func() string {
+		stacks := make([]byte, 1<<20)
+		return string(stacks[:runtime.Stack(stacks, true)])
+	}
+	for range 3 {
+		l, s := open(t, Options{Dir: t.TempDir()})
+		r, err := s.Read(t.Context(), log.From{Follow: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Append(t.Context(), log.Entry{Subject: "a"})
+		if _, err := r.Next(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(time.Minute); strings.Contains(running(), "nats-io"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(running())
+		}
+	}
 }

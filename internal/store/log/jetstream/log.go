@@ -20,7 +20,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/semaphore"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/store/log"
@@ -55,9 +54,10 @@ type Options struct {
 	Prefix string
 	Logger *slog.Logger // nil is slog.Default
 
-	// space says how many bytes are free where Dir is, and how many there are in all.
-	// Tests put their own here.
+	// Tests have their own: how many bytes are free where Dir is, and in all; and for
+	// how long a name is owned without a word.
 	space func(dir string) (free, total uint64, err error)
+	lease time.Duration
 }
 
 // Log is a log in JetStream.
@@ -66,9 +66,8 @@ type Log struct {
 	server   *embedded // nil: external
 	nc       *nats.Conn
 	js       jetstream.JetStream
-	window   *semaphore.Weighted // bytes of entries on their way
-	requests *semaphore.Weighted // requests on their way that come in masses
-	closed   context.Context     // done when the log is
+	pipeline *pipeline
+	closed   context.Context // done when the log is
 	close    context.CancelFunc
 	owners   owners
 
@@ -78,19 +77,8 @@ type Log struct {
 
 var _ log.Log = (*Log)(nil)
 
-const (
-	// windowBytes bounds what Appends have sent and know nothing of yet, and entryCost
-	// is what an entry takes of it at least: 4,096 of them, far below the queues that
-	// servers drop from.
-	windowBytes = 64 << 20
-	entryCost   = 16 << 10
-	// patience is how long calls wait for a connection that is lost.
-	patience = 5 * time.Second
-	// ackWait is how long an append waits for servers that are there and say nothing.
-	ackWait = 30 * time.Second
-	// maxRequests is below what a server takes at once of requests to its API.
-	maxRequests = 128
-)
+// patience is how long calls wait for a connection that is lost.
+const patience = 5 * time.Second
 
 // Open opens the log. An error has the code Unavailable if the servers cannot be
 // reached or do not know us, Invalid if the options cannot be right.
@@ -98,7 +86,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if (o.Dir == "") == (o.URL == "") {
 		return nil, pinfold.Errorf(pinfold.Invalid, "a log is in a folder or at a URL")
 	}
-	o.Prefix = cmp.Or(o.Prefix, "pinfold")
+	o.Prefix, o.lease = cmp.Or(o.Prefix, "pinfold"), cmp.Or(o.lease, defaultLease)
 	if err := log.CheckName(o.Prefix); err != nil {
 		return nil, err
 	}
@@ -107,8 +95,6 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	}
 	l := &Log{
 		opts:        o,
-		window:      semaphore.NewWeighted(windowBytes),
-		requests:    semaphore.NewWeighted(maxRequests),
 		reconnected: make(chan struct{}),
 	}
 	l.closed, l.close = context.WithCancel(context.Background())
@@ -128,10 +114,18 @@ func (l *Log) open(ctx context.Context) (err error) {
 	if l.nc, err = l.connect(ctx); err != nil {
 		return err
 	}
-	l.js, err = jetstream.New(l.nc, jetstream.WithPublishAsyncTimeout(ackWait), jetstream.WithPublishAsyncMaxPending(2*windowBytes/entryCost))
-	if err != nil {
+	if l.js, err = jetstream.New(l.nc); err != nil {
 		return err
 	}
+	if l.pipeline, err = newPipeline(l); err != nil {
+		return l.failed(err, "open the log at %s", l.where())
+	}
+	l.nc.SetDisconnectErrHandler(func(_ *nats.Conn, err error) {
+		l.pipeline.lose()
+		if l.closed.Err() == nil && l.server == nil {
+			l.opts.Logger.Warn("lost the connection to the log", "servers", l.where(), "error", err)
+		}
+	})
 	if l.server == nil {
 		return l.inspect(ctx)
 	}

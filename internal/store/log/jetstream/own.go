@@ -14,16 +14,17 @@ import (
 )
 
 // Names of a log in the process are owned in memory: no other process has its
-// folder. Those of an external one are keys of a bucket whose values live for
-// ownedFor, and are written again every renewEvery. Who could not do that for
-// givenUpAfter says that it lost the name: well before another one has it.
+// folder. Those of an external one are keys of a bucket whose values live for a
+// lease, and are written anew every renewal. Who could not do that for a while says
+// that it lost the name: well before another one has it.
 const (
-	ownedFor     = 10 * time.Second
-	renewEvery   = 2 * time.Second
-	givenUpAfter = 7 * time.Second
+	defaultLease = 10 * time.Second
 	// askEvery is how often one that waits looks whether the name is free.
 	askEvery = time.Second
 )
+
+func (l *Log) renewal() time.Duration { return l.opts.lease / 5 }
+func (l *Log) givenUp() time.Duration { return l.opts.lease * 7 / 10 }
 
 // owners are who owns what within this log.
 type owners struct {
@@ -146,7 +147,7 @@ func (l *Log) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 		bucket, err = l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket:      name,
 			Description: "Which process of Pinfold owns what",
-			TTL:         ownedFor,
+			TTL:         l.opts.lease,
 			Replicas:    max(l.opts.Replicas, 1),
 		})
 	}
@@ -188,9 +189,9 @@ func (l *Log) ownThere(ctx context.Context, name, holder string, waiting func(st
 // keep renews the key until stop, or the log, is closed, and gives it back then. If
 // it cannot, it has it lost.
 func (k *key) keep(lose context.CancelFunc, stop <-chan struct{}) {
-	every := time.NewTicker(renewEvery)
+	every := time.NewTicker(k.log.renewal())
 	defer every.Stop()
-	lost := time.AfterFunc(time.Until(k.since.Add(givenUpAfter)), lose)
+	lost := time.AfterFunc(time.Until(k.since.Add(k.log.givenUp())), lose)
 	defer lost.Stop()
 	for {
 		select {
@@ -212,7 +213,7 @@ func (k *key) keep(lose context.CancelFunc, stop <-chan struct{}) {
 // renew reports whether the key may still be ours.
 func (k *key) renew(lost *time.Timer) bool {
 	now := time.Now()
-	ctx, cancel := context.WithTimeout(k.log.closed, renewEvery)
+	ctx, cancel := context.WithTimeout(k.log.closed, k.log.renewal())
 	defer cancel()
 	revision, err := k.bucket.Update(ctx, k.name, []byte(k.value), k.revision)
 	if errors.Is(err, jetstream.ErrKeyExists) { // changed, maybe by an Update of ours whose answer was lost
@@ -227,13 +228,13 @@ func (k *key) renew(lost *time.Timer) bool {
 	}
 	if err == nil {
 		k.revision = revision
-		lost.Reset(time.Until(now.Add(givenUpAfter)))
+		lost.Reset(time.Until(now.Add(k.log.givenUp())))
 	}
 	return true
 }
 
 func (k *key) giveBack() {
-	ctx, cancel := context.WithTimeout(context.Background(), renewEvery)
+	ctx, cancel := context.WithTimeout(context.Background(), k.log.renewal())
 	defer cancel()
 	if err := k.bucket.Delete(ctx, k.name, jetstream.LastRevision(k.revision)); err != nil {
 		k.log.opts.Logger.Debug("give a name of the log back: it runs out", "name", k.name, "error", err)

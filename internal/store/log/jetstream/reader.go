@@ -66,7 +66,7 @@ func (s *stream) Read(ctx context.Context, from log.From) (log.Reader, error) {
 	if err := s.log.up(ctx); err != nil {
 		return nil, err
 	}
-	r := &reader{s: s, filter: s.filter(from.Subjects), follow: from.Follow, next: from.Position}
+	r := &reader{s: s, filter: s.consumerFilter(from.Subjects), follow: from.Follow, next: from.Position}
 	if r.next == 0 {
 		r.since = from.Time
 	}

@@ -1,6 +1,8 @@
 package jetstream
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
-	"golang.org/x/sync/errgroup"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/store/log"
@@ -56,6 +57,16 @@ func (s *stream) filter(pattern string) string {
 	return s.subject + "e." + pattern
 }
 
+// consumerFilter returns what a consumer is to filter by. For everything that is
+// nothing, and what comes of entries that wait is left out here: for each message, the
+// server looks through all subjects near it for those that match a pattern.
+func (s *stream) consumerFilter(pattern string) string {
+	if pattern == "" || pattern == ">" {
+		return ""
+	}
+	return s.filter(pattern)
+}
+
 // waiting returns the subjects under which entries for later wait.
 func (s *stream) waiting(pattern string) string {
 	if pattern == "" {
@@ -68,50 +79,45 @@ func (s *stream) waiting(pattern string) string {
 // acknowledgement, as far as the window allows.
 func (s *stream) Append(ctx context.Context, entries ...log.Entry) []log.Stored {
 	all := make([]log.Stored, len(entries))
-	err := s.log.up(ctx)
-	sent := make([]jetstream.PubAckFuture, len(entries))
-	settled := 0
-	settle := func(until int) {
-		for ; settled < until; settled++ {
-			if sent[settled] != nil {
-				all[settled] = s.settle(ctx, sent[settled])
-				s.log.window.Release(cost(&entries[settled]))
-			}
+	if err := s.log.up(ctx); err != nil {
+		for i := range all {
+			all[i].Err = err
 		}
+		return all
 	}
+	b := s.log.pipeline.batch(len(entries))
 	for i := range entries {
-		e := &entries[i]
-		if all[i].Err = err; err != nil {
+		m, err := s.message(&entries[i])
+		if err != nil {
+			all[i].Err = err
 			continue
 		}
-		if all[i].Err = e.Check(s.limits); all[i].Err != nil {
-			continue
-		}
-		if !s.log.window.TryAcquire(cost(e)) {
-			settle(i) // or two large calls could wait for each other
-			if err = s.log.window.Acquire(ctx, cost(e)); err != nil {
-				all[i].Err = err
-				continue
-			}
-		}
-		if sent[i], all[i].Err = s.send(e); all[i].Err != nil {
-			s.log.window.Release(cost(e))
+		s.log.pipeline.send(ctx, b, i, m)
+	}
+	s.log.pipeline.wait(ctx, b)
+	for i := range all {
+		if all[i].Err == nil {
+			all[i] = s.stored(b.answers[i], b.errs[i])
 		}
 	}
-	settle(len(entries))
 	return all
 }
 
-// cost is what an entry takes of the window.
-func cost(e *log.Entry) int64 { return int64(max(len(e.Data), entryCost)) }
-
-func (s *stream) send(e *log.Entry) (jetstream.PubAckFuture, error) {
+// message makes a message of an entry that can be stored.
+func (s *stream) message(e *log.Entry) (*nats.Msg, error) {
+	if err := e.Check(s.limits); err != nil {
+		return nil, err
+	}
 	if s.log.server != nil {
 		if err := s.log.server.room.take(len(e.Data) + len(e.Meta) + len(e.ID)); err != nil {
 			return nil, err
 		}
 	}
-	m := &nats.Msg{Subject: s.subject + "e." + e.Subject, Data: e.Data, Header: nats.Header{}}
+	m := &nats.Msg{Subject: s.subject + "e." + e.Subject, Data: e.Data}
+	if e.Meta == "" && e.ID == "" && e.At.IsZero() {
+		return m, nil
+	}
+	m.Header = nats.Header{}
 	if e.Meta != "" {
 		m.Header[metaHeader] = []string{e.Meta}
 	}
@@ -126,25 +132,32 @@ func (s *stream) send(e *log.Entry) (jetstream.PubAckFuture, error) {
 		m.Header[jetstream.ScheduleTargetHeader] = []string{m.Subject}
 		m.Subject = s.subject + "s." + nuid.Next() + "." + e.Subject // a second one of a subject would take the first one's place
 	}
-	// Trying again is for the caller: it would mix up the order.
-	f, err := s.log.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
-	if errors.Is(err, nats.ErrMaxPayload) {
-		return nil, pinfold.Errorf(pinfold.TooLarge, "the servers of the log take messages of at most %d bytes: raise max_payload in their configuration", s.log.nc.MaxPayload())
-	}
-	return f, s.log.failed(err, "store in stream %s of the log: nothing was stored", s.name)
+	return m, nil
 }
 
-func (s *stream) settle(ctx context.Context, f jetstream.PubAckFuture) log.Stored {
-	select {
-	case ack := <-f.Ok():
-		return log.Stored{Position: ack.Sequence, Duplicate: ack.Duplicate}
-	case err := <-f.Err():
-		return log.Stored{Err: s.log.failed(err, "store in stream %s of the log: it is not known whether it was stored", s.name)}
-	case <-ctx.Done():
-		return log.Stored{Err: ctx.Err()}
-	case <-s.log.closed.Done():
-		return log.Stored{Err: log.Closed()}
+// stored reads what became of an entry.
+func (s *stream) stored(answer *nats.Msg, err error) log.Stored {
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
+		return log.Stored{Err: pinfold.Errorf(pinfold.TooLarge, "the servers of the log take messages of at most %d bytes: raise max_payload in their configuration", s.log.nc.MaxPayload())}
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrNoResponders):
+		return log.Stored{Err: s.log.failed(err, "store in stream %s of the log: nothing was stored", s.name)}
+	case err == nil:
+		var ack struct {
+			Sequence  uint64              `json:"seq"`
+			Duplicate bool                `json:"duplicate"`
+			Error     *jetstream.APIError `json:"error"`
+		}
+		if err = json.Unmarshal(answer.Data, &ack); err == nil && ack.Error == nil && ack.Sequence > 0 {
+			return log.Stored{Position: ack.Sequence, Duplicate: ack.Duplicate}
+		}
+		if ack.Error != nil {
+			err = ack.Error
+		} else if err == nil {
+			err = jetstream.ErrInvalidJSAck
+		}
 	}
+	return log.Stored{Err: s.log.failed(err, "store in stream %s of the log: it is not known whether it was stored", s.name)}
 }
 
 // entry makes an entry of what a message has. It reports false for one that waits.
@@ -183,38 +196,41 @@ func (s *stream) Remove(ctx context.Context, positions ...uint64) error {
 	if err := s.log.up(ctx); err != nil {
 		return err
 	}
-	if len(positions) == 1 {
-		return s.remove(ctx, positions[0])
+	b := s.log.pipeline.batch(len(positions))
+	for i, position := range positions {
+		s.log.pipeline.send(ctx, b, i, &nats.Msg{Subject: "$JS.API.STREAM.MSG.DELETE." + s.log.streamName(s.name), Data: fmt.Appendf(nil, `{"seq":%d,"no_erase":true}`, position)})
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(16)
-	for _, position := range positions {
-		group.Go(func() error { return s.remove(ctx, position) })
+	s.log.pipeline.wait(ctx, b)
+	for i, position := range positions {
+		if err := removed(b.answers[i], b.errs[i]); err != nil {
+			return s.log.failed(err, "remove entry %d of stream %s of the log", position, s.name)
+		}
 	}
-	return group.Wait()
+	return nil
 }
 
-func (s *stream) remove(ctx context.Context, position uint64) error {
-	if err := s.log.requests.Acquire(ctx, 1); err != nil {
+// Errors of the server for what is not there to be removed.
+const (
+	codeNoMessage    = jetstream.JSErrCodeMessageNotFound
+	codeNoSequence   = 10043 // beyond what the stream had
+	codeDeleteFailed = 10057 // of one that was removed before
+)
+
+func removed(answer *nats.Msg, err error) error {
+	if err != nil || bytes.Contains(answer.Data, []byte(`"success":true`)) {
 		return err
 	}
-	defer s.log.requests.Release(1)
-	ctx, cancel := context.WithTimeout(ctx, ackWait)
-	defer cancel()
-	request := fmt.Appendf(nil, `{"seq":%d,"no_erase":true}`, position)
-	answer, err := s.log.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.DELETE."+s.log.streamName(s.name), request)
 	var response struct {
-		Success bool                `json:"success"`
-		Error   *jetstream.APIError `json:"error"`
+		Error *jetstream.APIError `json:"error"`
 	}
-	if err == nil {
-		err = json.Unmarshal(answer.Data, &response)
+	if err := json.Unmarshal(answer.Data, &response); err != nil || response.Error == nil {
+		return cmp.Or[error](err, jetstream.ErrInvalidJSAck)
 	}
-	// 10043: there is none, and none was there since the stream began.
-	if e := response.Error; e != nil && e.ErrorCode != jetstream.JSErrCodeMessageNotFound && e.ErrorCode != 10043 && e.ErrorCode != 10057 {
-		err = e
+	switch response.Error.ErrorCode {
+	case codeNoMessage, codeNoSequence, codeDeleteFailed:
+		return nil
 	}
-	return s.log.failed(err, "remove entry %d of stream %s of the log", position, s.name)
+	return response.Error
 }
 
 // Purge implements log.Stream.
@@ -225,16 +241,66 @@ func (s *stream) Purge(ctx context.Context, subjects string, before uint64) erro
 	if err := s.log.up(ctx); err != nil {
 		return err
 	}
-	for _, filter := range []string{s.filter(subjects), s.waiting(subjects)} {
-		options := []jetstream.StreamPurgeOpt{jetstream.WithPurgeSubject(filter)}
-		if before > 0 {
-			options = append(options, jetstream.WithPurgeSequence(before))
+	var err error
+	if subjects == "" || subjects == ">" { // also what waits; and whole files at once
+		_, err = s.purge(ctx, "", before)
+	} else if err = s.purgeSlowly(ctx, s.filter(subjects), before); err == nil {
+		_, err = s.purge(ctx, s.waiting(subjects), before)
+	}
+	return s.log.failed(err, "purge %s of stream %s of the log", subjects, s.name)
+}
+
+// purgeStep is how many entries are purged at once. All else has to wait for that
+// long: 10 ms or so.
+const purgeStep = 1000
+
+// purgeSlowly purges from the front on, so that appends come in between.
+func (s *stream) purgeSlowly(ctx context.Context, filter string, before uint64) error {
+	info, err := s.js.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if end := info.State.LastSeq + 1; before == 0 || before > end {
+		before = end
+	}
+	for at, step := info.State.FirstSeq, uint64(purgeStep); at < before; {
+		at = min(at+step, before)
+		purged, err := s.purge(ctx, filter, at)
+		if err != nil {
+			return err
 		}
-		if err := s.js.Purge(ctx, options...); err != nil {
-			return s.log.failed(err, "purge %s of stream %s of the log", subjects, s.name)
+		if purged < purgeStep/2 { // few of them are those
+			step *= 2
+		} else if purged > purgeStep {
+			step = max(step/2, purgeStep)
 		}
 	}
 	return nil
+}
+
+// purge has the server purge, and returns how many entries it has.
+func (s *stream) purge(ctx context.Context, filter string, before uint64) (purged uint64, err error) {
+	request, err := json.Marshal(struct {
+		Filter string `json:"filter,omitempty"`
+		Before uint64 `json:"seq,omitempty"`
+	}{filter, before})
+	if err != nil {
+		return 0, err
+	}
+	b := s.log.pipeline.batch(1)
+	s.log.pipeline.send(ctx, b, 0, &nats.Msg{Subject: "$JS.API.STREAM.PURGE." + s.log.streamName(s.name), Data: request})
+	s.log.pipeline.wait(ctx, b)
+	if b.errs[0] != nil {
+		return 0, b.errs[0]
+	}
+	var response struct {
+		Purged uint64              `json:"purged"`
+		Error  *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(b.answers[0].Data, &response); err != nil || response.Error == nil {
+		return response.Purged, err
+	}
+	return 0, response.Error
 }
 
 // Info implements log.Stream.
