@@ -40,7 +40,7 @@ lint: ## check form, vet, staticcheck, cross-builds and generated files
 TORTURE ?= 20
 .PHONY: torture
 torture: ## kill servers TORTURE times as often as test does (default 20), deploy under longer load
-	PINFOLD_TORTURE=$(TORTURE) $(GO) test -race -count=1 -p 1 -timeout 2h -v ./test/crash ./test/instant
+	PINFOLD_TORTURE=$(TORTURE) PINFOLD_KILLS=$$((50*$(TORTURE))) $(GO) test -race -count=1 -p 1 -timeout 2h -v ./test/crash ./test/instant
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
