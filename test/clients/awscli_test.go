@@ -100,13 +100,31 @@ func TestAWSCLI(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, part := range map[string]func(*testing.T, *cli){
-		"life": cliLife, "versions": cliVersions, "settings": cliSettings, "provisioned": cliProvisioned, "url": cliURL, "refusals": cliRefusals, "layers": cliLayers,
+		"life": cliLife, "versions": cliVersions, "settings": cliSettings, "provisioned": cliProvisioned, "url": cliURL, "refusals": cliRefusals, "layers": cliLayers, "mappings": cliMappings,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			part(t, c)
 		})
 	}
+}
+
+// cliMappings: a queue, and a function that gets what comes of it.
+func cliMappings(t *testing.T, c *cli) {
+	c.create(t, "mapped")
+	c.does(t, nil, "sqs", "create-queue", "--queue-name", "mapped")
+	source := "arn:aws:sqs:" + c.p.Region + ":" + c.p.Account + ":mapped"
+	var made, changed struct {
+		UUID, State string
+		BatchSize   int
+	}
+	c.does(t, &made, "lambda", "create-event-source-mapping", "--function-name", "mapped", "--event-source-arn", source, "--filter-criteria", `{"Filters":[{"Pattern":"{\"body\":{\"a\":[1]}}"}]}`)
+	c.does(t, &changed, "lambda", "update-event-source-mapping", "--uuid", made.UUID, "--batch-size", "5", "--no-enabled")
+	if made.BatchSize != 10 || made.State != "Creating" || changed.BatchSize != 5 || changed.State != "Disabling" {
+		t.Errorf("made %+v, changed %+v", made, changed)
+	}
+	c.refuses(t, "InvalidParameterValueException", "Function does not exist", "lambda", "create-event-source-mapping", "--function-name", "none", "--event-source-arn", source)
+	c.does(t, nil, "lambda", "delete-event-source-mapping", "--uuid", made.UUID)
 }
 
 func cliLife(t *testing.T, c *cli) {

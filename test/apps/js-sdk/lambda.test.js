@@ -102,7 +102,7 @@ describe("@aws-sdk/client-lambda", { concurrency: 4 }, () => {
     assert.equal((await send("Invoke", { FunctionName, InvocationType: "DryRun" })).StatusCode, 204);
     const context = Buffer.from(JSON.stringify({ custom: { k: "v" } })).toString("base64");
     assert.deepEqual((await invoke(FunctionName, {}, { ClientContext: context })).answer.client, { custom: { k: "v" } });
-    await refused(send("Invoke", { FunctionName, InvocationType: "Event" }), "InvalidParameterValueException", "InvocationType Event is not served by Pinfold yet");
+    assert.equal((await send("Invoke", { FunctionName, InvocationType: "Event" })).StatusCode, 202);
     await refused(send("Invoke", { FunctionName, Payload: "{no json" }), "InvalidRequestContentException", "Could not parse request body into json: ");
     await refused(send("Invoke", { FunctionName, Payload: `"${"x".repeat(6291455)}"` }), "RequestTooLargeException", "Request must be smaller than 6291456 bytes for the InvokeFunction operation");
     const large = await invoke(FunctionName, { do: "big", bytes: 7 << 20 });

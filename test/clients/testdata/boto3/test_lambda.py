@@ -145,8 +145,7 @@ class Life(Case):
         self.assertEqual((out["Payload"]["errorType"], out["Payload"]["errorMessage"]), ("LookupError", "raised on purpose"))
         self.assertRegex(out["Payload"]["stackTrace"][-1], r'  File ".*app.py", line 4, in handler\n    raise LookupError')
         self.assertEqual(self.call(name, InvocationType="DryRun")["StatusCode"], 204)
-        with self.refused("InvalidParameterValueException", "InvocationType Event is not served by Pinfold yet"):
-            awslambda.invoke(FunctionName=name, InvocationType="Event")
+        self.assertEqual(self.call(name, InvocationType="Event")["StatusCode"], 202)
         with self.refused("InvalidRequestContentException", "Could not parse request body into json: "):
             awslambda.invoke(FunctionName=name, Payload=b"no json")
         with self.refused("RequestTooLargeException", "Request must be smaller than 6291456 bytes for the InvokeFunction operation"):
@@ -303,12 +302,26 @@ class Refusals(Case):
         with self.refused("InvalidParameterValueException", 'runtime "ruby3.3" is not served'):
             awslambda.update_function_configuration(FunctionName=name, Runtime="ruby3.3")
 
+    def test_mappings(self):
+        name = self.create()
+        client("sqs").create_queue(QueueName=name)
+        source = "arn:aws:sqs:us-east-1:%s:%s" % (ACCOUNT, name)
+        made = awslambda.create_event_source_mapping(FunctionName=name, EventSourceArn=source, MaximumBatchingWindowInSeconds=1)
+        self.assertEqual((made["State"], made["BatchSize"], made["MaximumBatchingWindowInSeconds"]), ("Creating", 10, 1))
+        listed = awslambda.get_paginator("list_event_source_mappings").paginate(EventSourceArn=source).build_full_result()
+        self.assertEqual([m["UUID"] for m in listed["EventSourceMappings"]], [made["UUID"]])
+        with self.refused("ResourceConflictException", "already exists. Please update or delete the existing mapping with UUID " + made["UUID"]):
+            awslambda.create_event_source_mapping(FunctionName=name, EventSourceArn=source)
+        with self.refused("InvalidParameterValueException", "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"):
+            awslambda.update_event_source_mapping(UUID=made["UUID"], BatchSize=100, MaximumBatchingWindowInSeconds=0)
+        self.assertEqual(awslambda.delete_event_source_mapping(UUID=made["UUID"])["State"], "Deleting")
+
     def test_unserved(self):
         with self.refused("NotImplementedException", "Pinfold does not serve ListCodeSigningConfigs of AWS Lambda yet"):
             awslambda.list_code_signing_configs()
         for service, call, code, text in (
             ("dynamodb", "list_tables", "NotImplementedException", "ListTables of Amazon DynamoDB"),
-            ("sqs", "list_queues", "NotImplemented", "ListQueues of Amazon Simple Queue Service"),
+            ("sns", "list_topics", "NotImplemented", "ListTopics of Amazon Simple Notification Service"),
             ("s3", "list_buckets", "NotImplemented", "Amazon Simple Storage Service"),
             ("iam", "list_users", "NotImplemented", "ListUsers of AWS Identity and Access Management"),
             ("kinesis", "list_streams", "NotImplementedException", "ListStreams of Amazon Kinesis"),
