@@ -1,7 +1,7 @@
 // Package app is what a user deploys: one model of an application, whatever it
 // was written in. Readers (app/serverless, later SAM and CloudFormation) turn
 // files into an Application; the deployer turns an Application into functions,
-// layers and APIs. The model knows neither side.
+// layers, APIs, queues and schedules. The model knows neither side.
 //
 // An Application is complete when a reader returns it: variables are resolved
 // and intrinsic functions evaluated, because every name, ARN and URL follows

@@ -1,10 +1,11 @@
 // Package cfn evaluates CloudFormation's intrinsic functions (Ref, Fn::GetAtt,
 // Fn::Sub, ...) and tells what resources are called, before anything is
 // deployed: on Pinfold every name, ARN and URL follows from the application's
-// own names and its target.
+// own names and its target. It reads the resources of queues and schedules, and of
+// what leads from them to functions.
 //
 // The readers (app/serverless, later SAM) share it. It knows nothing of how
-// functions and events are written in either.
+// functions and their events are written in either.
 package cfn
 
 import (
