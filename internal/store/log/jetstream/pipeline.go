@@ -70,7 +70,7 @@ func (p *pipeline) batch(n int) *batch {
 // send sends a batch's request number index. What hinders it is in b.errs.
 func (p *pipeline) send(ctx context.Context, b *batch, index int, m *nats.Msg) {
 	cost := int64(max(len(m.Data), requestCost))
-	if b.errs[index] = p.window.Acquire(ctx, cost); b.errs[index] != nil {
+	if b.errs[index] = p.enter(ctx, cost); b.errs[index] != nil {
 		return
 	}
 	p.mu.Lock()
@@ -84,6 +84,24 @@ func (p *pipeline) send(ctx context.Context, b *batch, index int, m *nats.Msg) {
 	if err := p.log.nc.PublishMsg(m); err != nil {
 		p.settle(id, nil, err)
 	}
+}
+
+// enter waits for room in the window.
+func (p *pipeline) enter(ctx context.Context, cost int64) error {
+	if p.window.TryAcquire(cost) {
+		return nil
+	}
+	wait, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	defer context.AfterFunc(p.log.closed, cancel)()
+	err := p.window.Acquire(wait, cost)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return err
+	case p.log.closed.Err() != nil:
+		return log.Closed()
+	}
+	return errStuck
 }
 
 // wait waits until all of a batch that was sent is answered.
@@ -143,8 +161,12 @@ func (p *pipeline) answer(m *nats.Msg) {
 	p.settle(id, m, err)
 }
 
-// errLost is the end of requests whose answers went with the connection.
-var errLost = errors.New("the connection was lost")
+var (
+	// errLost is the end of requests whose answers went with the connection.
+	errLost = errors.New("the connection was lost")
+	// errStuck is that of one that was not sent.
+	errStuck = errors.New("the servers do not answer those before")
+)
 
 // lose ends all requests that are on their way.
 func (p *pipeline) lose() {

@@ -140,7 +140,7 @@ func (s *stream) stored(answer *nats.Msg, err error) log.Stored {
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
 		return log.Stored{Err: pinfold.Errorf(pinfold.TooLarge, "the servers of the log take messages of at most %d bytes: raise max_payload in their configuration", s.log.nc.MaxPayload())}
-	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrNoResponders):
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrNoResponders), errors.Is(err, errStuck):
 		return log.Stored{Err: s.log.failed(err, "store in stream %s of the log: nothing was stored", s.name)}
 	case err == nil:
 		var ack struct {
