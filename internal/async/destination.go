@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -172,7 +173,12 @@ const maxErrorMessage = 1024
 // those that localstack/localstack recorded from AWS.
 func letterAttributes(id string, r response) (texts, numbers map[string]string) {
 	texts = map[string]string{"RequestID": id}
-	message := r.message()
+	message := strings.Map(func(c rune) rune {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0xFFFE || c == 0xFFFF {
+			return utf8.RuneError // a queue refuses what XML has no way to write
+		}
+		return c
+	}, r.message())
 	if len(message) > maxErrorMessage {
 		for message = message[:maxErrorMessage]; !utf8.ValidString(message); {
 			message = message[:len(message)-1]

@@ -103,6 +103,10 @@ func TestLongErrorMessage(t *testing.T) {
 	if texts["ErrorMessage"] != long[:maxErrorMessage-1] {
 		t.Errorf("the error has %d bytes", len(texts["ErrorMessage"]))
 	}
+	texts, _ = letterAttributes("x", response{functionError: "Unhandled", payload: []byte(`{"errorMessage":"a\u001b[31m\u0000\n\uffff"}`)})
+	if texts["ErrorMessage"] != "a\ufffd[31m\ufffd\n\ufffd" {
+		t.Errorf("odd characters become %q", texts["ErrorMessage"])
+	}
 }
 
 // TestDestinationFails keeps what is not taken, through restarts, without running

@@ -90,7 +90,7 @@ func (w *world) open() {
 	if w.hub, err = backlog.Open(context.Background(), backlog.Options{Log: w.log, Logger: logger}); err != nil {
 		w.t.Fatal(err)
 	}
-	w.Service = Open(Options{Hub: w.hub, Functions: w, Invoker: w, Sender: w, Scope: scope, Log: logger})
+	w.Service = Open(Options{Hub: w.hub, Functions: w, Invoker: w, Sender: w, Scope: scope, Waiting: func(pinfold.FunctionRef) int { return 0 }, Log: logger})
 }
 
 // shut closes service and hub.

@@ -18,6 +18,7 @@ func waitAfter(attempts int) time.Duration {
 
 const (
 	firstLimit = 8                // how many events a function gets at a time to begin with
+	slow       = time.Second      // an attempt that takes longer was not refused
 	tolerated  = 3                // so many errors of the platform in a row are not those of events
 	maxHold    = 30 * time.Second // for how long a limit stands at most before one more is tried
 )
@@ -37,7 +38,8 @@ const (
 // the limit grows with every one that ends, so it doubles in the time of one. Where
 // one is refused while others run, that is the limit, and one more is tried later,
 // after longer and longer. Where none can run the circuit opens: one probe after
-// each wait, until one runs. It knows no clock and no lock.
+// each wait, until one runs. What takes long holds nobody up: it has not been
+// refused. It knows no clock and no lock.
 type pace struct {
 	most    int
 	limit   int
@@ -45,9 +47,10 @@ type pace struct {
 	hold    time.Duration // for how long the limit stands
 	growAt  time.Time     // when that is over
 	settled bool          // the limit has not grown since somebody was refused
+	begun   time.Time     // when the last attempt began
 
 	open    bool
-	probing bool
+	probes  int // that run
 	wait    time.Duration
 	probeAt time.Time
 	since   time.Time
@@ -61,18 +64,44 @@ func (p *pace) room(now time.Time) (n int, until time.Time) {
 	switch {
 	case !p.open:
 		return max(0, p.limit-p.running), time.Time{}
-	case p.probing:
+	case p.probes >= firstLimit:
 		return 0, time.Time{}
-	case now.Before(p.probeAt):
+	case p.probes > 0 && now.Before(p.begun.Add(slow)):
+		return 0, p.begun.Add(slow)
+	case p.probes == 0 && now.Before(p.probeAt):
 		return 0, p.probeAt
 	}
 	return 1, time.Time{}
 }
 
+// stretch lets more run though none has ended, if all that run have been let in. It
+// returns when it may be so next; zero: when one ends.
+func (p *pace) stretch(now time.Time) (until time.Time) {
+	if p.open || p.running < p.limit || p.limit >= p.most {
+		return time.Time{}
+	}
+	if until = p.begun.Add(slow); until.Before(p.growAt) {
+		until = p.growAt
+	}
+	if now.Before(until) {
+		return until
+	}
+	more := firstLimit
+	if p.settled {
+		more = 1
+	}
+	p.limit = min(p.most, p.limit+more)
+	p.settled, p.growAt = false, now.Add(p.hold)
+	return now
+}
+
 // begin notes an attempt for which there is room, and reports whether it is a probe.
-func (p *pace) begin() (probe bool) {
+func (p *pace) begin(now time.Time) (probe bool) {
 	p.running++
-	p.probing = p.probing || p.open
+	p.begun = now
+	if p.open {
+		p.probes++
+	}
 	return p.open
 }
 
@@ -80,7 +109,7 @@ func (p *pace) begin() (probe bool) {
 func (p *pace) end(now time.Time, probe bool, e ending, cause error) {
 	p.running--
 	if probe {
-		p.probing = false
+		p.probes--
 	}
 	late := p.open && !probe // it began before the circuit opened
 	switch {

@@ -131,7 +131,12 @@ func TestFairness(t *testing.T) {
 		id := w.enqueue("hello", "{}")
 		synctest.Wait()
 		w.wantTimes(id, began)
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
+		all := w.Statuses()
+		if len(all) != 2 || all[0].Function != "broken" || all[0].Paused == nil || all[1].Paused != nil || all[1].Running == 0 {
+			t.Errorf("statuses are %+v", all)
+		}
+		time.Sleep(50 * time.Minute)
 		synctest.Wait()
 		probes := 0
 		for _, a := range w.all() {
@@ -141,10 +146,6 @@ func TestFairness(t *testing.T) {
 		}
 		if probes > 40 {
 			t.Errorf("what is broken was tried %d times in an hour", probes)
-		}
-		all := w.Statuses()
-		if len(all) != 2 || all[0].Function != "broken" || all[0].Paused == nil || all[1].Paused != nil || all[1].Running == 0 {
-			t.Errorf("statuses are %+v", all)
 		}
 	})
 }
@@ -163,12 +164,14 @@ func TestPace(t *testing.T) {
 			case n < 0 || p.running+n > p.most || p.open && n > 1:
 				t.Fatalf("room for %d with %+v", n, p)
 			case n > 0 && r.IntN(3) > 0:
-				tasks = append(tasks, p.begin())
+				tasks = append(tasks, p.begin(now))
 			case n == 0 && len(tasks) == 0:
 				if until.IsZero() {
 					t.Fatalf("nothing runs, and there is never room again: %+v", p)
 				}
 				now = until
+			case n == 0 && r.IntN(3) == 0:
+				p.stretch(now)
 			case len(tasks) > 0:
 				i := r.IntN(len(tasks))
 				p.end(now, tasks[i], ending(r.IntN(5)), errors.New("x"))
@@ -187,4 +190,34 @@ func TestWaitAfter(t *testing.T) {
 	if got := strings.Join(all, " "); got != "1s 1s 2s 4s 8s 16s 32s 1m4s 2m8s 4m16s 5m0s 5m0s" || waitAfter(1e9) != maxWait {
 		t.Errorf("waits are %s", got)
 	}
+}
+
+// TestSlowFunction has many events run at a time though each takes long, and after
+// the function was throttled.
+func TestSlowFunction(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.does = always(nil, limited())
+		for range 500 {
+			w.enqueue("hello", "{}")
+		}
+		time.Sleep(time.Minute)
+		w.mu.Lock()
+		w.does = func(context.Context, *pinfold.Invocation, int) (*pinfold.Result, error) {
+			time.Sleep(10 * time.Minute)
+			return ok(), nil
+		}
+		w.mu.Unlock()
+		w.Changed(refOf("hello"))
+		time.Sleep(time.Minute)
+		if n := w.Status("hello").Running; n != firstLimit {
+			t.Errorf("%d run where probes do not end", n)
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := w.Status("hello").Running; n < 400 {
+			t.Errorf("%d run a minute after the first one has ended", n)
+		}
+		time.Sleep(time.Hour)
+		w.wantNothing()
+	})
 }

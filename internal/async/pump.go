@@ -93,7 +93,7 @@ func (p *pump) run() {
 		n, until := p.pace.room(time.Now())
 		p.mu.Unlock()
 		if n == 0 {
-			p.pause(ctx, p.sweep(ctx, until))
+			p.pause(ctx, p.sweep(ctx, p.stretch(until)))
 			continue
 		}
 		ms, err := p.line().Receive(ctx, min(n, batch), outOfSight, idle)
@@ -108,6 +108,20 @@ func (p *pump) run() {
 			p.begin(m)
 		}
 	}
+}
+
+// stretch lets more run at a time while those that do take long. It returns when to
+// look again, where that is not said yet.
+func (p *pump) stretch(until time.Time) time.Time {
+	if !until.IsZero() || p.s.o.Waiting == nil {
+		return until
+	}
+	if p.s.o.Waiting(p.ref) > 0 { // more would only wait, too, and others behind them
+		return time.Now().Add(slow)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pace.stretch(time.Now())
 }
 
 // pause waits until a time, zero being for ever, or until there may be room.
@@ -146,7 +160,7 @@ func (p *pump) begin(m backlog.Message) {
 	p.mu.Lock()
 	n, _ := p.pace.room(time.Now())
 	if n > 0 {
-		t.probe = p.pace.begin()
+		t.probe = p.pace.begin(time.Now())
 		t.last = p.notes[m.Position]
 		p.tasks[m.Position] = struct{}{}
 	}

@@ -41,7 +41,11 @@ type Options struct {
 	// Concurrency is how many events of a function are given to it at a time at most,
 	// whatever it could take; 0 is 1,000.
 	Concurrency int
-	Log         *slog.Logger
+	// Waiting tells how many invocations of a function wait for an instance or at a
+	// limit. If it is nil nobody knows, and no more events are given to a function at a
+	// time before one has ended.
+	Waiting func(ref pinfold.FunctionRef) int
+	Log     *slog.Logger
 }
 
 const defaultConcurrency = 1000

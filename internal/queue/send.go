@@ -167,11 +167,14 @@ func (s *Service) SendEvent(ctx context.Context, by pinfold.Principal, to string
 	if l.record.Load().FIFO {
 		out.Deduplication = m.ID
 	}
+	if len(m.Attributes)+len(m.Numbers) > 0 {
+		out.Attributes = map[string]Attribute{}
+	}
 	for name, text := range m.Attributes {
-		if out.Attributes == nil {
-			out.Attributes = map[string]Attribute{}
-		}
 		out.Attributes[name] = Attribute{Type: "String", Text: text}
+	}
+	for name, text := range m.Numbers {
+		out.Attributes[name] = Attribute{Type: "Number", Text: text}
 	}
 	_, err = s.Send(ctx, ref, out)
 	return err
