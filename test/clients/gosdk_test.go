@@ -31,7 +31,7 @@ func TestGoSDK(t *testing.T) {
 			"identity": identity, "life": life, "waiters": waiters, "invoke": invoke, "streams": streams, "streamed URLs": streamedURLs, "revisions": revisions,
 			"versions and aliases": versionsAndAliases, "weights": weights, "lists": lists, "names": names,
 			"layers": layers, "layer lists": layerLists, "layer policies": layerPolicies, "policies": policies, "tags": tags,
-			"urls": urls, "url lists": urlLists, "concurrency": concurrency, "provisioned": provisioned, "recursion": recursion, "mappings": mappings, "several": several, "account": account, "unserved": unservedByGo,
+			"urls": urls, "url lists": urlLists, "concurrency": concurrency, "provisioned": provisioned, "recursion": recursion, "mappings": mappings, "several": several, "account": account, "event invokes": eventInvokes, "unserved": unservedByGo,
 			"not found": notFound, "conflicts": conflicts, "invalid": invalid, "constraints": constraints, "bad content": badContent,
 		} {
 			t.Run(name, func(t *testing.T) {

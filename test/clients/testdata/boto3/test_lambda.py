@@ -145,7 +145,9 @@ class Life(Case):
         self.assertEqual((out["Payload"]["errorType"], out["Payload"]["errorMessage"]), ("LookupError", "raised on purpose"))
         self.assertRegex(out["Payload"]["stackTrace"][-1], r'  File ".*app.py", line 4, in handler\n    raise LookupError')
         self.assertEqual(self.call(name, InvocationType="DryRun")["StatusCode"], 204)
-        self.assertEqual(self.call(name, InvocationType="Event")["StatusCode"], 202)
+        self.assertEqual(awslambda.invoke(FunctionName=name, InvocationType="Event")["StatusCode"], 202)
+        with self.refused("RequestEntityTooLargeException", "1048577 byte payload is too large for the Event invocation type (limit 1048576 bytes)"):
+            awslambda.invoke(FunctionName=name, InvocationType="Event", Payload=b'"' + b"x" * 1048575 + b'"')
         with self.refused("InvalidRequestContentException", "Could not parse request body into json: "):
             awslambda.invoke(FunctionName=name, Payload=b"no json")
         with self.refused("RequestTooLargeException", "Request must be smaller than 6291456 bytes for the InvokeFunction operation"):
