@@ -57,6 +57,7 @@ var (
 	roleMay = []string{
 		"lambda:InvokeFunction", "lambda:InvokeFunctionUrl",
 		"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", // AWSLambdaBasicExecutionRole
+		"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl",
 	}
 )
 
