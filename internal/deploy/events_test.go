@@ -113,11 +113,11 @@ func TestEvents(t *testing.T) {
 	next.Rules[0].Want.Targets[0].Input = ""
 	h.expect(next,
 		"~ queue jobs Policy; RedrivePolicy; VisibilityTimeout 30 -> 60; tag team (none) -> sheep",
-		"~ async hello-dev-greet on failure arn:aws:sqs:us-east-1:000000000000:dead -> (none)",
+		"~ async hello-dev-greet on failure dead -> (none)",
 		"~ mapping jobs -> hello-dev-greet batch size 10 -> 5; enabled true -> false; tag a (none) -> b",
 		"~ schedule group nights tag a b -> (none)",
 		"~ schedule nights/nightly enabled true -> false; time zone Europe/Berlin -> (none)",
-		"~ rule hourly expression rate(1 hour) -> rate(2 hours); input of target q; target of target f")
+		"~ rule hourly expression rate(1 hour) -> rate(2 hours); input of target q; target f hello-dev-greet -> (none)")
 	h.apply(next)
 	h.expect(next)
 	if m, err := h.Mappings.Get(t.Context(), next.Mappings[0].Want.UUID); err != nil || m.BatchSize != 5 || m.Tags["a"] != "b" {
@@ -161,8 +161,27 @@ func TestEventsDrift(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.expect(shop(), "~ queue jobs DelaySeconds 7 -> 0", "+ mapping jobs -> hello-dev-greet", "~ rule hourly enabled false -> true")
-	h.apply(shop())
+	plan, err := h.Plan(t.Context(), shop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Queues.Purge(t.Context(), jobs); err != nil { // no plan goes by that
+		t.Fatal(err)
+	}
+	if _, err := h.Apply(t.Context(), shop(), plan.Base, false); err != nil {
+		t.Fatal(err)
+	}
 	h.expect(shop())
+	if plan, err = h.Plan(t.Context(), shop()); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Queues.Tag(t.Context(), jobs, map[string]string{"by": "somebody"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Apply(t.Context(), shop(), plan.Base, false); pinfold.CodeOf(err) != pinfold.Conflict {
+		t.Errorf("a plan that is out of date is carried out: %v", err)
+	}
+	h.apply(shop())
 
 	if err := h.Queues.Create(t.Context(), "other", nil, nil); err != nil {
 		t.Fatal(err)

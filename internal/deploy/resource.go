@@ -38,6 +38,15 @@ func (k service[T]) among(all []app.Resource[T], id string) bool {
 	return slices.ContainsFunc(all, func(r app.Resource[T]) bool { return k.id(r.Want) == id })
 }
 
+// see notes what a plan goes by. The rest of a record may change by itself meanwhile.
+func (k service[T]) see(have *T, seen func(any)) {
+	if have == nil {
+		seen(nil)
+		return
+	}
+	seen(k.words(*have))
+}
+
 // compareResources compares all resources of a kind. It returns the steps that
 // remove what the application no longer has, to be taken when nothing needs it.
 func compareResources[T any](ctx context.Context, s *session, k service[T], want, had []app.Resource[T], seen func(any)) (removals []func(context.Context) error, err error) {
@@ -63,7 +72,7 @@ func compareResources[T any](ctx context.Context, s *session, k service[T], want
 		if have == nil {
 			continue // somebody was quicker
 		}
-		seen(have)
+		k.see(have, seen)
 		var detail []string
 		if k.holds != nil {
 			held, err := k.holds(ctx, old.Want)
@@ -95,7 +104,7 @@ func compareResource[T any](ctx context.Context, s *session, k service[T], w app
 	if err != nil {
 		return "", err
 	}
-	seen(have)
+	k.see(have, seen)
 	put := func(ctx context.Context) error {
 		if err := k.put(ctx, w.Want, have); err != nil {
 			return inResource(k.noun, w, err)
@@ -140,18 +149,19 @@ func inResource[T any](noun string, r app.Resource[T], err error) error {
 	return pinfold.Errorf(pinfold.CodeOf(err), "%s%s %s: %w", where, noun, r.Key, err).WithReason(pinfold.ReasonOf(err))
 }
 
-// wordDifferences lists in words what differs between two things. What is long, and
-// JSON, which may hold secrets, is not shown.
+// wordDifferences lists in words what differs between two things. ARNs are shown by
+// their names; what is long, and JSON, which may hold secrets, is not.
 func wordDifferences(have, want map[string]string) []string {
 	const brief = 60 // characters
 	names := slices.AppendSeq(slices.Collect(maps.Keys(have)), maps.Keys(want))
 	slices.Sort(names)
 	var diffs []string
 	for _, name := range slices.Compact(names) {
-		old, new := have[name], want[name]
-		switch {
-		case old == new:
-		case len(old)+len(new) > brief, isJSON(old), isJSON(new):
+		if have[name] == want[name] {
+			continue
+		}
+		switch old, new := nameOfTarget(have[name]), nameOfTarget(want[name]); {
+		case old == new, len(old)+len(new) > brief, isJSON(old), isJSON(new):
 			diffs = append(diffs, name)
 		default:
 			diffs = append(diffs, fmt.Sprintf("%s %v -> %v", name, blank(old), blank(new)))

@@ -104,7 +104,7 @@ func scheduleWords(n pinfold.Schedule) map[string]string {
 		"expression": n.Expression, "time zone": n.Zone, "start": date(n.Start), "end": date(n.End), "window": n.Window.String(),
 		"enabled": strconv.FormatBool(!n.Disabled), "description": n.Description, "missed": string(n.Missed), "KMS key": n.KMSKey, "delete after": strconv.FormatBool(n.DeleteAfter),
 	}
-	maps.Copy(words, targetWords("", n.Target))
+	maps.Copy(words, targetWords(n.Target))
 	return words
 }
 
@@ -193,16 +193,16 @@ func ruleWords(r pinfold.Rule) map[string]string {
 		"expression": r.Expression, "enabled": strconv.FormatBool(!r.Disabled), "description": r.Description, "missed": string(r.Missed), "role": r.Role,
 	}
 	for _, t := range r.Targets {
-		maps.Copy(words, targetWords("of target "+t.ID, t))
+		maps.Copy(words, targetWords(t))
 	}
 	addTags(words, r.Tags)
 	return words
 }
 
-// targetWords says what a target is like; of is the end of each word.
-func targetWords(of string, t pinfold.ScheduleTarget) map[string]string {
+// targetWords says what a target is like. Those of a rule have IDs.
+func targetWords(t pinfold.ScheduleTarget) map[string]string {
 	words := map[string]string{
-		"target": t.ARN, "role of target": t.Role, "input": t.Input, "input path": t.InputPath, "input template": t.InputTemplate,
+		"role": t.Role, "input": t.Input, "input path": t.InputPath, "input template": t.InputTemplate,
 		"message group": t.MessageGroup, "dead letters": t.DeadLetter,
 	}
 	if len(t.InputPathsMap) > 0 {
@@ -214,12 +214,10 @@ func targetWords(of string, t pinfold.ScheduleTarget) map[string]string {
 	if t.MaximumRetries != nil {
 		words["retries"] = strconv.Itoa(*t.MaximumRetries)
 	}
-	if of == "" {
-		return words
-	}
-	named := map[string]string{}
+	of := strings.TrimSpace("target " + t.ID)
+	named := map[string]string{of: t.ARN}
 	for word, value := range words {
-		named[word+" "+of] = value
+		named[word+" of "+of] = value
 	}
 	return named
 }
