@@ -224,6 +224,29 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// TestAnswersAreOfTheirMoment: what is answered is what was begun, also if it is
+// settled before the answer is given.
+func TestAnswersAreOfTheirMoment(t *testing.T) {
+	f := start(t)
+	f.OnChange(func(string) {
+		all, err := f.All(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		for _, m := range all {
+			f.Settled(m)
+		}
+	})
+	d := f.create(t)
+	updated, err := f.Update(t.Context(), d.UUID, func(m *pinfold.EventSourceMapping) { m.Enabled = false })
+	if err != nil || d.State != mapping.Creating || updated.State != mapping.Disabling {
+		t.Errorf("%+v, %+v, %v", d, updated, err)
+	}
+	if got, err := f.Get(t.Context(), d.UUID); err != nil || got.State != mapping.Disabled {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // TestAfterStart: mappings of an earlier process are about to be polled.
 func TestAfterStart(t *testing.T) {
 	f := start(t)

@@ -72,54 +72,55 @@ func (r *Registry) OnChange(fn func(uuid string)) {
 	r.shared.listeners = append(slices.Clip(r.shared.listeners), fn)
 }
 
-// update runs fn in a transaction. What fn returns to be done is done after the
-// commit, and the change announced.
-func (r *Registry) update(ctx context.Context, fn func(tx store.Tx) (id string, then func(), err error)) error {
-	return r.o.Store.Update(ctx, func(tx store.Tx) error {
-		id, then, err := fn(tx)
+// update runs fn in a transaction. After the commit the mapping that it returns
+// has the state that it returns, until that is settled, and the change is announced.
+// What update returns is as that moment is, whoever settles it meanwhile.
+func (r *Registry) update(ctx context.Context, fn func(tx store.Tx) (pinfold.EventSourceMapping, State, error)) (*Description, error) {
+	var d *Description
+	err := r.o.Store.Update(ctx, func(tx store.Tx) error {
+		m, state, err := fn(tx)
 		if err != nil {
 			return err
 		}
+		d = r.describe(m)
+		d.State, d.Changed = state, m.Modified
 		tx.AfterCommit(func() {
 			r.shared.mu.Lock()
-			then()
+			r.shared.begin(&m, state)
 			listeners := r.shared.listeners
 			r.shared.mu.Unlock()
 			for _, tell := range listeners {
-				tell(id)
+				tell(m.UUID)
 			}
 		})
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
-// Create makes a mapping of m, whose times do not matter. One without a UUID gets
-// one: only deployments know it before. A BatchSize of 0 is AWS's default.
+// Create makes a mapping of m, whose UUID and times do not matter. A BatchSize of
+// 0 is AWS's default.
 func (r *Registry) Create(ctx context.Context, m pinfold.EventSourceMapping) (*Description, error) {
-	m.Account, m.Region = r.o.Scope.Account, r.o.Scope.Region
-	if m.UUID == "" {
-		m.UUID = uuid.NewString()
-	}
+	m.UUID, m.Account, m.Region = uuid.NewString(), r.o.Scope.Account, r.o.Scope.Region
 	if m.BatchSize == 0 {
 		m.BatchSize = defaultBatch
 	}
 	if err := Check(&m); err != nil {
 		return nil, err
 	}
-	err := r.update(ctx, func(tx store.Tx) (string, func(), error) {
+	return r.update(ctx, func(tx store.Tx) (pinfold.EventSourceMapping, State, error) {
 		if err := r.checkEnds(ctx, tx, &m); err != nil {
-			return "", nil, err
+			return m, "", err
 		}
 		if err := r.checkUnique(tx, &m); err != nil {
-			return "", nil, err
+			return m, "", err
 		}
 		m.Modified = now()
-		return m.UUID, func() { r.shared.begin(&m, Creating) }, tx.Mappings().Put(r.key(m.UUID), m)
+		return m, Creating, tx.Mappings().Put(r.key(m.UUID), m)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return r.describe(m), nil
 }
 
 // Get returns a mapping, also one that is being deleted.
@@ -141,24 +142,23 @@ func (r *Registry) Get(ctx context.Context, id string) (*Description, error) {
 // Update changes a mapping. change may set everything but UUID, account, region,
 // source and tags.
 func (r *Registry) Update(ctx context.Context, id string, change func(m *pinfold.EventSourceMapping)) (*Description, error) {
-	var m pinfold.EventSourceMapping
-	err := r.update(ctx, func(tx store.Tx) (string, func(), error) {
-		var err error
-		if m, err = r.stored(tx, id, "update"); err != nil {
-			return "", nil, err
+	return r.update(ctx, func(tx store.Tx) (pinfold.EventSourceMapping, State, error) {
+		m, err := r.stored(tx, id, "update")
+		if err != nil {
+			return m, "", err
 		}
 		before := m
 		change(&m)
 		m.UUID, m.Account, m.Region, m.Source, m.Tags = before.UUID, before.Account, before.Region, before.Source, before.Tags
 		if err := Check(&m); err != nil {
-			return "", nil, err
+			return m, "", err
 		}
 		if err := r.checkEnds(ctx, tx, &m); err != nil {
-			return "", nil, err
+			return m, "", err
 		}
 		if m.Function != before.Function {
 			if err := r.checkUnique(tx, &m); err != nil {
-				return "", nil, err
+				return m, "", err
 			}
 		}
 		state := Updating
@@ -169,29 +169,20 @@ func (r *Registry) Update(ctx context.Context, id string, change func(m *pinfold
 			state = Disabling
 		}
 		m.Modified = now()
-		return id, func() { r.shared.begin(&m, state) }, tx.Mappings().Put(r.key(id), m)
+		return m, state, tx.Mappings().Put(r.key(id), m)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return r.describe(m), nil
 }
 
 // Delete removes a mapping. It is shown as Deleting until its last batch is over.
 func (r *Registry) Delete(ctx context.Context, id string) (*Description, error) {
-	var m pinfold.EventSourceMapping
-	err := r.update(ctx, func(tx store.Tx) (string, func(), error) {
-		var err error
-		if m, err = r.stored(tx, id, "delete"); err != nil {
-			return "", nil, err
+	return r.update(ctx, func(tx store.Tx) (pinfold.EventSourceMapping, State, error) {
+		m, err := r.stored(tx, id, "delete")
+		if err != nil {
+			return m, "", err
 		}
 		m.Modified = now()
-		return id, func() { r.shared.begin(&m, Deleting) }, tx.Mappings().Delete(r.key(id))
+		return m, Deleting, tx.Mappings().Delete(r.key(id))
 	})
-	if err != nil {
-		return nil, err
-	}
-	return r.describe(m), nil
 }
 
 // stored reads a mapping that somebody wants to change.
