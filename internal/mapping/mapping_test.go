@@ -388,6 +388,10 @@ func TestCreateWithUUID(t *testing.T) {
 		if d, err := f.Get(t.Context(), m.UUID); err != nil || d.State != mapping.Enabled {
 			t.Errorf("%+v %v", d, err)
 		}
+		f.Gone(m.UUID) // the one before
+		if d, err := f.Get(t.Context(), m.UUID); err != nil || d.State != mapping.Enabled {
+			t.Errorf("%+v %v", d, err)
+		}
 		if d, err = f.Delete(t.Context(), m.UUID); err != nil || d.State != mapping.Deleting {
 			t.Errorf("%+v %v", d, err)
 		}

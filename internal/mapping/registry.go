@@ -101,10 +101,13 @@ func (r *Registry) update(ctx context.Context, fn func(tx store.Tx) (pinfold.Eve
 	return d, nil
 }
 
-// Create makes a mapping of m, whose UUID and times do not matter. A BatchSize of
-// 0 is AWS's default.
+// Create makes a mapping of m, whose times do not matter. One without a UUID gets
+// one: only deployments know it before. A BatchSize of 0 is AWS's default.
 func (r *Registry) Create(ctx context.Context, m pinfold.EventSourceMapping) (*Description, error) {
-	m.UUID, m.Account, m.Region = uuid.NewString(), r.o.Scope.Account, r.o.Scope.Region
+	m.Account, m.Region = r.o.Scope.Account, r.o.Scope.Region
+	if m.UUID == "" {
+		m.UUID = uuid.NewString()
+	}
 	if m.BatchSize == 0 {
 		m.BatchSize = defaultBatch
 	}

@@ -89,7 +89,9 @@ func settled(enabled bool) State {
 func (r *Registry) Gone(id string) {
 	r.shared.mu.Lock()
 	defer r.shared.mu.Unlock()
-	delete(r.shared.live, id)
+	if l := r.shared.live[id]; l != nil && l.deleted != nil { // else it has been made again
+		delete(r.shared.live, id)
+	}
 }
 
 // Processed is for who runs mappings to tell what came of a batch: "OK", or what

@@ -11,9 +11,10 @@ import (
 
 // group polls for one mapping, for as long as there is the mapping.
 type group struct {
-	s    *Source
-	stop context.CancelFunc
-	wake chan struct{} // has a value when the receiver should look again
+	s       *Source
+	stop    context.CancelFunc
+	stopped bool          // belongs to Run
+	wake    chan struct{} // has a value when the receiver should look again
 
 	batches, messages, failures, filtered, returned atomic.Uint64 // for [Status]
 

@@ -152,6 +152,24 @@ func TestDelete(t *testing.T) {
 	})
 }
 
+// TestDeletedAndMadeAgain: a mapping that is made again under the UUID of one that
+// has a batch out is polled when that is over.
+func TestDeletedAndMadeAgain(t *testing.T) {
+	in(t, func(b *bench) { b.function = slow }, func(b *bench) {
+		b.line.send("", "a")
+		synctest.Wait()
+		b.registry.set("id", nil)
+		synctest.Wait()
+		again := b.mapping
+		b.registry.set("id", &again)
+		b.line.send("", "b")
+		time.Sleep(21 * time.Second)
+		if left := b.line.left(); len(left) != 0 || len(b.registry.told().gone) != 0 || len(b.Statuses()) != 1 {
+			t.Errorf("left %v, gone %v, %+v", left, b.registry.told().gone, b.Statuses())
+		}
+	})
+}
+
 // TestManyMappings of one queue share its messages.
 func TestManyMappings(t *testing.T) {
 	in(t, func(b *bench) {}, func(b *bench) {

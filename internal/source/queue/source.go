@@ -88,6 +88,7 @@ func (s *Source) reconcile(ctx context.Context, groups *sync.WaitGroup) error {
 		g := gone[m.UUID]
 		delete(gone, m.UUID)
 		switch {
+		case g != nil && g.stopped: // deleted and made again: when the last batch of before is over
 		case g != nil && g.follows(m):
 		case g != nil:
 			g.set(s.plan(m))
@@ -99,9 +100,10 @@ func (s *Source) reconcile(ctx context.Context, groups *sync.WaitGroup) error {
 	}
 	for uuid, g := range gone {
 		delete(changed, uuid)
+		g.stopped = true
 		g.stop()
 	}
-	for uuid := range changed { // deleted, and nothing of it was ever out
+	for uuid := range changed { // deleted, and nothing of it is out
 		s.o.Mappings.Gone(uuid)
 	}
 	return nil
@@ -139,10 +141,9 @@ func (s *Source) start(ctx context.Context, p *plan, groups *sync.WaitGroup) {
 		g.run(polling)
 		s.mu.Lock()
 		delete(s.groups, p.UUID)
+		s.changed[p.UUID] = struct{}{}
 		s.mu.Unlock()
-		if ctx.Err() == nil { // this mapping alone has ended
-			s.o.Mappings.Gone(p.UUID)
-		}
+		s.look()
 	})
 }
 
