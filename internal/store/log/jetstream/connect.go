@@ -28,7 +28,7 @@ func (l *Log) connect(ctx context.Context) (*nats.Conn, error) {
 		}),
 	}
 	if l.server != nil {
-		options = append(options, nats.InProcessServer(l.server), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+		options = append(options, nats.InProcessServer(l.server), nats.Timeout(answerWait), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
 		nc, err := nats.Connect("", options...)
 		if err != nil {
 			return nil, pinfold.Errorf(pinfold.Internal, "open the log in %s: %w", l.opts.Dir, err)

@@ -48,7 +48,7 @@ func (s *stream) Consumer(ctx context.Context, name string, cfg log.ConsumerConf
 		consumer, err = s.js.CreateOrUpdateConsumer(ctx, config)
 	}
 	if err != nil {
-		return nil, s.log.failed(err, "open consumer %s of stream %s of the log", name, s.name)
+		return nil, s.log.failed(ctx, err, "open consumer %s of stream %s of the log", name, s.name)
 	}
 	return &durable{s: s, name: name, consumer: consumer}, nil
 }
@@ -62,7 +62,7 @@ func (s *stream) DeleteConsumer(ctx context.Context, name string) error {
 		return err
 	}
 	if err := s.js.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return s.log.failed(err, "delete consumer %s of stream %s of the log", name, s.name)
+		return s.log.failed(ctx, err, "delete consumer %s of stream %s of the log", name, s.name)
 	}
 	return nil
 }
@@ -170,7 +170,7 @@ func (d *delivery) Ack(ctx context.Context) error {
 	if errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
 		return nil
 	}
-	return d.s.log.failed(err, "acknowledge entry %d of stream %s of the log", d.entry.Position, d.s.name)
+	return d.s.log.failed(ctx, err, "acknowledge entry %d of stream %s of the log", d.entry.Position, d.s.name)
 }
 
 // Delay implements log.Delivery.
@@ -181,10 +181,10 @@ func (d *delivery) Delay(after time.Duration) error {
 	} else {
 		err = d.m.Nak()
 	}
-	return d.s.log.failed(err, "delay entry %d of stream %s of the log", d.entry.Position, d.s.name)
+	return d.s.log.failed(context.Background(), err, "delay entry %d of stream %s of the log", d.entry.Position, d.s.name)
 }
 
 // InProgress implements log.Delivery.
 func (d *delivery) InProgress() error {
-	return d.s.log.failed(d.m.InProgress(), "keep entry %d of stream %s of the log", d.entry.Position, d.s.name)
+	return d.s.log.failed(context.Background(), d.m.InProgress(), "keep entry %d of stream %s of the log", d.entry.Position, d.s.name)
 }

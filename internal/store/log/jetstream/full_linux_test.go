@@ -146,6 +146,14 @@ func TestWriteError(t *testing.T) {
 		t.Logf("%d entries, then: %v", len(some), err)
 		stored = append(stored, some...)
 	}
+	if _, err := s.Get(t.Context(), stored[0]); err != nil && pinfold.CodeOf(err) != pinfold.Unavailable {
+		t.Errorf("get on a full disk: %v", err)
+	}
+	if err := s.Remove(t.Context(), stored[0]); err == nil {
+		stored = stored[1:]
+	} else if pinfold.CodeOf(err) != pinfold.Unavailable {
+		t.Errorf("remove on a full disk: %v", err)
+	}
 	empty()
 	var more []uint64
 	for len(more) < 10 {

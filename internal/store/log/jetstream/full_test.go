@@ -1,65 +1,85 @@
 package jetstream
 
 import (
-	"fmt"
-	"math"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/store/log"
 )
 
-// Entries are refused before the disk is full, and taken when there is room again.
+// Room is taken as the disk was seen last, and looked at again in time.
 func TestRoom(t *testing.T) {
-	var free atomic.Uint64
-	free.Store(100 << 20)
-	o := Options{Dir: t.TempDir(), space: func(string) (uint64, uint64, error) {
-		if free.Load() == math.MaxUint64 {
-			return 0, 0, fmt.Errorf("no such device")
+	synctest.Test(t, func(t *testing.T) {
+		const mb = 1 << 20
+		var free, total uint64
+		var broken error
+		looked := 0
+		r := newRoom("dir", func(string) (uint64, uint64, error) {
+			looked++
+			return free, total, broken
+		})
+		for _, test := range []struct {
+			name        string
+			free, total uint64
+			broken      error
+			fits        int // of 1 MB
+			says        string
+		}{
+			{"a large disk", 100 * mb, 1000000 * mb, nil, 35, "disk is full"},
+			{"a small disk", 100 * mb, 1000 * mb, nil, 49, "disk is full"},
+			{"a tiny disk", 100 * mb, 100 * mb, nil, 75, "disk is full"},
+			{"at the reserve", 64 * mb, 1000000 * mb, nil, 0, "nothing was stored"},
+			{"below the reserve", 1 * mb, 1000000 * mb, nil, 0, "free some space for the log in dir"},
+			{"nothing is known", 100 * mb, 1000 * mb, errors.New("no such device"), 0, "no such device"},
+			{"and again it is", 70 * mb, 1000000 * mb, nil, 5, "disk is full"},
+		} {
+			free, total, broken = test.free, test.total, test.broken
+			time.Sleep(lookEvery)
+			before, fits := looked, 0
+			err := r.take(mb)
+			for ; err == nil; err = r.take(mb) {
+				fits++
+			}
+			if fits != test.fits || looked != before+1 {
+				t.Errorf("%s: %d times 1 MB fit, and it was looked at %d times; want %d, once", test.name, fits, looked-before, test.fits)
+			}
+			if pinfold.CodeOf(err) != pinfold.Unavailable || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%s: %v; want %s", test.name, err, test.says)
+			}
 		}
-		return free.Load(), 10 << 30, nil
-	}}
-	l, s := open(t, o)
-	look := func(bytes uint64) {
-		free.Store(bytes)
-		l.server.room.mu.Lock()
-		l.server.room.asked = l.server.room.asked.Add(-lookEvery)
-		l.server.room.mu.Unlock()
-	}
-	refused := func(stored log.Stored, words string) {
-		t.Helper()
-		if pinfold.CodeOf(stored.Err) != pinfold.Unavailable || !strings.Contains(stored.Err.Error(), words) {
-			t.Errorf("%+v; want that it is refused", stored)
+	})
+}
+
+// Entries are refused before the disk is full, and taken when there is room again.
+func TestRefused(t *testing.T) {
+	var full atomic.Bool
+	_, s := open(t, Options{Dir: t.TempDir(), space: func(string) (uint64, uint64, error) {
+		if full.Load() {
+			return maxReserve, 1 << 40, nil
+		}
+		return 1 << 39, 1 << 40, nil
+	}})
+	until := func(err func(error) bool) {
+		for !err(s.Append(t.Context(), log.Entry{Subject: "a"})[0].Err) {
 		}
 	}
-	big := log.Entry{Subject: "big", Data: make([]byte, 1<<20)}
-	small := log.Entry{Subject: "small"}
-	if stored := s.Append(t.Context(), big)[0]; stored.Err != nil {
-		t.Error(stored.Err)
+	full.Store(true)
+	until(func(err error) bool { return pinfold.CodeOf(err) == pinfold.Unavailable })
+	info, err := s.Info(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
 	}
-	look(maxReserve + 3<<20)
-	fits := 0
-	for _, stored := range s.Append(t.Context(), big, big, big, big) { // faster than the disk is looked at
-		if stored.Err == nil {
-			fits++
-		} else {
-			refused(stored, "disk is full")
-		}
+	if stored := s.Append(t.Context(), log.Entry{Subject: "b"}, log.Entry{Subject: "c"}); stored[0].Err == nil || stored[1].Err == nil {
+		t.Errorf("on a full disk: %+v", stored)
 	}
-	if fits != 2 {
-		t.Errorf("%d of 1 MB fit into a little less than 3 MB; want 2", fits)
+	if after, err := s.Info(t.Context(), ""); err != nil || after.Last != info.Last {
+		t.Errorf("what was refused is there: %+v, %v", after, err)
 	}
-	look(maxReserve)
-	refused(s.Append(t.Context(), small)[0], "nothing was stored")
-	if info, err := s.Info(t.Context(), ""); err != nil || info.Entries != 3 {
-		t.Errorf("%d entries, %v; want 3", info.Entries, err)
-	}
-	look(math.MaxUint64)
-	refused(s.Append(t.Context(), small)[0], "no such device")
-	look(maxReserve + 3<<20)
-	if stored := s.Append(t.Context(), small)[0]; stored.Err != nil {
-		t.Errorf("with room again: %v", stored.Err)
-	}
+	full.Store(false)
+	until(func(err error) bool { return err == nil })
 }

@@ -114,11 +114,11 @@ func (l *Log) open(ctx context.Context) (err error) {
 	if l.nc, err = l.connect(ctx); err != nil {
 		return err
 	}
-	if l.js, err = jetstream.New(l.nc); err != nil {
+	if l.js, err = jetstream.New(l.nc, jetstream.WithDefaultTimeout(answerWait)); err != nil {
 		return err
 	}
 	if l.pipeline, err = newPipeline(l); err != nil {
-		return l.failed(err, "open the log at %s", l.where())
+		return l.failed(ctx, err, "open the log at %s", l.where())
 	}
 	l.nc.SetDisconnectErrHandler(func(_ *nats.Conn, err error) {
 		l.pipeline.lose()
@@ -176,7 +176,7 @@ func (l *Log) Stream(ctx context.Context, name string, limits log.Limits) (log.S
 		}
 	}
 	if err != nil {
-		return nil, l.failed(err, "open stream %s of the log", name)
+		return nil, l.failed(ctx, err, "open stream %s of the log", name)
 	}
 	s.js = js
 	return s, nil
@@ -191,7 +191,7 @@ func (l *Log) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	if err := l.js.DeleteStream(ctx, l.streamName(name)); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return l.failed(err, "delete stream %s of the log", name)
+		return l.failed(ctx, err, "delete stream %s of the log", name)
 	}
 	return nil
 }
@@ -255,18 +255,21 @@ func (l *Log) where() string {
 	return strings.Join(all, ",")
 }
 
-// failed puts an error of NATS into the words and codes of the log.
-func (l *Log) failed(err error, doing string, args ...any) error {
-	if err == nil {
+// failed puts an error of NATS, in a call by a context, into the words and codes of
+// the log.
+func (l *Log) failed(ctx context.Context, err error, doing string, args ...any) error {
+	switch {
+	case err == nil:
 		return nil
-	}
-	if l.closed.Err() != nil {
+	case l.closed.Err() != nil:
 		return log.Closed()
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
 	code := pinfold.Internal
 	var api jetstream.JetStreamError
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, new(*pinfold.Error)):
+	case errors.As(err, new(*pinfold.Error)):
 		return err
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrMsgNotFound):
 		code = pinfold.NotFound

@@ -158,7 +158,7 @@ func (l *Log) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 func (l *Log) ownThere(ctx context.Context, name, holder string, waiting func(string)) (*key, error) {
 	bucket, err := l.bucket(ctx)
 	if err != nil {
-		return nil, l.failed(err, "own %s in the log", name)
+		return nil, l.failed(ctx, err, "own %s in the log", name)
 	}
 	k := &key{log: l, bucket: bucket, name: name, value: holder + "\n" + nuid.Next()}
 	told := ""

@@ -73,7 +73,7 @@ func (s *stream) Read(ctx context.Context, from log.From) (log.Reader, error) {
 	if fresh := r.next == 0 && r.since.IsZero() && from.New; fresh || !r.follow {
 		info, err := s.js.Info(ctx)
 		if err != nil {
-			return nil, s.log.failed(err, "read stream %s of the log", s.name)
+			return nil, s.log.failed(ctx, err, "read stream %s of the log", s.name)
 		}
 		r.end = info.State.LastSeq
 		if fresh {
@@ -88,7 +88,7 @@ func (s *stream) Read(ctx context.Context, from log.From) (log.Reader, error) {
 	}
 	var err error
 	if r.now, err = r.serve(ctx); err != nil {
-		return nil, s.log.failed(err, "read stream %s of the log", s.name)
+		return nil, s.log.failed(ctx, err, "read stream %s of the log", s.name)
 	}
 	return r, nil
 }
@@ -176,7 +176,7 @@ func (r *reader) again(ctx context.Context) (err error) {
 	if r.now, err = r.serve(ctx); err == nil {
 		return nil
 	}
-	if err = r.s.log.failed(err, "read stream %s of the log", r.s.name); pinfold.CodeOf(err) != pinfold.Unavailable || r.s.log.closed.Err() != nil {
+	if err = r.s.log.failed(ctx, err, "read stream %s of the log", r.s.name); pinfold.CodeOf(err) != pinfold.Unavailable || r.s.log.closed.Err() != nil {
 		return err
 	}
 	select {

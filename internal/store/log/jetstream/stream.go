@@ -97,7 +97,7 @@ func (s *stream) Append(ctx context.Context, entries ...log.Entry) []log.Stored 
 	s.log.pipeline.wait(ctx, b)
 	for i := range all {
 		if all[i].Err == nil {
-			all[i] = s.stored(b.answers[i], b.errs[i])
+			all[i] = s.stored(ctx, b.answers[i], b.errs[i])
 		}
 	}
 	return all
@@ -136,12 +136,12 @@ func (s *stream) message(e *log.Entry) (*nats.Msg, error) {
 }
 
 // stored reads what became of an entry.
-func (s *stream) stored(answer *nats.Msg, err error) log.Stored {
+func (s *stream) stored(ctx context.Context, answer *nats.Msg, err error) log.Stored {
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
 		return log.Stored{Err: pinfold.Errorf(pinfold.TooLarge, "the servers of the log take messages of at most %d bytes: raise max_payload in their configuration", s.log.nc.MaxPayload())}
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrNoResponders), errors.Is(err, errStuck):
-		return log.Stored{Err: s.log.failed(err, "store in stream %s of the log: nothing was stored", s.name)}
+		return log.Stored{Err: s.log.failed(ctx, err, "store in stream %s of the log: nothing was stored", s.name)}
 	case err == nil:
 		var ack struct {
 			Sequence  uint64              `json:"seq"`
@@ -157,7 +157,7 @@ func (s *stream) stored(answer *nats.Msg, err error) log.Stored {
 			err = jetstream.ErrInvalidJSAck
 		}
 	}
-	return log.Stored{Err: s.log.failed(err, "store in stream %s of the log: it is not known whether it was stored", s.name)}
+	return log.Stored{Err: s.log.failed(ctx, err, "store in stream %s of the log: it is not known whether it was stored", s.name)}
 }
 
 // entry makes an entry of what a message has. It reports false for one that waits.
@@ -188,7 +188,7 @@ func (s *stream) Get(ctx context.Context, position uint64) (log.Entry, error) {
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return log.Entry{}, pinfold.Errorf(pinfold.NotFound, "stream %s has no entry at %d", s.name, position)
 	}
-	return log.Entry{}, s.log.failed(err, "get entry %d of stream %s of the log", position, s.name)
+	return log.Entry{}, s.log.failed(ctx, err, "get entry %d of stream %s of the log", position, s.name)
 }
 
 // Remove implements log.Stream.
@@ -203,7 +203,7 @@ func (s *stream) Remove(ctx context.Context, positions ...uint64) error {
 	s.log.pipeline.wait(ctx, b)
 	for i, position := range positions {
 		if err := removed(b.answers[i], b.errs[i]); err != nil {
-			return s.log.failed(err, "remove entry %d of stream %s of the log", position, s.name)
+			return s.log.failed(ctx, err, "remove entry %d of stream %s of the log", position, s.name)
 		}
 	}
 	return nil
@@ -247,7 +247,7 @@ func (s *stream) Purge(ctx context.Context, subjects string, before uint64) erro
 	} else if err = s.purgeSlowly(ctx, s.filter(subjects), before); err == nil {
 		_, err = s.purge(ctx, s.waiting(subjects), before)
 	}
-	return s.log.failed(err, "purge %s of stream %s of the log", subjects, s.name)
+	return s.log.failed(ctx, err, "purge %s of stream %s of the log", subjects, s.name)
 }
 
 // purgeStep is how many entries are purged at once. All else has to wait for that
@@ -317,7 +317,7 @@ func (s *stream) Info(ctx context.Context, subjects string) (log.Info, error) {
 	}
 	info, err := s.js.Info(ctx, options...)
 	if err != nil {
-		return log.Info{}, s.log.failed(err, "ask about stream %s of the log", s.name)
+		return log.Info{}, s.log.failed(ctx, err, "ask about stream %s of the log", s.name)
 	}
 	state := info.State
 	all := log.Info{First: state.FirstSeq, Last: state.LastSeq, Entries: state.Msgs, Bytes: state.Bytes}
