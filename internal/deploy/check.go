@@ -8,7 +8,7 @@ import (
 
 // check holds an application as a whole to what no single service can see.
 // Readers make none that fails; who else sends one is told.
-func check(a *app.Application) error {
+func (d *Deployer) check(a *app.Application) error {
 	if a.Name == "" || a.Stage == "" {
 		return pinfold.Errorf(pinfold.Invalid, "the application needs a name and a stage: it has %q and %q", a.Name, a.Stage)
 	}
@@ -26,7 +26,7 @@ func check(a *app.Application) error {
 		}
 		functions[f.Name], provisioned[f.Name] = true, f.Provisioned != nil
 	}
-	if err := checkEvents(a); err != nil {
+	if err := d.checkEvents(a); err != nil {
 		return err
 	}
 	for _, api := range a.APIs {
@@ -43,15 +43,21 @@ func check(a *app.Application) error {
 }
 
 // checkEvents holds queues against one another and the functions that they lead to.
-func checkEvents(a *app.Application) error {
+func (d *Deployer) checkEvents(a *app.Application) error {
 	queues := map[string]pinfold.MessageQueue{}
 	for _, q := range a.Queues {
+		if q.Want.Account != d.Target.Account || q.Want.Region != d.Target.Region {
+			return inResource("queue", q, pinfold.Errorf(pinfold.Invalid, "it is of account %q in region %q, and this server is %s in %s", q.Want.Account, q.Want.Region, d.Target.Account, d.Target.Region))
+		}
 		if _, twice := queues[q.Want.ARN()]; twice {
 			return inResource("queue", q, pinfold.Errorf(pinfold.Invalid, "another queue of the application is named %s, too: give one of them another name", q.Want.Name))
 		}
 		queues[q.Want.ARN()] = q.Want
 	}
 	for _, m := range a.Mappings {
+		if m.Want.UUID == "" {
+			return inResource("mapping", m, pinfold.Errorf(pinfold.Invalid, "it has no UUID, by which it could be found again"))
+		}
 		q, ours := queues[m.Want.Source]
 		for _, f := range a.Functions {
 			// In the words of CreateEventSourceMapping.

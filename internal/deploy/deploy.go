@@ -56,7 +56,7 @@ func New(o Options) *Deployer {
 // Plan says what deploying an application would change, and which code
 // packages have to be uploaded before.
 func (d *Deployer) Plan(ctx context.Context, a *app.Application) (*app.Plan, error) {
-	if err := check(a); err != nil {
+	if err := d.check(a); err != nil {
 		return nil, err
 	}
 	missing, err := d.missing(ctx, a)
@@ -81,7 +81,7 @@ func (d *Deployer) Plan(ctx context.Context, a *app.Application) (*app.Plan, err
 // error with code Conflict. So is what would lose messages, unless force says that
 // they may be.
 func (d *Deployer) Apply(ctx context.Context, a *app.Application, base string, force bool) (*app.Deployed, error) {
-	if err := check(a); err != nil {
+	if err := d.check(a); err != nil {
 		return nil, err
 	}
 	missing, err := d.missing(ctx, a)

@@ -271,6 +271,9 @@ func (s *session) mappingService() service[pinfold.EventSourceMapping] {
 			return err
 		},
 		check: func(ctx context.Context, m pinfold.EventSourceMapping) error {
+			if err := mapping.Check(&m); err != nil {
+				return err
+			}
 			if err := s.checkQueue(ctx, m.Source); err != nil {
 				return err
 			}

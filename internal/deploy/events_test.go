@@ -275,6 +275,10 @@ func TestEventsRefused(t *testing.T) {
 			"serverless.yml:25: rule Rule: there is no function gone"},
 		"a visibility timeout that is too short": {func(a *app.Application) { a.Functions[0].Config.Timeout = 31 }, pinfold.Invalid,
 			"serverless.yml:22: mapping Mapping: Queue visibility timeout: 30 seconds is less than Function timeout: 31 seconds"},
+		"a batch that there is not": {func(a *app.Application) { a.Mappings[0].Want.BatchSize = 20_000 }, pinfold.Invalid, "serverless.yml:22: mapping Mapping: "},
+		"a mapping without a UUID":  {func(a *app.Application) { a.Mappings[0].Want.UUID = "" }, pinfold.Invalid, "it has no UUID"},
+		"another account": {func(a *app.Application) { a.Queues[0].Want.Account = "1" }, pinfold.Invalid,
+			`serverless.yml:20: queue Jobs: it is of account "1" in region "us-east-1", and this server is 000000000000 in us-east-1`},
 		"two queues of one name": {func(a *app.Application) { a.Queues[1].Want.Name = "jobs" }, pinfold.Invalid,
 			"serverless.yml:30: queue Dead: another queue of the application is named jobs, too"},
 	} {

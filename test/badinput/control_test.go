@@ -35,7 +35,7 @@ func TestApplicationsOfOtherClients(t *testing.T) {
 		body []byte
 		want []string
 	}{
-		"a new field":           {with(`{"name":"good"`, `{"queues":[{"name":"jobs"}],"name":"good"`), []string{"queues", "pinfold version"}},
+		"a new field":           {with(`{"name":"good"`, `{"tables":[{"name":"users"}],"name":"good"`), []string{"tables", "pinfold version"}},
 		"a new field deep down": {with(`"config":{`, `"config":{"gpus":2,`), []string{"gpus", "pinfold version"}},
 		"another type":          {with(`"functions":[`, `"functions":"all","layers":[`), []string{"functions", "pinfold version"}},
 		"not JSON":              {document[:len(document)/2], []string{"pinfold version"}},
