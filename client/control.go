@@ -112,6 +112,9 @@ type FunctionStatus struct {
 	Reserved    *int                `json:"reservedConcurrency,omitempty"`
 	Queue       *pinfold.Queue      `json:"queue,omitempty"`
 	Provisioned []ProvisionedStatus `json:"provisioned,omitempty"`
+	// Events is how its asynchronous invocations are; absent: there are none that wait
+	// or have failed.
+	Events *pinfold.AsyncStatus `json:"events,omitempty"`
 }
 
 // ProvisionedStatus is how far the instances have come that are kept ready of a

@@ -267,6 +267,22 @@ func TestDeletedFunction(t *testing.T) {
 	})
 }
 
+// TestDeletedWhilePaused has nobody told that a function is gone, and its events old.
+func TestDeletedWhilePaused(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.does = always(nil, limited())
+		for range 20 {
+			w.enqueue("hello", "{}")
+		}
+		time.Sleep(defaultAge - time.Minute)
+		w.mu.Lock()
+		delete(w.versions, "hello")
+		w.mu.Unlock()
+		time.Sleep(time.Hour)
+		w.wantNothing()
+	})
+}
+
 // TestRestart stops the service in the middle of everything.
 func TestRestart(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {

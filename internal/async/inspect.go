@@ -166,7 +166,7 @@ func (s *Service) Retry(ctx context.Context, function string, ids ...string) (n 
 	ref := s.functionRef(function)
 	for _, kind := range []lineKind{events, deliveries} {
 		err := s.look(ctx, kind, function, maxLook, func(m backlog.Message, it item, p *pump) error {
-			if wanted(ids, it.ID) && p != nil && p.hurry(m.Position) {
+			if wanted(ids, it.ID) && p != nil && p.hurry(m) {
 				n++
 			}
 			return nil
@@ -196,13 +196,13 @@ func (s *Service) Retry(ctx context.Context, function string, ids ...string) (n 
 
 // hurry has what waits in the pump's line tried at once. It reports false for what
 // is being worked on.
-func (p *pump) hurry(position uint64) bool {
+func (p *pump) hurry(m backlog.Message) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, running := p.tasks[position]; running {
+	if _, running := p.tasks[m.Position]; running {
 		return false
 	}
-	return p.line().Wake(position)
+	return m.State == backlog.Visible || p.line().Wake(m.Position)
 }
 
 // Drop forgets events, whatever their state: what runs already runs on, and is not

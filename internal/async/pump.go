@@ -93,7 +93,12 @@ func (p *pump) run() {
 		n, until := p.pace.room(time.Now())
 		p.mu.Unlock()
 		if n == 0 {
-			p.pause(ctx, p.sweep(ctx, p.stretch(until)))
+			if until.IsZero() {
+				until = p.stretch()
+			} else {
+				until = p.sweep(ctx, until)
+			}
+			p.pause(ctx, until)
 			continue
 		}
 		ms, err := p.line().Receive(ctx, min(n, batch), outOfSight, idle)
@@ -111,10 +116,10 @@ func (p *pump) run() {
 }
 
 // stretch lets more run at a time while those that do take long. It returns when to
-// look again, where that is not said yet.
-func (p *pump) stretch(until time.Time) time.Time {
-	if !until.IsZero() || p.s.o.Waiting == nil {
-		return until
+// look again; zero: when one ends.
+func (p *pump) stretch() time.Time {
+	if p.s.o.Waiting == nil {
+		return time.Time{}
 	}
 	if p.s.o.Waiting(p.ref) > 0 { // more would only wait, too, and others behind them
 		return time.Now().Add(slow)
@@ -232,7 +237,7 @@ func (p *pump) settle(r backlog.Receipt, v verdict) {
 }
 
 // insist tries something until it succeeds, or ctx ends: what has happened already
-// must not happen again because the log is full for a while.
+// must not happen again because the disk is full for a while.
 func (s *Service) insist(ctx context.Context, try func(context.Context) error) error {
 	for n := 1; ; n++ {
 		err := try(ctx)
@@ -240,7 +245,7 @@ func (s *Service) insist(ctx context.Context, try func(context.Context) error) e
 			return err
 		}
 		if n == 1 {
-			s.o.Log.Error("the log takes nothing at the moment: it is tried again", "error", err)
+			s.o.Log.Error("could not go on with an event: it is tried again", "error", err)
 		}
 		select {
 		case <-time.After(min(waitAfter(n), time.Minute)):

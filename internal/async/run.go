@@ -138,7 +138,7 @@ func (s *Service) orphaned(p *pump, t *task) {
 // sweep gives up events that have become too old while none can be run. It returns
 // when it is to be done again, which is not after until.
 func (p *pump) sweep(ctx context.Context, until time.Time) time.Time {
-	for more := p.kind == events && !until.IsZero(); more; {
+	for more := p.kind == events; more; {
 		more = false
 		ms, err := p.line().Peek(ctx, batch)
 		if err != nil {
@@ -150,7 +150,7 @@ func (p *pump) sweep(ctx context.Context, until time.Time) time.Time {
 			}
 			deadline, over := p.expire(ctx, m)
 			more = more || over
-			if !over && deadline.Before(until) {
+			if !over && deadline.Before(until) && time.Now().Before(deadline) {
 				until = deadline
 			}
 		}
