@@ -9,6 +9,18 @@ import (
 	"pinfold.dev/pinfold"
 )
 
+func TestEventsCell(t *testing.T) {
+	for want, e := range map[string]*pinfold.AsyncStatus{
+		"-":                      nil,
+		"3 wait, 1 run, paused":  {Waiting: 2, Delayed: 1, Running: 1, Paused: &pinfold.AsyncPause{}},
+		"2 not sent, 100 failed": {Sending: 2, Failed: 100},
+	} {
+		if got := eventsCell(e); got != want {
+			t.Errorf("%+v is %q, want %q", e, got, want)
+		}
+	}
+}
+
 func TestPrintEvents(t *testing.T) {
 	out := new(bytes.Buffer)
 	sh := &shell{out: newScreen(out)}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/app"
 	"pinfold.dev/pinfold/client"
 )
@@ -21,8 +22,8 @@ func (sh *shell) list() *cobra.Command {
 		Long: `Shows every application with the URLs of its routes, its queues and how many
 messages they have, what leads from them to functions and how that goes, and its
 schedules; and every function with the instances that it has now: starting, ready,
-busy, frozen or draining. Settings of concurrency, and what functions may reach, are
-shown if one of them has any.`,
+busy, frozen or draining. Settings of concurrency, what functions may reach, and the
+events that wait for them are shown if one of them has any.`,
 		Example: `  pinfold ls
   pinfold ls --json | jq -r '.functions[].name'`,
 		Args: none,
@@ -69,6 +70,10 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 	if limited {
 		rows[0] = append(rows[0], "CONCURRENCY")
 	}
+	eventful := slices.ContainsFunc(functions, func(f client.FunctionStatus) bool { return f.Events != nil })
+	if eventful {
+		rows[0] = append(rows[0], "EVENTS")
+	}
 	now := time.Now()
 	for _, f := range functions {
 		row := []string{
@@ -80,6 +85,9 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 		}
 		if limited {
 			row = append(row, concurrencyCell(f))
+		}
+		if eventful {
+			row = append(row, eventsCell(f.Events))
 		}
 		rows = append(rows, row)
 	}
@@ -103,6 +111,26 @@ func instances(byState map[string]int) string {
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, ", ")
+}
+
+// eventsCell says how a function's asynchronous invocations are, or "-".
+func eventsCell(e *pinfold.AsyncStatus) string {
+	if e == nil {
+		return "-"
+	}
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{e.Waiting + e.Delayed, "wait"}, {e.Running, "run"}, {e.Sending, "not sent"}, {e.Failed, "failed"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	if e.Paused != nil {
+		parts = append(parts, "paused")
+	}
+	return cmp.Or(strings.Join(parts, ", "), "-")
 }
 
 // concurrencyCell says what is set of a function's concurrency, or "-".
