@@ -62,7 +62,7 @@ func (e *eventReader) mapping(r Resource, p properties) {
 		s.known("Metrics")
 		m.Metrics = s.texts("Metrics")
 	}
-	e.once(r, "the mapping of %s to the function %s", m.Source, m.Function.Name)
+	e.once(r, "the mapping of %s to the function %s", m.Source, strings.TrimSuffix(m.Function.Name+":"+m.Function.Qualifier, ":"))
 	e.checkBatch(p, m)
 	e.found.Events.Mappings = append(e.found.Events.Mappings, made(r, m))
 }

@@ -13,7 +13,7 @@ import (
 
 const (
 	jobsARN = "arn:aws:sqs:us-east-1:000000000000:jobs"
-	jobs    = "resources: {Resources: {Jobs: {Type: AWS::SQS::Queue, Properties: {QueueName: jobs}}}}\n"
+	jobs    = "resources: {Parameters: {TheARN: {Type: String, Default: '" + jobsARN + "'}}, Resources: {Jobs: {Type: AWS::SQS::Queue, Properties: {QueueName: jobs}}}}\n"
 )
 
 // wanted are the resources of one kind in short: KEY JSON, without what is the same
@@ -63,6 +63,7 @@ func TestSQSEventsInEveryNotation(t *testing.T) {
 		"sqs: {arn: !GetAtt Jobs.Arn}":           "HelloEventSourceMappingSQSJobs " + usual,
 		"sqs: {arn: {Fn::GetAtt: [Jobs, Arn]}}":  "HelloEventSourceMappingSQSJobs " + usual,
 		"sqs: {arn: {Fn::GetAtt: Jobs.Arn}}":     "HelloEventSourceMappingSQSJobs " + usual,
+		"sqs: {arn: !Ref TheARN}":                "HelloEventSourceMappingSQSTheARN " + usual,
 		"sqs: {arn: {Fn::ImportValue: TheJobs}}": "HelloEventSourceMappingSQSTheJobs " + usual,
 		"sqs: {arn: {'Fn::Join': [':', [arn, aws, sqs, !Ref 'AWS::Region', !Ref 'AWS::AccountId', jobs]]}}":                                                             "HelloEventSourceMappingSQSJobs " + usual,
 		"sqs: {arn: !Sub 'arn:aws:sqs:${AWS::Region}:${AWS::AccountId}:jobs'}":                                                                                          "HelloEventSourceMappingSQSJobs " + usual,
