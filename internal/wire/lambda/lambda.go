@@ -41,8 +41,8 @@ type Options struct {
 	Invoker    Invoker
 	Packages   Packages
 	Authorizer pinfold.Authorizer
-	Mappings   *mapping.Registry // nil: their operations are not served
-	Async      Async             // nil: asynchronous invocation is not served
+	Mappings   *mapping.Registry
+	Async      Async // nil: asynchronous invocation is not served
 	// Endpoints tells where the platform can be reached, once it can.
 	Endpoints func() pinfold.Endpoints
 	// Links makes the URLs under which clients fetch code.
@@ -123,9 +123,6 @@ var actions = map[string]string{
 // authorize asks whether the caller may have an operation done: the one place
 // through which all of them go.
 func (a *adapter) authorize(ctx context.Context, operation string, in any) error {
-	if a.Mappings == nil && strings.Contains(operation, "EventSourceMapping") {
-		return unserved(operation, "this server has no queues.")
-	}
 	if a.Async == nil && needsAsync(operation) {
 		return unservedAsync(operation)
 	}

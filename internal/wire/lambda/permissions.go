@@ -49,7 +49,7 @@ func (a *adapter) GetPolicy(ctx context.Context, in *GetPolicyRequest) (*GetPoli
 
 func (a *adapter) ListTags(ctx context.Context, in *ListTagsRequest) (*ListTagsResponse, error) {
 	var tags map[string]string
-	if id, ok := mapping.IDOf(*in.Resource); ok && a.Mappings != nil {
+	if id, ok := mapping.IDOf(*in.Resource); ok {
 		var err error
 		if tags, err = a.Mappings.Tags(ctx, id); err != nil {
 			return nil, err
@@ -70,7 +70,7 @@ func (a *adapter) ListTags(ctx context.Context, in *ListTagsRequest) (*ListTagsR
 }
 
 func (a *adapter) TagResource(ctx context.Context, in *TagResourceRequest) (*protocol.Empty, error) {
-	if id, ok := mapping.IDOf(*in.Resource); ok && a.Mappings != nil {
+	if id, ok := mapping.IDOf(*in.Resource); ok {
 		return &protocol.Empty{}, a.Mappings.Tag(ctx, id, in.Tags)
 	}
 	ref, err := a.Registry.Ref(*in.Resource, "")
@@ -81,7 +81,7 @@ func (a *adapter) TagResource(ctx context.Context, in *TagResourceRequest) (*pro
 }
 
 func (a *adapter) UntagResource(ctx context.Context, in *UntagResourceRequest) (*protocol.Empty, error) {
-	if id, ok := mapping.IDOf(*in.Resource); ok && a.Mappings != nil {
+	if id, ok := mapping.IDOf(*in.Resource); ok {
 		return &protocol.Empty{}, a.Mappings.Untag(ctx, id, in.TagKeys)
 	}
 	ref, err := a.Registry.Ref(*in.Resource, "")
