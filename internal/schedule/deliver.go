@@ -253,9 +253,19 @@ func (s *Service) deadLetter(r row, t pinfold.ScheduleTarget, due time.Time, l *
 	}
 	maps.Copy(attributes, map[string]string{
 		"SCHEDULE_ARN": r.arn(), "SCHEDULED_TIME": stamp(due), "EXECUTION_ID": executionID(r.arn(), due), "IS_PAYLOAD_TRUNCATED": "false",
-		"ERROR_CODE": cmp.Or(pinfold.ReasonOf(l.err), string(pinfold.CodeOf(l.err))),
+		"ERROR_CODE": scheduleError(l.err),
 	})
 	return pinfold.EventMessage{Body: scheduleBody(*r.schedule, due, l.retries+1), Attributes: attributes}
+}
+
+// scheduleError is AWS's name for why a schedule's target could not be reached: that
+// of the target's own error, for queues as they had them before they spoke JSON.
+func scheduleError(err error) string {
+	reason := pinfold.ReasonOf(err)
+	if reason == "QueueDoesNotExist" {
+		return "AWS.SimpleQueueService.NonExistentQueue"
+	}
+	return cmp.Or(reason, string(pinfold.CodeOf(err)))
 }
 
 // ruleErrors are AWS's names for why a rule's target could not be reached.

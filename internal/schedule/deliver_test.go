@@ -32,7 +32,7 @@ func TestRetries(t *testing.T) {
 		"twice":           {pinfold.ScheduleTarget{MaximumRetries: &two}, passing, 99, 3, "MaximumRetryAttempts", "2", [2]string{"Throttled", "THROTTLING"}},
 		"for a minute":    {pinfold.ScheduleTarget{MaximumEventAge: &minute}, passing, 99, 6, "MaximumEventAgeInSeconds", "5", [2]string{"Throttled", "THROTTLING"}},
 		"for a day":       {pinfold.ScheduleTarget{}, passing, 9999, 186, "MaximumRetryAttempts", "185", [2]string{"Throttled", "THROTTLING"}},
-		"not there":       {pinfold.ScheduleTarget{}, pinfold.Errorf(pinfold.NotFound, "no such queue").WithReason("AWS.SimpleQueueService.NonExistentQueue"), 99, 1, "", "0", [2]string{"AWS.SimpleQueueService.NonExistentQueue", "NO_RESOURCE"}},
+		"not there":       {pinfold.ScheduleTarget{}, pinfold.Errorf(pinfold.NotFound, "no such queue").WithReason("QueueDoesNotExist"), 99, 1, "", "0", [2]string{"AWS.SimpleQueueService.NonExistentQueue", "NO_RESOURCE"}},
 		"not allowed":     {pinfold.ScheduleTarget{}, pinfold.Errorf(pinfold.Denied, "no"), 99, 1, "", "0", [2]string{"Denied", "NO_PERMISSIONS"}},
 		"of unknown kind": {pinfold.ScheduleTarget{MaximumRetries: &none}, errors.New("oh"), 99, 1, "MaximumRetryAttempts", "0", [2]string{"Internal", "INTERNAL_ERROR"}},
 	} {
