@@ -134,21 +134,18 @@ func (k *keeper) keep() {
 	defer timer.Stop()
 	for k.ctx.Err() == nil {
 		now := k.o.Now()
+		k.refresh() // before the mark says that all is sent until now
 		k.tick(now)
 		k.dispatch()
 		timer.Reset(min(k.save(), k.wait(now)))
 		select {
 		case <-k.ctx.Done():
 		case <-k.shared.wake:
-			k.refresh()
 		case o := <-k.over:
 			k.finish(o, k.o.Now())
 		case r := <-k.saved:
 			k.settle(r)
 		case <-timer.C:
-			if !k.reread.IsZero() && time.Until(k.reread) <= 0 {
-				k.refresh()
-			}
 		}
 	}
 	for k.queues.running > 0 { // ctx has ended for them, too
@@ -201,8 +198,8 @@ func (k *keeper) anew(now time.Time) {
 	k.seen = now
 	for _, x := range k.series {
 		x.sent, x.after = now, now
-		if x.alarm != nil {
-			k.unset(&x.alarm)
+		k.unset(&x.alarm)
+		if x.spec.expression != "" { // it is not disabled
 			k.next(x)
 		}
 		for _, j := range x.jobs {
@@ -296,10 +293,13 @@ func (k *keeper) unset(a **alarm) {
 
 // refresh looks at what has changed.
 func (k *keeper) refresh() {
-	k.shared.mu.Lock()
-	changed := k.shared.dirty
-	k.shared.dirty = map[ref]struct{}{}
-	k.shared.mu.Unlock()
+	if time.Until(k.reread) > 0 {
+		return
+	}
+	changed := k.shared.take()
+	if changed == nil {
+		return
+	}
 	err := k.o.Store.View(k.ctx, func(tx store.Tx) error {
 		for r := range changed {
 			row, err := k.row(tx, r)

@@ -99,6 +99,7 @@ func (h *house) due() (all []string) {
 		}
 		all = append(all, strings.TrimPrefix(e.Time.Format("2006-01-02 15:04:05"), someDay+" "))
 	}
+	slices.Sort(all)
 	return all
 }
 
@@ -457,10 +458,11 @@ func TestClockJumps(t *testing.T) {
 		h.stop()
 		h.start()
 		at(45*time.Minute, "05:00:00") // 05:14
+		h.create(pinfold.Schedule{Name: "once", Expression: "at(2000-01-01T05:50:00)"})
 		c.set(30 * 24 * time.Hour)
-		at(15*time.Second, "2000-01-31 05:00:00")
+		at(15*time.Second, "05:50:00", "2000-01-31 05:00:00")
 		c.set(0)
-		at(time.Hour, "06:00:00")
+		at(time.Hour, "05:50:00", "06:00:00")
 		h.stop()
 		c.set(30 * 24 * time.Hour)
 		h.start()

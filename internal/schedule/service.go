@@ -22,7 +22,7 @@ type Options struct {
 	Scope  pinfold.Scope // the account and region that it serves
 	// Missed is the policy of schedules and rules that have none. "" is MissedOnce.
 	Missed pinfold.MissedPolicy
-	// Now is the clock that schedules follow. Default: the machine's.
+	// Now is the clock that schedules follow, jumps and all. Default: the machine's.
 	Now func() time.Time
 	Log *slog.Logger
 }
@@ -105,6 +105,18 @@ func (s *shared) changed(refs []ref) {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+// take returns what has changed since it was called last, nil for nothing.
+func (s *shared) take() map[ref]struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.dirty) == 0 {
+		return nil
+	}
+	taken := s.dirty
+	s.dirty = map[ref]struct{}{}
+	return taken
 }
 
 // Page asks for a part of a list.
