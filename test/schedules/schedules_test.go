@@ -186,8 +186,9 @@ func gone(t *testing.T, h *house, name string) {
 
 func testDeadLetter(t *testing.T, h *house) {
 	for code, target := range map[string]string{"ResourceNotFoundException": h.arn("lambda", "function:none"), "AWS.SimpleQueueService.NonExistentQueue": h.arn("sqs", "none")} {
-		url, arn := h.queue(t, "letters-of-"+strings.Split(target, ":")[2])
-		m, _, _ := h.sends(t, "letter", url, h.once(t, types.Target{Arn: &target, Input: aws.String(`{"n":1}`), DeadLetterConfig: &types.DeadLetterConfig{Arn: &arn}}))
+		name := "letter-of-" + strings.Split(target, ":")[2]
+		url, arn := h.queue(t, name)
+		m, _, _ := h.sends(t, name, url, h.once(t, types.Target{Arn: &target, Input: aws.String(`{"n":1}`), DeadLetterConfig: &types.DeadLetterConfig{Arn: &arn}}))
 		names := strings.Join(slices.Sorted(maps.Keys(m.MessageAttributes)), " ")
 		if want := "ERROR_CODE ERROR_MESSAGE EXECUTION_ID IS_PAYLOAD_TRUNCATED RETRY_ATTEMPTS SCHEDULED_TIME SCHEDULE_ARN TARGET_ARN"; names != want || *m.Body != `{"n":1}` {
 			t.Errorf("%s with %v", *m.Body, names)
