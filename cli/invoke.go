@@ -83,18 +83,10 @@ func (sh *shell) invokeAsync(ctx context.Context, c *client.Client, function str
 
 // readPayload reads the event and refuses what is not JSON before it travels.
 func (sh *shell) readPayload(arg string) ([]byte, error) {
-	var event []byte
-	var err error
-	switch file, isFile := strings.CutPrefix(arg, "@"); {
-	case arg == "":
-		event = []byte("{}")
-	case arg == "-":
-		event, err = io.ReadAll(sh.in)
-	case isFile:
-		event, err = os.ReadFile(file)
-	default:
-		event = []byte(arg)
+	if arg == "" {
+		return []byte("{}"), nil
 	}
+	event, err := sh.readText(arg)
 	if err != nil {
 		return nil, pinfold.Errorf(pinfold.Invalid, "reading the payload: %w", err)
 	}
@@ -102,6 +94,17 @@ func (sh *shell) readPayload(arg string) ([]byte, error) {
 		return nil, pinfold.Errorf(pinfold.Invalid, "the payload is not JSON (%w): write --payload '{\"key\": \"value\"}', or --payload @FILE", err)
 	}
 	return event, nil
+}
+
+// readText returns what an argument stands for: itself, @FILE, or - for standard input.
+func (sh *shell) readText(arg string) ([]byte, error) {
+	if arg == "-" {
+		return io.ReadAll(sh.in)
+	}
+	if file, isFile := strings.CutPrefix(arg, "@"); isFile {
+		return os.ReadFile(file)
+	}
+	return []byte(arg), nil
 }
 
 // answer shows what a function says. JSON it keeps until it is all there.

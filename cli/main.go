@@ -87,7 +87,7 @@ A server on this machine is found by itself; PINFOLD_API and PINFOLD_DATA (or
 	}{
 		{"run", "Run a server:", []*cobra.Command{sh.up(), sh.dev()}},
 		{"deploy", "Deploy an application:", []*cobra.Command{sh.deploy(), sh.plan(), sh.remove()}},
-		{"use", "Look at it and use it:", []*cobra.Command{sh.list(), sh.invoke(), sh.events(), sh.schedules(), sh.logs(), sh.invocations(), sh.invocation(), sh.trace(), sh.callMap(), sh.cost(), sh.network(), sh.env()}},
+		{"use", "Look at it and use it:", []*cobra.Command{sh.list(), sh.invoke(), sh.events(), sh.queue(), sh.schedules(), sh.logs(), sh.invocations(), sh.invocation(), sh.trace(), sh.callMap(), sh.cost(), sh.network(), sh.env()}},
 		{"help", "Help:", []*cobra.Command{sh.doctor(), sh.version()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})

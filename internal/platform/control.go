@@ -10,6 +10,7 @@ import (
 	"pinfold.dev/pinfold/client"
 	"pinfold.dev/pinfold/internal/function"
 	"pinfold.dev/pinfold/internal/logs"
+	"pinfold.dev/pinfold/internal/queue"
 	"pinfold.dev/pinfold/internal/runtimes"
 	"pinfold.dev/pinfold/internal/wire/control"
 	"pinfold.dev/pinfold/internal/wire/mux"
@@ -31,6 +32,7 @@ func (p *Platform) controlRoutes() mux.Route {
 			return p.network(ctx, name, to)
 		},
 		Events:    p.async,
+		Queues:    queue.Desk{Service: p.queues},
 		Schedules: p.schedules.Statuses,
 		Principal: mux.Principal,
 		ARN: func(resource string) string {

@@ -286,25 +286,33 @@ func wanted(all map[string]Attribute, names []string) map[string]Attribute {
 // Peek returns the oldest messages of a queue as they are, without receiving them.
 // Their handles are "".
 func (s *Service) Peek(ctx context.Context, ref Ref, max int) ([]Received, error) {
-	l, err := s.line(ref)
+	l, found, err := s.peek(ctx, ref, max)
 	if err != nil {
 		return nil, err
 	}
-	ms, err := l.backlog.Peek(ctx, max)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]opened, len(ms))
-	for i, m := range ms {
-		if all[i], err = open(m); err != nil {
-			return nil, pinfold.Errorf(pinfold.Internal, "message %s of queue %s: %w", messageID(l.id, m.Position), l.ref.Name, err)
-		}
-	}
-	shown := l.show(all, []string{All}, []string{All})
+	shown := l.show(found, []string{All}, []string{All})
 	for i := range shown {
 		shown[i].Handle = ""
 	}
 	return shown, nil
+}
+
+func (s *shared) peek(ctx context.Context, ref Ref, max int) (*line, []opened, error) {
+	l, err := s.line(ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	ms, err := l.backlog.Peek(ctx, max)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := make([]opened, len(ms))
+	for i, m := range ms {
+		if all[i], err = open(m); err != nil {
+			return nil, nil, pinfold.Errorf(pinfold.Internal, "message %s of queue %s: %w", messageID(l.id, m.Position), l.ref.Name, err)
+		}
+	}
+	return l, all, nil
 }
 
 // Remove removes messages for good that were received; the result has an error for

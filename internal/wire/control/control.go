@@ -48,6 +48,7 @@ type Options struct {
 	Logs       Logs
 	Records    Records
 	Events     Events // nil: there are no asynchronous invocations
+	Queues     Queues // nil: there are no queues
 	Authorizer pinfold.Authorizer
 	Info       any // what GET info answers: client.Info
 	// Health tells what goes wrong with the accounts: client.Health.
@@ -97,6 +98,11 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /_pinfold/v1/functions/{name}/events", h.call("pinfold:ReadEvents", h.events))
 	mux.HandleFunc("POST /_pinfold/v1/functions/{name}/events/retry", h.call("pinfold:RetryEvents", h.retryEvents))
 	mux.HandleFunc("POST /_pinfold/v1/functions/{name}/events/drop", h.call("pinfold:DropEvents", h.dropEvents))
+	mux.HandleFunc("GET /_pinfold/v1/queues", h.call("pinfold:ListQueues", h.queues))
+	mux.HandleFunc("GET /_pinfold/v1/queues/{name}/messages", h.call("pinfold:PeekMessages", h.messages))
+	mux.HandleFunc("POST /_pinfold/v1/queues/{name}/messages", h.call("pinfold:SendMessage", h.sendMessage))
+	mux.HandleFunc("POST /_pinfold/v1/queues/{name}/redrive", h.call("pinfold:RedriveMessages", h.redrive))
+	mux.HandleFunc("POST /_pinfold/v1/queues/{name}/purge", h.call("pinfold:PurgeQueue", h.purge))
 	mux.HandleFunc("PUT /_pinfold/v1/packages/{sha256}", h.call("pinfold:PutPackage", h.putPackage))
 	mux.HandleFunc("GET /_pinfold/v1/schedules", h.call("pinfold:ListSchedules", h.schedules))
 	mux.HandleFunc("GET /_pinfold/v1/logs", h.logs)
