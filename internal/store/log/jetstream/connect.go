@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -98,13 +99,25 @@ func (l *Log) credentials() (all []nats.Option, err error) {
 	return all, nil
 }
 
+// askWait is how long a cluster may take for an answer before it is asked again.
+const askWait = 2 * time.Second
+
 // inspect looks whether external servers can do what the log needs.
 func (l *Log) inspect(ctx context.Context) error {
 	if !atLeast(l.nc.ConnectedServerVersion(), 2, 12) {
 		return pinfold.Errorf(pinfold.Invalid, "the log at %s is nats-server %s: 2.12 is the oldest that can keep entries for later", l.where(), l.nc.ConnectedServerVersion())
 	}
-	if _, err := l.js.AccountInfo(ctx); err != nil {
-		return pinfold.Errorf(pinfold.Unavailable, "the log at %s needs JetStream enabled for this account: %w", l.where(), err)
+	for deadline := time.Now().Add(answerWait); ; {
+		ask, cancel := context.WithTimeout(ctx, askWait)
+		_, err := l.js.AccountInfo(ask)
+		cancel()
+		if err == nil {
+			break
+		}
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && time.Now().Before(deadline) {
+			continue // a cluster that elects
+		}
+		return l.failed(ctx, err, "the log at %s needs JetStream, for this account", l.where())
 	}
 	if have, want := l.nc.MaxPayload(), int64(log.MaxData+2*log.MaxMeta); have < want {
 		l.opts.Logger.Warn("the servers of the log take smaller messages than Pinfold's largest: raise max_payload in their configuration", "servers", l.where(), "max_payload", have, "wanted", want)

@@ -35,6 +35,15 @@ func TestExternal(t *testing.T) {
 // startServer starts a server of its own, with JetStream and room for large entries.
 func startServer(t *testing.T, o *server.Options) *server.Server {
 	t.Helper()
+	s := beginServer(t, o)
+	if !s.ReadyForConnections(startWait) {
+		t.Fatal("the server did not start")
+	}
+	return s
+}
+
+func beginServer(t *testing.T, o *server.Options) *server.Server {
+	t.Helper()
 	o.Host, o.JetStream, o.NoSigs = "127.0.0.1", true, true
 	o.JetStreamMaxStore, o.JetStreamMaxMemory = 1<<40, 1<<40
 	if o.Port == 0 {
@@ -56,9 +65,6 @@ func startServer(t *testing.T, o *server.Options) *server.Server {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	if !s.ReadyForConnections(startWait) {
-		t.Fatal("the server did not start")
-	}
 	return s
 }
 

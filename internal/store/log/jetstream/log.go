@@ -77,8 +77,12 @@ type Log struct {
 
 var _ log.Log = (*Log)(nil)
 
-// patience is how long calls wait for a connection that is lost.
-const patience = 5 * time.Second
+const (
+	// patience is how long calls wait for a connection that is lost.
+	patience = 5 * time.Second
+	// apiWait is how long servers may take to answer what is asked rarely.
+	apiWait = 10 * time.Second
+)
 
 // Open opens the log. An error has the code Unavailable if the servers cannot be
 // reached or do not know us, Invalid if the options cannot be right.
@@ -114,7 +118,7 @@ func (l *Log) open(ctx context.Context) (err error) {
 	if l.nc, err = l.connect(ctx); err != nil {
 		return err
 	}
-	if l.js, err = jetstream.New(l.nc, jetstream.WithDefaultTimeout(answerWait)); err != nil {
+	if l.js, err = jetstream.New(l.nc, jetstream.WithDefaultTimeout(apiWait)); err != nil {
 		return err
 	}
 	if l.pipeline, err = newPipeline(l); err != nil {
