@@ -23,7 +23,7 @@ type room struct {
 var services = []string{
 	"internal/function", "internal/code", "internal/httpapi", "internal/invoke", "internal/pool",
 	"internal/runtimes", "internal/logs", "internal/iam", "internal/provision", "internal/trace", "internal/record",
-	"internal/meter", "internal/metrics", "internal/callmap", "internal/backlog", "internal/queue", "internal/async", "internal/mapping", "internal/schedule",
+	"internal/meter", "internal/metrics", "internal/callmap", "internal/backlog", "internal/queue", "internal/queue/policy", "internal/async", "internal/mapping", "internal/schedule",
 }
 
 var house = []room{
@@ -78,7 +78,8 @@ var house = []room{
 	{"internal/metrics", nil, "services are siblings: the composition root plugs them together"},
 	{"internal/iam", nil, "services are siblings: the composition root plugs them together"},
 
-	{"internal/queue", []string{"internal/store", "internal/backlog", "internal/store/log", "internal/store/log/mem"}, "services are siblings: the composition root plugs them together"},
+	{"internal/queue/policy", nil, "what a policy says depends on no queue"},
+	{"internal/queue", []string{"internal/queue/policy", "internal/store", "internal/backlog", "internal/store/log", "internal/store/log/mem"}, "services are siblings: the composition root plugs them together"},
 	{"internal/async", []string{"internal/store", "internal/backlog", "internal/store/log", "internal/store/log/mem"}, "services are siblings: the composition root plugs them together"},
 	{"internal/mapping", []string{"internal/store", "internal/eventpattern"}, "services are siblings: the composition root plugs them together"},
 	{"internal/schedule", []string{"internal/store", "internal/timetable", "internal/eventpattern"}, "services are siblings: the composition root plugs them together"},

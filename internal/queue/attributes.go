@@ -9,6 +9,7 @@ import (
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/backlog"
+	"pinfold.dev/pinfold/internal/queue/policy"
 )
 
 // The values of attributes of FIFO queues that mean something here.
@@ -71,8 +72,8 @@ func setAttribute(q *pinfold.MessageQueue, name, value string) (err error) {
 	}
 	switch name {
 	case "Policy":
-		q.Policy, err = parsePolicy(value)
-		return err
+		q.Policy = value
+		return policy.Check(value)
 	case "RedrivePolicy":
 		q.Redrive, err = parseRedrive(q, value)
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/queue/policy"
 	"pinfold.dev/pinfold/internal/store"
 )
 
@@ -256,6 +257,22 @@ func page(all []*line, after string, limit int, want func(*line) bool) (names []
 		names = append(names, l.ref.Name)
 	}
 	return names, false
+}
+
+// AddPermission adds a statement to a queue's policy.
+func (s *Service) AddPermission(ctx context.Context, ref Ref, p policy.Permission) error {
+	return s.change(ctx, ref, func(_ store.Tx, q *pinfold.MessageQueue) (err error) {
+		q.Policy, err = policy.Add(q.Policy, q.ARN(), p)
+		return err
+	})
+}
+
+// RemovePermission removes the statement of a label from a queue's policy.
+func (s *Service) RemovePermission(ctx context.Context, ref Ref, label string) error {
+	return s.change(ctx, ref, func(_ store.Tx, q *pinfold.MessageQueue) (err error) {
+		q.Policy, err = policy.Remove(q.Policy, label)
+		return err
+	})
 }
 
 // checkTags holds tags against their limits. Source: TagQueue, SQS API reference, and

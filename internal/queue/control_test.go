@@ -11,6 +11,7 @@ import (
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/queue"
+	"pinfold.dev/pinfold/internal/queue/policy"
 	"pinfold.dev/pinfold/internal/store"
 )
 
@@ -137,7 +138,7 @@ func TestAttributesRefused(t *testing.T) {
 func TestPermissions(t *testing.T) {
 	inHouse(t, func(h *house) {
 		q := h.create("q")
-		permission := queue.Permission{Label: "l", Accounts: []string{"111111111111", "222222222222"}, Actions: []string{"ReceiveMessage"}}
+		permission := policy.Permission{Label: "l", Accounts: []string{"111111111111", "222222222222"}, Actions: []string{"ReceiveMessage"}}
 		if err := h.AddPermission(h.ctx(), q, permission); err != nil {
 			t.Fatal(err)
 		}
@@ -160,9 +161,9 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("a policy is left: %v", got)
 		}
 		h.refused(h.RemovePermission(h.ctx(), q, "l"), parameter, "Value l for parameter Label is invalid. Reason: can't find label.")
-		h.refused(h.AddPermission(h.ctx(), q, queue.Permission{Label: "l", Accounts: permission.Accounts, Actions: []string{"Fly"}}), parameter,
+		h.refused(h.AddPermission(h.ctx(), q, policy.Permission{Label: "l", Accounts: permission.Accounts, Actions: []string{"Fly"}}), parameter,
 			"Value SQS:Fly for parameter ActionName is invalid. Reason: Please refer to the appropriate WSDL for a list of valid actions.")
-		h.refused(h.AddPermission(h.ctx(), q, queue.Permission{Label: "l", Accounts: []string{"me"}, Actions: permission.Actions}), parameter,
+		h.refused(h.AddPermission(h.ctx(), q, policy.Permission{Label: "l", Accounts: []string{"me"}, Actions: permission.Actions}), parameter,
 			"Value [me] for parameter PrincipalId is invalid. Reason: Unable to verify.")
 		// One statement without a list is a policy, too, and is added to.
 		single := `{"Version":"2012-10-17","Statement":{"Sid":"mine","Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}`

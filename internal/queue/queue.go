@@ -77,7 +77,7 @@ type line struct {
 
 	sending sync.RWMutex // held by those who send; taken in full to end that
 	gone    bool         // guarded by sending: deleted or purged
-	purged  time.Time    // guarded by shared.loading
+	purged  time.Time    // when it took the place of one that was purged
 }
 
 const backlogPrefix = "sqs."
@@ -164,52 +164,58 @@ func (s *shared) all() []*line {
 	return all
 }
 
-// reload takes over what the store has of a queue, after a commit. Several may
-// change a queue one after the other and get here in another order: who reads last
-// reads the latest.
+// reload takes over what the store has of a queue, after a commit, and drops the
+// messages of one that was deleted or purged.
 func (s *shared) reload(ref Ref) {
-	s.loading.Lock()
-	defer s.loading.Unlock()
-	ctx := context.Background()
-	var q *pinfold.MessageQueue
-	err := s.control.View(ctx, func(tx store.Tx) error {
-		found, err := tx.Queues().Get(ref.key())
-		q = &found
-		return err
-	})
-	s.mu.RLock()
-	old := s.lines[ref]
-	s.mu.RUnlock()
-	switch code := pinfold.CodeOf(err); {
-	case code == pinfold.NotFound:
-		q = nil
-	case err != nil:
-		s.log.Error("a queue was changed and could not be read: it is as before until it changes again", "queue", ref.Name, "error", err)
-		return
-	case old != nil && old.id == q.ID:
-		old.record.Store(q)
-		return
-	}
-	s.mu.Lock()
-	if q == nil {
-		delete(s.lines, ref)
-	} else {
-		l := s.open(q)
-		if old != nil {
-			l.purged = time.Now()
-		}
-		s.lines[ref] = l
-	}
-	s.mu.Unlock()
+	old := s.replace(ref)
 	if old == nil {
 		return
 	}
 	old.sending.Lock() // waits for those who are sending, whose messages go, too
 	old.gone = true
 	old.sending.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), dropTimeout)
+	defer cancel()
 	if err := s.hub.Drop(ctx, backlogPrefix+old.id); err != nil {
 		s.log.Error("the messages of a deleted or purged queue could not be removed: the next start of the platform does it", "queue", ref.Name, "error", err)
 	}
+}
+
+// dropTimeout is how long deleting and purging wait for a log that does not answer.
+const dropTimeout = 10 * time.Second
+
+// replace puts the queue that the store has in the place of the one that is known,
+// and returns that if its messages are to go. Several may change a queue one after
+// the other and get here in another order: who reads last reads the latest.
+func (s *shared) replace(ref Ref) (old *line) {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	var q *pinfold.MessageQueue
+	err := s.control.View(context.Background(), func(tx store.Tx) error {
+		found, err := tx.Queues().Get(ref.key())
+		q = &found
+		return err
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old = s.lines[ref]
+	switch code := pinfold.CodeOf(err); {
+	case code == pinfold.NotFound:
+		delete(s.lines, ref)
+	case err != nil:
+		s.log.Error("a queue was changed and could not be read: it is as before until it changes again", "queue", ref.Name, "error", err)
+		return nil
+	case old != nil && old.id == q.ID:
+		old.record.Store(q)
+		return nil
+	default:
+		l := s.open(q)
+		if old != nil {
+			l.purged = time.Now()
+		}
+		s.lines[ref] = l
+	}
+	return old
 }
 
 // sendingTo returns a queue that will not be deleted or purged until done is called.

@@ -111,9 +111,8 @@ func (s *shared) receive(ctx context.Context, l *line, max int, visibility, wait
 			}
 			return nil, l, nil
 		}
-		got, err := s.sift(ctx, l, ms)
-		if err != nil || len(got) > 0 {
-			return got, l, err
+		if got := s.sift(ctx, l, ms); len(got) > 0 {
+			return got, l, nil
 		}
 		if len(ms) == 0 && !time.Now().Before(until) {
 			return nil, l, nil
@@ -124,33 +123,30 @@ func (s *shared) receive(ctx context.Context, l *line, max int, visibility, wait
 	}
 }
 
-// sift returns those of the messages received that are to be handed out.
-func (s *shared) sift(ctx context.Context, l *line, ms []backlog.Message) ([]opened, error) {
+// sift returns those of the messages received that are to be handed out. One with
+// which something goes wrong stays out of sight for its time, and holds nobody up.
+func (s *shared) sift(ctx context.Context, l *line, ms []backlog.Message) []opened {
 	q, now := l.record.Load(), time.Now()
 	got := make([]opened, 0, len(ms))
 	for _, m := range ms {
 		o, err := open(m)
-		if err != nil {
-			return nil, pinfold.Errorf(pinfold.Internal, "message %s of queue %s: %w", messageID(l.id, m.Position), l.ref.Name, err)
+		handled := false
+		switch {
+		case err != nil:
+		case o.expired(q, now):
+			handled, err = true, l.remove(ctx, m.Receipt)
+		case q.Redrive != nil && m.Receive > q.Redrive.MaxReceiveCount:
+			handled, err = s.bury(ctx, l, &o, q.Redrive.DeadLetter)
 		}
-		if o.expired(q, now) {
-			if err := l.remove(ctx, m.Receipt); err != nil {
-				return nil, err
-			}
-			continue
+		switch {
+		case err != nil:
+			s.log.Error("a message could not be handed out, or moved to the dead-letter queue, or removed: it is tried again when it is visible again",
+				"queue", l.ref.Name, "message", o.id(l.id), "error", err)
+		case !handled:
+			got = append(got, o)
 		}
-		if q.Redrive != nil && m.Receive > q.Redrive.MaxReceiveCount {
-			buried, err := s.bury(ctx, l, &o, q.Redrive.DeadLetter)
-			if err != nil {
-				s.log.Error("a message could not be moved to the dead-letter queue: it is tried again when it is visible again", "queue", l.ref.Name, "message", o.id(l.id), "error", err)
-			}
-			if buried || err != nil {
-				continue
-			}
-		}
-		got = append(got, o)
 	}
-	return got, nil
+	return got
 }
 
 // bury moves a message to the dead-letter queue of an ARN. It reports false if there

@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/queue"
+	"pinfold.dev/pinfold/internal/store/log"
 )
 
 func TestDelays(t *testing.T) {
@@ -238,5 +240,26 @@ func TestPeek(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		h.want(q, "2", "3")
+	})
+}
+
+// TestMessageThatCannotBeRead holds no other one up.
+func TestMessageThatCannotBeRead(t *testing.T) {
+	inHouse(t, func(h *house) {
+		q := h.create("q")
+		record, err := h.Record(h.ctx(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream, err := h.disk.Open().Stream(h.ctx(), "messages", log.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stored := stream.Append(h.ctx(), log.Entry{Subject: "sqs." + record.ID, Data: []byte{1, 9}}); stored[0].Err != nil {
+			t.Fatal(stored[0].Err)
+		}
+		synctest.Wait()
+		h.send(q, queue.Message{Body: "x"})
+		h.want(q, "x")
 	})
 }

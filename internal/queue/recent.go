@@ -103,6 +103,7 @@ func (r *recent) end(key recentKey, position uint64, remember bool) {
 	r.expires = append(r.expires, expiry{key, time.Now().Add(recentFor)})
 }
 
+// expire forgets what is too old. r.mu is held.
 func (r *recent) expire(now time.Time) {
 	n := 0
 	for n < len(r.expires) && !r.expires[n].at.After(now) {
@@ -111,7 +112,17 @@ func (r *recent) expire(now time.Time) {
 	}
 	if r.expires = r.expires[n:]; len(r.expires) == 0 {
 		r.expires = nil
+		if n > 0 && len(r.known) == 0 {
+			r.known = map[recentKey]sending{} // a map keeps the room that it once needed
+		}
 	}
+}
+
+// tidy forgets what is too old of a queue that is not sent to any more.
+func (r *recent) tidy() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.expire(time.Now())
 }
 
 // load takes over what the log remembers.

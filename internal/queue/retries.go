@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -20,18 +21,21 @@ type attempt struct {
 }
 
 func (r *retries) keep(id string, got []opened, visibility time.Duration) {
-	now := time.Now()
+	r.tidy()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, a := range r.kept {
-		if !a.until.After(now) {
-			delete(r.kept, id)
-		}
-	}
 	if r.kept == nil {
 		r.kept = map[string]attempt{}
 	}
-	r.kept[id] = attempt{got, now.Add(min(visibility, recentFor))}
+	r.kept[id] = attempt{got, time.Now().Add(min(visibility, recentFor))}
+}
+
+// tidy forgets what is too old.
+func (r *retries) tidy() {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.kept, func(_ string, a attempt) bool { return !a.until.After(now) })
 }
 
 // again returns what an attempt received if all of that is still out of sight, and

@@ -44,6 +44,8 @@ func (s *shared) sweep(ctx context.Context) {
 		}
 	}
 	for _, l := range all {
+		l.recent.tidy()
+		l.retries.tidy()
 		q := l.record.Load()
 		_, err := l.backlog.Expire(ctx, time.Now().Add(-q.Retention.Duration()))
 		if err == nil && buried[l.arn] && !q.FIFO {

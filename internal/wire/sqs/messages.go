@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -105,7 +106,7 @@ func (a *adapter) SendMessageBatch(ctx context.Context, in *SendMessageBatchRequ
 			MD5OfMessageSystemAttributes: optional(r.MD5System), SequenceNumber: optional(r.Sequence),
 		})
 	}
-	out.Failed = b.failed()
+	out.Failed = b.failed(ctx, a.Log)
 	return &out, nil
 }
 
@@ -203,7 +204,7 @@ func (a *adapter) DeleteMessageBatch(ctx context.Context, in *DeleteMessageBatch
 		}
 		out.Successful = append(out.Successful, DeleteMessageBatchResultEntry{Id: in.Entries[i].Id})
 	}
-	out.Failed = b.failed()
+	out.Failed = b.failed(ctx, a.Log)
 	return &out, nil
 }
 
@@ -221,7 +222,7 @@ func (a *adapter) ChangeMessageVisibility(_ context.Context, in *ChangeMessageVi
 	return &protocol.Empty{}, a.Queues.ChangeVisibility(ref, *in.ReceiptHandle, pinfold.Seconds(*in.VisibilityTimeout))
 }
 
-func (a *adapter) ChangeMessageVisibilityBatch(_ context.Context, in *ChangeMessageVisibilityBatchRequest) (*ChangeMessageVisibilityBatchResult, error) {
+func (a *adapter) ChangeMessageVisibilityBatch(ctx context.Context, in *ChangeMessageVisibilityBatchRequest) (*ChangeMessageVisibilityBatchResult, error) {
 	ref, err := a.ref(in.QueueUrl)
 	if err != nil {
 		return nil, err
@@ -245,7 +246,7 @@ func (a *adapter) ChangeMessageVisibilityBatch(_ context.Context, in *ChangeMess
 		}
 		out.Successful = append(out.Successful, ChangeMessageVisibilityBatchResultEntry{Id: e.Id})
 	}
-	out.Failed = b.failed()
+	out.Failed = b.failed(ctx, a.Log)
 	return &out, nil
 }
 
@@ -283,11 +284,14 @@ func newBatch[E any](kind string, entries []E, id func(*E) *string) (*batch, err
 
 func (b *batch) fail(i int, err error) { b.failing[i] = err }
 
-// failed returns the entries that failed, in their order.
-func (b *batch) failed() (all []BatchResultErrorEntry) {
+// failed returns the entries that failed, in their order, and logs what is our fault.
+func (b *batch) failed(ctx context.Context, log *slog.Logger) (all []BatchResultErrorEntry) {
 	for i, err := range b.failing {
 		if err != nil {
 			e := Model.ToError(err, names)
+			if e.Fault && ctx.Err() == nil {
+				log.ErrorContext(ctx, "entry of a batch failed", "service", "sqs", "request", protocol.CallerFrom(ctx).RequestID, "error", err)
+			}
 			all = append(all, BatchResultErrorEntry{Id: b.ids[i], Code: new(e.QueryCode()), Message: &e.Message, SenderFault: new(!e.Fault)})
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"maps"
 
 	"pinfold.dev/pinfold"
-	"pinfold.dev/pinfold/internal/queue"
+	"pinfold.dev/pinfold/internal/queue/policy"
 	"pinfold.dev/pinfold/internal/wire/protocol"
 )
 
@@ -132,7 +132,7 @@ func (a *adapter) AddPermission(ctx context.Context, in *AddPermissionRequest) (
 	if err != nil {
 		return nil, err
 	}
-	return &protocol.Empty{}, a.Queues.AddPermission(ctx, ref, queue.Permission{Label: *in.Label, Accounts: in.AWSAccountIds, Actions: in.Actions})
+	return &protocol.Empty{}, a.Queues.AddPermission(ctx, ref, policy.Permission{Label: *in.Label, Accounts: in.AWSAccountIds, Actions: in.Actions})
 }
 
 func (a *adapter) RemovePermission(ctx context.Context, in *RemovePermissionRequest) (*protocol.Empty, error) {
