@@ -128,6 +128,7 @@ type Schedule struct {
 	Token       string         `json:"token,omitempty"` // of the request that made it
 	Since       time.Time      `json:"since"`           // from when on it may be due: made, enabled, or given other times
 	Unsent      []Unsent       `json:"unsent,omitempty"`
+	Change      int64          `json:"change,omitempty"` // which of all changes of schedules and rules was its last
 	Created     time.Time      `json:"created"`
 	Modified    time.Time      `json:"modified"`
 }
@@ -180,6 +181,7 @@ type Rule struct {
 	Tags        map[string]string `json:"tags,omitempty"`
 	Since       time.Time         `json:"since"` // as a schedule's
 	Unsent      []Unsent          `json:"unsent,omitempty"`
+	Change      int64             `json:"change,omitempty"` // likewise
 	Created     time.Time         `json:"created"`
 	Modified    time.Time         `json:"modified"`
 }

@@ -68,6 +68,7 @@ type keeper struct {
 	full   bool         // there is no room for more, which has been said
 
 	seen    time.Time            // the latest that the clock has said
+	counted int64                // the last change that has been looked at
 	touched map[*series]struct{} // whose rows may not say what they should
 	news    time.Time            // since when there is something to write; zero: there is nothing
 	wrote   time.Time            // when that was done or tried last
@@ -101,6 +102,9 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := k.load(); err != nil {
 		return err
 	}
+	s.shared.mu.Lock()
+	s.shared.count(k.counted)
+	s.shared.mu.Unlock()
 	k.keep()
 	return nil
 }
@@ -109,8 +113,11 @@ func (s *Service) Run(ctx context.Context) error {
 func (k *keeper) load() error {
 	return k.o.Store.View(k.ctx, func(tx store.Tx) error {
 		now := k.o.Now()
-		mark, err := k.readMark(tx)
+		mark, change, err := k.readMark(tx)
 		if err != nil {
+			return err
+		}
+		if k.counted, err = k.sequence(tx, changesName); err != nil {
 			return err
 		}
 		if mark.After(now.Add(maxBack)) {
@@ -120,7 +127,10 @@ func (k *keeper) load() error {
 		k.seen = mark
 		rows, err := k.rows(tx)
 		for _, r := range rows {
-			x := &series{ref: r.ref, sent: mark}
+			x := &series{ref: r.ref}
+			if *r.change() <= change {
+				x.sent = mark
+			}
 			k.series[r.ref] = x
 			k.resume(x, r, now)
 			k.set(x, r)
@@ -296,7 +306,7 @@ func (k *keeper) refresh() {
 	if time.Until(k.reread) > 0 {
 		return
 	}
-	changed := k.shared.take()
+	changed, counted := k.shared.take()
 	if changed == nil {
 		return
 	}
@@ -320,6 +330,9 @@ func (k *keeper) refresh() {
 		return nil
 	})
 	k.reread = time.Time{}
+	if err == nil {
+		k.counted = counted
+	}
 	if err == nil || k.ctx.Err() != nil {
 		return
 	}

@@ -147,6 +147,31 @@ func TestKilled(t *testing.T) {
 	})
 }
 
+// A change is stored a moment before the keeper of time hears of it. Where the server
+// is killed in between, the mark must not say of it what it says of the others.
+func TestKilledBeforeItWasHeardOf(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.create(pinfold.Schedule{Name: "minutely", Expression: "rate(1 minute)"})
+		h.came("minutely 00:00:00")
+		other := schedule.New(schedule.Options{Store: h, Sender: h.post, Scope: scope}) // tells nobody
+		if _, err := other.CreateSchedule(h.t.Context(), pinfold.Schedule{
+			Name: "once", Expression: "at(2000-01-01T00:00:01)", DeleteAfter: true, Target: pinfold.ScheduleTarget{ARN: fn},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		h.pass(70 * time.Second)
+		h.came("minutely 00:01:00")
+		h.kill()
+		h.start()
+		h.came("once 00:01:10")
+		h.pass(time.Minute)
+		h.came("minutely 00:02:00")
+		h.kill()
+		h.start()
+		h.came()
+	})
+}
+
 func ids(all []got) (ids []string) {
 	for _, g := range all {
 		ids = append(ids, g.ID)

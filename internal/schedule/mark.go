@@ -9,8 +9,15 @@ import (
 	"pinfold.dev/pinfold/internal/store"
 )
 
-// markName is where the mark is among the sequences, in nanoseconds since 1970.
-const markName = "schedule.mark"
+// Names among the sequences: the mark, in nanoseconds since 1970; the number of the
+// last change of a schedule or rule; and which was the last that had been looked at
+// when the mark was written. Rows that have changed since then the mark does not speak
+// of: their time may have come in between.
+const (
+	markName       = "schedule.mark"
+	changesName    = "schedule.changes"
+	markChangeName = "schedule.mark.change"
+)
 
 // The mark is written when nothing is on its way, after some seconds in any case, and
 // so often at most. What is sent in between is sent again after a crash, with the same
@@ -21,20 +28,31 @@ const (
 	saveAgain = 10 * time.Second // after it could not be
 )
 
-func (s *Service) readMark(tx store.Tx) (time.Time, error) {
-	ns, err := tx.Sequences().Get(s.key(markName))
-	switch {
-	case pinfold.CodeOf(err) == pinfold.NotFound:
-		return time.Time{}, nil
-	case err != nil:
-		return time.Time{}, err
+// readMark returns the mark, and the last change that it speaks of.
+func (s *Service) readMark(tx store.Tx) (mark time.Time, change int64, err error) {
+	ns, err := s.sequence(tx, markName)
+	if err == nil {
+		change, err = s.sequence(tx, markChangeName)
 	}
-	return time.Unix(0, ns).UTC(), nil
+	if err != nil || ns == 0 {
+		return time.Time{}, 0, err
+	}
+	return time.Unix(0, ns).UTC(), change, nil
+}
+
+// sequence returns a number that is 0 to begin with.
+func (s *Service) sequence(tx store.Tx, name string) (int64, error) {
+	n, err := tx.Sequences().Get(s.key(name))
+	if pinfold.CodeOf(err) == pinfold.NotFound {
+		return 0, nil
+	}
+	return n, err
 }
 
 // snapshot is what is written at once: the mark, and what had not been sent by then.
 type snapshot struct {
 	mark    time.Time
+	counted int64 // the last change that had been looked at
 	changes []change
 	err     error // of writing it
 }
@@ -68,7 +86,7 @@ func (k *keeper) save() time.Duration {
 }
 
 func (k *keeper) snapshot() snapshot {
-	s := snapshot{mark: k.seen}
+	s := snapshot{mark: k.seen, counted: k.counted}
 	for x := range k.touched {
 		c := change{series: x, ref: x.ref, spec: x.spec, delete: x.ends && x.ever && x.alarm == nil && len(x.jobs) == 0}
 		for _, j := range x.jobs {
@@ -102,6 +120,9 @@ func (k *keeper) write(ctx context.Context, s snapshot) snapshot {
 				return err
 			}
 		}
+		if err := tx.Sequences().Put(k.key(markChangeName), s.counted); err != nil {
+			return err
+		}
 		return tx.Sequences().Put(k.key(markName), s.mark.UnixNano())
 	})
 	return s
@@ -109,7 +130,7 @@ func (k *keeper) write(ctx context.Context, s snapshot) snapshot {
 
 func (k *keeper) apply(tx store.Tx, r row, c change) error {
 	if c.delete && r.schedule.DeleteAfter && !r.disabled() && r.spec() == c.spec {
-		tx.AfterCommit(func() { k.shared.changed([]ref{c.ref}) })
+		tx.AfterCommit(func() { k.shared.changed(0, []ref{c.ref}) })
 		return tx.Schedules().Delete(k.key(c.ref.group, c.ref.name))
 	}
 	*r.unsent() = c.unsent

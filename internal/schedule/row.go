@@ -79,6 +79,14 @@ func (r row) unsent() *[]pinfold.Unsent {
 	return &r.schedule.Unsent
 }
 
+// change is where the row has the number of its last change.
+func (r row) change() *int64 {
+	if r.rule != nil {
+		return &r.rule.Change
+	}
+	return &r.schedule.Change
+}
+
 func (r row) targets() []pinfold.ScheduleTarget {
 	if r.rule != nil {
 		return r.rule.Targets

@@ -39,7 +39,9 @@ type shared struct {
 	wake  chan struct{} // holds one word: that dirty has changed
 
 	mu      sync.Mutex
-	dirty   map[ref]struct{} // what has changed since it was looked at; nil: nobody keeps time
+	dirty   map[ref]struct{}   // what has changed since it was looked at; nil: nobody keeps time
+	counted int64              // all changes up to this one are or were in dirty
+	ahead   map[int64]struct{} // those beyond it that are, too
 	results map[ref]pinfold.ScheduleResult
 }
 
@@ -54,7 +56,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o, shared: &shared{wake: make(chan struct{}, 1), results: map[ref]pinfold.ScheduleResult{}}}
+	return &Service{o: o, shared: &shared{wake: make(chan struct{}, 1), ahead: map[int64]struct{}{}, results: map[ref]pinfold.ScheduleResult{}}}
 }
 
 // Within returns the service bound to a transaction: its changes become part of
@@ -85,14 +87,41 @@ func (s *Service) key(names ...string) store.Key {
 func (s *Service) update(ctx context.Context, fn func(tx store.Tx) ([]ref, error)) error {
 	return s.o.Store.Update(ctx, func(tx store.Tx) error {
 		changed, err := fn(tx)
-		if err == nil && len(changed) > 0 {
-			tx.AfterCommit(func() { s.shared.changed(changed) })
+		if err != nil || len(changed) == 0 {
+			return err
 		}
+		n, err := s.number(tx, changed)
+		tx.AfterCommit(func() { s.shared.changed(n, changed) })
 		return err
 	})
 }
 
-func (s *shared) changed(refs []ref) {
+// number gives a change the next number, and writes it into the rows that it has
+// changed: so it is known of each whether the mark was written with it in mind.
+func (s *Service) number(tx store.Tx, changed []ref) (int64, error) {
+	n, err := s.sequence(tx, changesName)
+	if err != nil {
+		return 0, err
+	}
+	n++
+	for _, ref := range changed {
+		r, err := s.row(tx, ref)
+		if pinfold.CodeOf(err) == pinfold.NotFound {
+			continue // it was deleted
+		} else if err != nil {
+			return 0, err
+		}
+		*r.change() = n
+		if err := r.put(s, tx); err != nil {
+			return 0, err
+		}
+	}
+	return n, tx.Sequences().Put(s.key(changesName), n)
+}
+
+// changed has rows looked at that the change of a number was of; 0 is one that need
+// not be counted.
+func (s *shared) changed(n int64, refs []ref) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dirty == nil {
@@ -101,22 +130,44 @@ func (s *shared) changed(refs []ref) {
 	for _, r := range refs {
 		s.dirty[r] = struct{}{}
 	}
+	if n > s.counted {
+		s.ahead[n] = struct{}{}
+		s.count(s.counted)
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// take returns what has changed since it was called last, nil for nothing.
-func (s *shared) take() map[ref]struct{} {
+// take returns what has changed since it was called last, nil for nothing, and the
+// number up to which that is all.
+func (s *shared) take() (taken map[ref]struct{}, counted int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.dirty) == 0 {
-		return nil
+		return nil, 0
 	}
-	taken := s.dirty
+	taken = s.dirty
 	s.dirty = map[ref]struct{}{}
-	return taken
+	return taken, s.counted
+}
+
+// count notes that all changes up to a number have been told. s.mu is held.
+func (s *shared) count(n int64) {
+	s.counted = max(s.counted, n)
+	for i := range s.ahead {
+		if i <= s.counted {
+			delete(s.ahead, i)
+		}
+	}
+	for next := s.counted + 1; len(s.ahead) > 0; next++ {
+		if _, told := s.ahead[next]; !told {
+			return
+		}
+		delete(s.ahead, next)
+		s.counted = next
+	}
 }
 
 // Page asks for a part of a list.
