@@ -81,7 +81,7 @@ func (p *Platform) openEvents(ctx context.Context) error {
 		return err
 	}
 	p.schedules = schedule.New(schedule.Options{
-		Store: timed{p.db, p}, Sender: deliver{p}, Scope: p.scope(), Missed: pinfold.MissedPolicy(p.config.MissedSchedules), Now: p.clock.Now, Log: p.log,
+		Store: timed{p.db, p}, Sender: deliver{p}, Scope: p.scope(), Missed: pinfold.MissedPolicy(p.config.MissedSchedules), Log: p.log,
 	})
 	return nil
 }
@@ -97,7 +97,7 @@ func (p *Platform) openSources(context.Context) error {
 		return p.async.Close(ctx)
 	})
 	p.pollers = queuesource.New(queuesource.Options{
-		Account: p.config.Account, Queues: polled{p.queues}, Mappings: p.mappings, Invoker: p.invoker, Limit: p.limit, Drain: p.config.DrainTimeout, Log: p.log,
+		Account: p.config.Account, Queues: queuesource.Of(p.queues), Mappings: p.mappings, Invoker: p.invoker, Limit: p.limit, Drain: p.config.DrainTimeout, Log: p.log,
 	})
 	p.functions.OnChange(func(ref pinfold.FunctionRef) {
 		p.async.Changed(ref)

@@ -195,7 +195,7 @@ func (e *events) run(ctx context.Context, load *sync.WaitGroup, round int) {
 	repeat(func(n int) {
 		id := fmt.Sprintf("schedule/%04d/%05d", round, n)
 		if _, err := e.scheduler.CreateSchedule(ctx, &scheduler.CreateScheduleInput{
-			Name: aws.String(strings.ReplaceAll(id, "/", "-")), ScheduleExpression: aws.String("at(" + time.Now().Add(time.Second).UTC().Format("2006-01-02T15:04:05") + ")"),
+			Name: aws.String(strings.ReplaceAll(id, "/", "-")), ScheduleExpression: aws.String("at(" + time.Now().Add(3*time.Second).UTC().Format("2006-01-02T15:04:05") + ")"),
 			FlexibleTimeWindow: &schedulertypes.FlexibleTimeWindow{Mode: schedulertypes.FlexibleTimeWindowModeOff}, ActionAfterCompletion: schedulertypes.ActionAfterCompletionDelete,
 			Target: &schedulertypes.Target{Arn: aws.String(e.arn("results")), RoleArn: aws.String("arn:aws:iam::000000000000:role/r"), Input: aws.String(fmt.Sprintf("%q", id))},
 		}); err == nil {
