@@ -111,10 +111,12 @@ func (s *shared) receive(ctx context.Context, l *line, max int, visibility, wait
 			}
 			return nil, l, nil
 		}
-		if got := s.sift(ctx, l, ms); len(got) > 0 {
+		got, moved := s.sift(ctx, l, ms)
+		if len(got) > 0 {
 			return got, l, nil
 		}
-		if len(ms) == 0 && !time.Now().Before(until) {
+		stuck := len(ms) > 0 && visibility <= 0 // the same ones would come at once
+		if moved == 0 && (stuck || !time.Now().Before(until)) {
 			return nil, l, nil
 		}
 		if l, err = s.line(l.ref); err != nil {
@@ -123,11 +125,12 @@ func (s *shared) receive(ctx context.Context, l *line, max int, visibility, wait
 	}
 }
 
-// sift returns those of the messages received that are to be handed out. One with
-// which something goes wrong stays out of sight for its time, and holds nobody up.
-func (s *shared) sift(ctx context.Context, l *line, ms []backlog.Message) []opened {
+// sift returns those of the messages received that are to be handed out, and how many
+// have gone elsewhere. One with which something goes wrong stays out of sight for its
+// time, and holds nobody up.
+func (s *shared) sift(ctx context.Context, l *line, ms []backlog.Message) (got []opened, moved int) {
 	q, now := l.record.Load(), time.Now()
-	got := make([]opened, 0, len(ms))
+	got = make([]opened, 0, len(ms))
 	for _, m := range ms {
 		o, err := open(m)
 		handled := false
@@ -142,11 +145,13 @@ func (s *shared) sift(ctx context.Context, l *line, ms []backlog.Message) []open
 		case err != nil:
 			s.log.Error("a message could not be handed out, or moved to the dead-letter queue, or removed: it is tried again when it is visible again",
 				"queue", l.ref.Name, "message", o.id(l.id), "error", err)
-		case !handled:
+		case handled:
+			moved++
+		default:
 			got = append(got, o)
 		}
 	}
-	return got
+	return got, moved
 }
 
 // bury moves a message to the dead-letter queue of an ARN. It reports false if there

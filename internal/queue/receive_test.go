@@ -259,6 +259,10 @@ func TestMessageThatCannotBeRead(t *testing.T) {
 			t.Fatal(stored[0].Err)
 		}
 		synctest.Wait()
+		start := time.Now()
+		if got := h.receive(q, queue.ReceiveOptions{Visibility: seconds(0), Wait: seconds(20)}); len(got) != 0 || time.Since(start) > 20*time.Second {
+			t.Errorf("received %v after %v", got, time.Since(start))
+		}
 		h.send(q, queue.Message{Body: "x"})
 		h.want(q, "x")
 	})
