@@ -115,13 +115,16 @@ func (s *shared) receive(ctx context.Context, l *line, max int, visibility, wait
 		if len(got) > 0 {
 			return got, l, nil
 		}
-		stuck := len(ms) > 0 && visibility <= 0 // the same ones would come at once
-		if moved == 0 && (stuck || !time.Now().Before(until)) {
-			return nil, l, nil
-		}
-		if l, err = s.line(l.ref); err != nil {
+		now, err := s.line(l.ref)
+		if err != nil {
 			return nil, l, err
 		}
+		over := len(ms) == 0 && now == l        // the time is up
+		stuck := len(ms) > 0 && visibility <= 0 // the same ones would come at once
+		if moved == 0 && (over || stuck) {
+			return nil, l, nil
+		}
+		l = now
 	}
 }
 
