@@ -367,7 +367,7 @@ func TestSendEvent(t *testing.T) {
 		q, fifo := h.create("q"), h.create("q.fifo", "FifoQueue", "true")
 		by := pinfold.Principal{Kind: pinfold.Service, UserID: "lambda"}
 		e := pinfold.EventMessage{Body: []byte(`{}`), Attributes: map[string]string{"ErrorCode": "200"}, Group: "g", ID: "1", TraceID: "Root=1"}
-		for _, to := range []queue.Ref{q, fifo, fifo} {
+		for _, to := range []queue.Ref{q, q, fifo, fifo} { // the same one twice: it is there once
 			if err := h.Service.SendEvent(h.ctx(), by, to.ARN(), e); err != nil {
 				t.Fatal(err)
 			}

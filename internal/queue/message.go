@@ -34,6 +34,9 @@ type Message struct {
 	// has it so.
 	Deduplication string
 	Sender        string // SenderId: the user id of whoever sends
+	// once has a standard queue drop a second message with the same one, for five minutes
+	// or until the platform starts again: AWS has no such thing, for parts of the platform.
+	once string
 }
 
 // Attribute is a message attribute: text or bytes, as its type says.

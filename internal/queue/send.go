@@ -86,6 +86,8 @@ func prepare(q *pinfold.MessageQueue, m *Message, r *Result) *outgoing {
 		}
 		o.key = keyOf(q, &e.Message)
 		o.item.Group, o.item.ID = m.Group, o.key.String()
+	} else {
+		o.item.ID = m.once
 	}
 	o.item.Data = e.encode()
 	r.Sent = Sent{MD5Body: e.MD5Body, MD5Attributes: digestAttributes(m.Attributes), MD5System: digestTrace(m.Trace)}
@@ -163,7 +165,7 @@ func (s *Service) SendEvent(ctx context.Context, by pinfold.Principal, to string
 	if err != nil {
 		return err
 	}
-	out := &Message{Body: string(m.Body), Trace: m.TraceID, Group: m.Group, Sender: by.UserID}
+	out := &Message{Body: string(m.Body), Trace: m.TraceID, Group: m.Group, Sender: by.UserID, once: m.ID}
 	if l.record.Load().FIFO {
 		out.Deduplication = m.ID
 	}
