@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 
 	"pinfold.dev/pinfold"
@@ -65,7 +68,50 @@ func (p *Platform) openLog(ctx context.Context) error {
 	patient()
 	p.closing(func() error { release(); giveUp(); return nil })
 	p.eventLog, p.owned = l, owned
+	return p.claimLog(ctx)
+}
+
+// claimLog makes sure that the events in the log are those of this control state.
+// Another's queues and functions are not known here, so their events would be taken
+// for what deleted ones have left.
+func (p *Platform) claimLog(ctx context.Context) error {
+	id, err := p.stateID(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := p.eventLog.Stream(ctx, "platform", log.Limits{PerSubject: 1})
+	if err != nil {
+		return err
+	}
+	r, err := s.Read(ctx, log.From{})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	entries, err := r.Next(ctx, 1)
+	switch {
+	case errors.Is(err, io.EOF):
+		return s.Append(ctx, log.Entry{Subject: "state", Meta: id})[0].Err
+	case err != nil:
+		return err
+	case entries[0].Meta != id:
+		return pinfold.Errorf(pinfold.Conflict, "the log at %s has the events of a platform with another data folder than %s: give this one an account, a region or a NATS account of its own, or that folder's state.db", p.config.Log, p.folder.path)
+	}
 	return nil
+}
+
+// stateID returns what the control state is told from others by. It is made once.
+func (p *Platform) stateID(ctx context.Context) (string, error) {
+	key := store.Key{p.config.Account, p.config.Region, "platform.id"}
+	var id int64
+	err := p.db.Update(ctx, func(tx store.Tx) (err error) {
+		if id, err = tx.Sequences().Get(key); pinfold.CodeOf(err) != pinfold.NotFound {
+			return err
+		}
+		id = rand.Int64()
+		return tx.Sequences().Put(key, id)
+	})
+	return strconv.FormatInt(id, 36), err
 }
 
 // openEvents opens the services that stand on the log and need no functions.
