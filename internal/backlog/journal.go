@@ -43,7 +43,8 @@ type note struct {
 
 // journaled is where a message's note is; guarded by journal.mu.
 type journaled struct {
-	at      uint64
+	at      uint64 // in the stream; 0: it is not there yet
+	noted   bool   // it is there, or on its way
 	removed bool
 }
 
@@ -59,6 +60,7 @@ type notes struct {
 
 func (n notes) write(m *message) {
 	n.mu.Lock()
+	m.journal.noted = true
 	n.pending[m] = note{subject: n.id + "." + strconv.FormatUint(m.position, 10), receives: m.receives, first: m.first, due: m.due}
 	n.mu.Unlock()
 	n.wake()
@@ -66,8 +68,7 @@ func (n notes) write(m *message) {
 
 func (n notes) correct(m *message) {
 	n.mu.Lock()
-	_, noted := n.pending[m]
-	noted = noted || m.journal.at != 0
+	noted := m.journal.noted
 	n.mu.Unlock()
 	if noted {
 		n.write(m)
@@ -196,7 +197,7 @@ func milli(t time.Time) int64 {
 
 // restore gives a message what was written down of it.
 func (n note) restore(m *message) {
-	m.receives, m.first, m.journal.at = n.receives, n.first, n.at
+	m.receives, m.first, m.journal = n.receives, n.first, journaled{at: n.at, noted: true}
 	if !n.due.IsZero() {
 		m.due = n.due
 		if n.receives > 0 {
