@@ -135,7 +135,8 @@ func (p *Platform) openEvents(ctx context.Context) error {
 // openSources opens what invokes functions when something happens.
 func (p *Platform) openSources(context.Context) error {
 	p.async = async.Open(async.Options{
-		Hub: p.backlogs, Functions: p.functions, Invoker: p.invoker, Sender: deliver{p}, Scope: p.scope(), Concurrency: p.config.Concurrency, Log: p.log,
+		Hub: p.backlogs, Functions: p.functions, Invoker: p.invoker, Sender: deliver{p}, Scope: p.scope(), Concurrency: p.config.Concurrency,
+		Waiting: p.pool.Waiting, Log: p.log,
 	})
 	p.closing(func() error {
 		ctx, cancel := context.WithDeadline(context.Background(), p.drained())

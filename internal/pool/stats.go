@@ -67,18 +67,33 @@ func (p *Pool) Load() []Load {
 		if len(f.sets) == 0 && f.waiting == 0 && f.inFlight == 0 {
 			continue // there are settings
 		}
-		l := Load{Function: ref, Running: f.inFlight, Waiting: f.waiting}
-		for _, s := range f.sets {
-			l.Running -= s.waiters.len
-			for _, in := range s.active {
-				ahead := max(0, in.running-in.places)
-				l.Running -= ahead
-				l.Waiting += ahead
-			}
-		}
-		all = append(all, l)
+		all = append(all, f.load(ref))
 	}
 	return all
+}
+
+// Waiting returns how many invocations of a function wait now, as Load has it.
+func (p *Pool) Waiting(ref pinfold.FunctionRef) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f := p.functions[ref.With("")]; f != nil {
+		return f.load(ref).Waiting
+	}
+	return 0
+}
+
+// load is Load of one function. mu is held.
+func (f *function) load(ref pinfold.FunctionRef) Load {
+	l := Load{Function: ref, Running: f.inFlight, Waiting: f.waiting}
+	for _, s := range f.sets {
+		l.Running -= s.waiters.len
+		for _, in := range s.active {
+			ahead := max(0, in.running-in.places)
+			l.Running -= ahead
+			l.Waiting += ahead
+		}
+	}
+	return l
 }
 
 // Totals is the pool as a whole.

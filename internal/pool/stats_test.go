@@ -36,6 +36,9 @@ func TestLoad(t *testing.T) {
 				if got := p.Load(); tc.calls == 0 && len(got) != 0 || tc.calls > 0 && (len(got) != 1 || got[0] != want[0]) {
 					t.Errorf("%+v, want %+v", got, want)
 				}
+				if got := p.Waiting(v.Ref); got != tc.waiting || p.Waiting(version("b", "1").Ref) != 0 {
+					t.Errorf("%d wait, want %d", got, tc.waiting)
+				}
 				time.Sleep(24 * time.Hour)
 			})
 		})
