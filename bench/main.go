@@ -39,6 +39,7 @@ var parts = []struct {
 	{"burst", burst},
 	{"functions", functions},
 	{"accounts", accounts},
+	{"events", events},
 	{"start", start},
 	{"walls", walls},
 	{"peers", rivals},

@@ -170,18 +170,25 @@ func (b *bench) warmFigures(connections int, raw *side, sides []*side) {
 // invokes makes n requests of Lambda's Invoke, each with a signature of its own.
 func invokes(ctx context.Context, p *host.Pinfold, function string, n int) (load.Target, error) {
 	t := load.Target{Addr: strings.TrimPrefix(p.API, "http://"), Want: "Hello, Ada "}
-	sign := p.Signer()
+	err := sign(ctx, &t, p.Signer("lambda", nil), host.InvokePath(function), n, greet)
+	return t, err
+}
+
+// greet is the event of an invocation.
+func greet(i int) string { return fmt.Sprintf(`{"queryStringParameters":{"name":"Ada %d"}}`, i) }
+
+// sign gives a target n requests.
+func sign(ctx context.Context, t *load.Target, by host.Signer, path string, n int, body func(i int) string) error {
 	for i := range n {
-		body := fmt.Sprintf(`{"queryStringParameters":{"name":"Ada %d"}}`, i)
-		req, err := sign(ctx, http.MethodPost, host.InvokePath(function), body)
+		req, err := by(ctx, http.MethodPost, path, body(i))
 		if err != nil {
-			return t, err
+			return err
 		}
 		raw, err := load.Raw(req)
 		if err != nil {
-			return t, err
+			return err
 		}
 		t.Requests = append(t.Requests, raw)
 	}
-	return t, nil
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -14,9 +15,12 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// Signer returns what makes signed requests for the platform's Lambda API, with
-// the signer of the AWS SDK.
-func (p *Pinfold) Signer() func(ctx context.Context, method, path, body string) (*http.Request, error) {
+// Signer makes signed requests.
+type Signer func(ctx context.Context, method, path, body string) (*http.Request, error)
+
+// Signer returns what makes signed requests for an API of the platform's, such as
+// "lambda", with the signer of the AWS SDK. Each has the header.
+func (p *Pinfold) Signer(service string, header http.Header) Signer {
 	s := v4.NewSigner()
 	key := aws.Credentials{AccessKeyID: p.Key.AccessKeyID, SecretAccessKey: p.Key.SecretAccessKey}
 	return func(ctx context.Context, method, path, body string) (*http.Request, error) {
@@ -25,8 +29,9 @@ func (p *Pinfold) Signer() func(ctx context.Context, method, path, body string) 
 			return nil, err
 		}
 		req.Header.Set("Content-Type", "application/json")
+		maps.Copy(req.Header, header)
 		sum := sha256.Sum256([]byte(body))
-		return req, s.SignHTTP(ctx, key, req, hex.EncodeToString(sum[:]), "lambda", p.Region, time.Now())
+		return req, s.SignHTTP(ctx, key, req, hex.EncodeToString(sum[:]), service, p.Region, time.Now())
 	}
 }
 

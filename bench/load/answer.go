@@ -12,13 +12,19 @@ var (
 	crlf         = []byte("\r\n")
 	blank        = []byte("\r\n\r\n")
 	lastChunk    = []byte("\r\n0\r\n\r\n")
-	status200    = []byte("HTTP/1.1 200 ")
+	version      = []byte("HTTP/1.1 ")
 	functionFail = []byte("X-Amz-Function-Error")
 )
 
-// whole reports whether b is a whole answer, and an error if it is not one with
-// status 200 and the wanted text, or more than one.
-func whole(b, want []byte) (bool, error) {
+// wanted is what answers must be.
+type wanted struct {
+	status int
+	text   []byte
+}
+
+// whole reports whether b is a whole answer, and an error if it is not one that is
+// wanted, or more than one.
+func (w wanted) whole(b []byte) (bool, error) {
 	end := bytes.Index(b, blank)
 	if end < 0 {
 		return false, nil
@@ -50,12 +56,13 @@ func whole(b, want []byte) (bool, error) {
 	} else if len(body) > length {
 		return false, fmt.Errorf("%d bytes came after an answer", len(body)-length)
 	}
-	if !bytes.HasPrefix(b, status200) || !bytes.Contains(body, want) {
-		return false, wrong(string(status), string(want), body)
+	code, _, _ := bytes.Cut(bytes.TrimPrefix(status, version), []byte(" "))
+	if n, err := strconv.Atoi(string(code)); err != nil || n != w.status || !bytes.Contains(body, w.text) {
+		return false, w.wrong(string(status), body)
 	}
 	return true, nil
 }
 
-func wrong(status, want string, body []byte) error {
-	return fmt.Errorf("the answer is %q, want 200 and %q: %.300q", status, want, body)
+func (w wanted) wrong(status string, body []byte) error {
+	return fmt.Errorf("the answer is %q, want %d and %q: %.300q", status, w.status, w.text, body)
 }

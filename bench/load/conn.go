@@ -16,7 +16,7 @@ type loop struct {
 	conns  []*conn
 	events []unix.EpollEvent
 	ready  []*conn
-	want   []byte
+	wanted
 }
 
 type conn struct {
@@ -89,7 +89,7 @@ func (c *conn) send(req []byte) error {
 }
 
 // receive reads on and reports whether the answer is whole.
-func (c *conn) receive(want []byte) (done bool, err error) {
+func (c *conn) receive(w wanted) (done bool, err error) {
 	if c.have == len(c.buf) {
 		c.buf = append(c.buf, make([]byte, len(c.buf))...)
 	}
@@ -103,5 +103,5 @@ func (c *conn) receive(want []byte) (done bool, err error) {
 		return false, fmt.Errorf("the connection was closed with a request under way, after %q", c.buf[:c.have])
 	}
 	c.have += n
-	return whole(c.buf[:c.have], want)
+	return w.whole(c.buf[:c.have])
 }

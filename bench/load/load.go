@@ -14,6 +14,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -31,7 +32,8 @@ type Target struct {
 	Addr     string   // host:port
 	Requests [][]byte // whole requests, sent in turn
 	URL      string   // what the one request gets, if it is a GET
-	Want     string   // what every answer must hold, beside the status 200
+	Want     string   // what every answer must hold
+	Status   int      // that every answer must have; 0 is 200
 }
 
 // Get returns the target that a URL without a user or a fragment names.
@@ -96,9 +98,12 @@ func Run(ctx context.Context, t Target, connections int, d time.Duration) (Sampl
 
 // Burst sends all requests at once, each over a connection of its own. Elapsed
 // is the time until the last answer.
-func Burst(ctx context.Context, t Target) (Sample, error) {
+func Burst(ctx context.Context, t Target) (Sample, error) { return Each(ctx, t, len(t.Requests)) }
+
+// Each sends each request once, over a number of connections.
+func Each(ctx context.Context, t Target, connections int) (Sample, error) {
 	left := t.Requests
-	return drive(ctx, t, len(t.Requests), func() []byte {
+	return drive(ctx, t, connections, func() []byte {
 		if len(left) == 0 {
 			return nil
 		}
@@ -115,7 +120,7 @@ const patience = time.Minute
 func drive(ctx context.Context, t Target, connections int, next func() []byte) (s Sample, err error) {
 	runtime.LockOSThread() // so that its processor time is this load's
 	defer runtime.UnlockOSThread()
-	l := &loop{want: []byte(t.Want)}
+	l := &loop{wanted: wanted{cmp.Or(t.Status, http.StatusOK), []byte(t.Want)}}
 	defer l.close()
 	if err := l.dial(t.Addr, connections); err != nil {
 		return s, err
@@ -144,7 +149,7 @@ func drive(ctx context.Context, t Target, connections int, next func() []byte) (
 			return s, fmt.Errorf("%s has answered nothing for %s, with %d requests under way", t.Addr, patience, waiting)
 		}
 		for _, c := range ready {
-			done, err := c.receive(l.want)
+			done, err := c.receive(l.wanted)
 			if err != nil {
 				return s, err
 			}

@@ -33,7 +33,7 @@ func TestWhole(t *testing.T) {
 		"a failed one":     {answer: ok + "X-Amz-Function-Error: Unhandled\r\nContent-Length: 5\r\n\r\nHello", err: "the function failed"},
 		"a length of text": {answer: ok + "Content-Length: five\r\n\r\nHello", err: "length"},
 	} {
-		done, err := whole([]byte(tc.answer), []byte("Hello"))
+		done, err := wanted{200, []byte("Hello")}.whole([]byte(tc.answer))
 		if done != tc.done || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
 			t.Errorf("%s: got %v, %v; want %v and an error with %q", name, done, err, tc.done, tc.err)
 		}
@@ -45,7 +45,7 @@ func FuzzWhole(f *testing.F) {
 	f.Add([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n"))
 	f.Add([]byte("HTTP/1.1 500 No\r\nContent-Length: -1\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if done, err := whole(b, []byte("Hello")); done && (err != nil || !strings.Contains(string(b), "Hello")) {
+		if done, err := (wanted{200, []byte("Hello")}).whole(b); done && (err != nil || !strings.Contains(string(b), "Hello")) {
 			t.Errorf("%q is whole: %v", b, err)
 		}
 	})

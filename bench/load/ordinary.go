@@ -20,7 +20,7 @@ func Ordinary(ctx context.Context, t Target, connections int, d time.Duration) (
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	each := make([][]time.Duration, connections)
-	cpu, began := processTime(), time.Now()
+	cpu, began := ProcessTime(), time.Now()
 	var wg sync.WaitGroup
 	for i := range connections {
 		wg.Go(func() {
@@ -38,7 +38,7 @@ func Ordinary(ctx context.Context, t Target, connections int, d time.Duration) (
 		})
 	}
 	wg.Wait()
-	s := Sample{Elapsed: time.Since(began), CPU: processTime() - cpu, Latencies: slices.Concat(each...)}
+	s := Sample{Elapsed: time.Since(began), CPU: ProcessTime() - cpu, Latencies: slices.Concat(each...)}
 	slices.Sort(s.Latencies)
 	return s, context.Cause(ctx)
 }
@@ -56,9 +56,10 @@ func get(ctx context.Context, client *http.Client, t Target) (time.Duration, err
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err == nil && (resp.StatusCode != http.StatusOK || !strings.Contains(string(body), t.Want)) {
-		err = wrong(resp.Status, t.Want, body)
+		err = wanted{http.StatusOK, []byte(t.Want)}.wrong(resp.Status, body)
 	}
 	return time.Since(began), err
 }
 
-func processTime() time.Duration { return usage(unix.RUSAGE_SELF) }
+// ProcessTime is the processor time that this program has taken so far.
+func ProcessTime() time.Duration { return usage(unix.RUSAGE_SELF) }

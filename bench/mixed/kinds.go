@@ -68,11 +68,11 @@ type kind struct {
 type client struct {
 	load *load
 	http *http.Client
-	sign func(ctx context.Context, method, path, body string) (*http.Request, error)
+	sign host.Signer
 }
 
 func (l *load) newClient() *client {
-	return &client{l, &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}, l.Signer()}
+	return &client{l, &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}, l.Signer("lambda", nil)}
 }
 
 func (c *client) do(req *http.Request) (resp *http.Response, body []byte, err error) {

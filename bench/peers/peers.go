@@ -55,6 +55,13 @@ func All() []*Peer {
 	}
 }
 
+// Queues is the peer that has queues and no functions here: what to send it is none
+// of its business.
+func Queues() *Peer {
+	return &Peer{Name: "Gopherstack", How: "emulator of AWS in Go, everything in memory", fetch: gopherstack, start: startGopherstack,
+		target: func(string) (load.Target, error) { return load.Target{}, nil }}
+}
+
 // Fetch gets the peer from the cache or from where it comes from. Its error
 // says why it cannot be had.
 func (p *Peer) Fetch(ctx context.Context, s *Shelf) (err error) {
@@ -133,6 +140,17 @@ func startWatchdog(ctx context.Context, s *Shelf, program string, port int) (*ex
 	cmd := host.Command(ctx, program)
 	cmd.Env = host.Environ("mode=http", "fprocess=node "+filepath.Join(s.App, "raw.js"), "http_buffer_req_body=false",
 		fmt.Sprintf("port=%d", port), fmt.Sprintf("upstream_url=http://127.0.0.1:%d", upstream), fmt.Sprintf("PORT=%d", upstream))
+	return cmd, nil
+}
+
+func gopherstack(ctx context.Context, s *Shelf) (string, error) {
+	const pkg = "github.com/blackbirdworks/gopherstack"
+	return goBuild(ctx, s, "gopherstack", pkg, "require "+pkg+" v1.9.0")
+}
+
+func startGopherstack(ctx context.Context, s *Shelf, program string, port int) (*exec.Cmd, error) {
+	cmd := host.Command(ctx, program)
+	cmd.Env = host.Environ(fmt.Sprintf("PORT=%d", port), "LOG_LEVEL=error", "GOPHERSTACK_DATA_DIR="+filepath.Join(s.Dir, "gopherstack"))
 	return cmd, nil
 }
 
