@@ -56,7 +56,7 @@ func TestAsync(t *testing.T) {
 	t.Run("parts", func(t *testing.T) {
 		for name, part := range map[string]func(*testing.T, *suite){
 			"success": success, "failure": failure, "function": toFunction, "paused": paused, "timeout": timeout,
-			"listed": listed, "called by a function": byFunction, "missing queue": missingQueue,
+			"listed": listed, "called by a function": byFunction, "missing queue": missingQueue, "long": long,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -279,6 +279,18 @@ func timeout(t *testing.T, s *suite) {
 	if r := readRecord(t, *s.receive(t, url).Body); r.ResponsePayload["errorType"] != "Sandbox.Timedout" {
 		t.Errorf("record %+v", r)
 	}
+}
+
+// long has more events run at a time than there are to begin with, though none of
+// them ends for long: the twelve are never together otherwise.
+func long(t *testing.T, s *suite) {
+	s.create(t, "long", "\nexports.handler = () => new Promise(done => setTimeout(done, 20e3));\n", func(in *lambda.CreateFunctionInput) { in.Timeout = aws.Int32(60) })
+	s.configure(t, "long", nil)
+	for range 12 {
+		s.send(t, "long", `{}`)
+	}
+	s.waitFor(t, "long", func(e *pinfold.AsyncEvents) bool { return e.Running == 12 })
+	s.waitFor(t, "long", func(e *pinfold.AsyncEvents) bool { return e.Running == 0 }) // or the platform could not stop
 }
 
 // byFunction has a function send an event to another one, in the same trace.
