@@ -2,6 +2,9 @@ package queue_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -108,5 +111,39 @@ func TestSentAtTheSameTime(t *testing.T) {
 			}
 		}
 		h.want(q, "x")
+	})
+}
+
+// TestCrossedBatches: two batches that have the same messages in opposite order do
+// not wait for each other.
+func TestCrossedBatches(t *testing.T) {
+	inHouse(t, func(h *house) {
+		q := h.create("q.fifo", "FifoQueue", "true")
+		for round := range 50 {
+			var there []*queue.Message
+			for i := range 10 {
+				there = append(there, &queue.Message{Body: "x", Group: fmt.Sprint(i), Deduplication: fmt.Sprintf("%d-%d", round, i)})
+			}
+			back := slices.Clone(there)
+			slices.Reverse(back)
+			var all sync.WaitGroup
+			for _, batch := range [][]*queue.Message{there, back} {
+				all.Go(func() {
+					results, err := h.SendBatch(h.ctx(), q, batch)
+					if err != nil {
+						t.Error(err)
+					}
+					for _, r := range results {
+						if r.Err != nil {
+							t.Error(r.Err)
+						}
+					}
+				})
+			}
+			all.Wait()
+		}
+		if c, _ := h.Counts(q); c.Visible != 500 {
+			t.Errorf("%d messages, want 500", c.Visible)
+		}
 	})
 }

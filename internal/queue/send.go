@@ -1,9 +1,11 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/backlog"
@@ -111,9 +113,10 @@ func (l *line) store(ctx context.Context, out []*outgoing) {
 // sendOnce sends those messages to a FIFO queue that it was not sent in the last
 // five minutes. The others have where they were stored then.
 func (s *shared) sendOnce(ctx context.Context, l *line, out []*outgoing) {
+	// All begin in the order of their keys, so that no two batches wait for each other.
+	ordered := slices.SortedStableFunc(slices.Values(out), func(a, b *outgoing) int { return bytes.Compare(a.key[:], b.key[:]) })
 	begun := make(map[recentKey]*outgoing, len(out))
-	fresh := make([]*outgoing, 0, len(out))
-	for _, o := range out {
+	for _, o := range ordered {
 		if o.first = begun[o.key]; o.first != nil {
 			continue
 		}
@@ -121,9 +124,9 @@ func (s *shared) sendOnce(ctx context.Context, l *line, out []*outgoing) {
 		o.stored = log.Stored{Position: position, Err: err}
 		if err == nil && !duplicate {
 			begun[o.key] = o
-			fresh = append(fresh, o)
 		}
 	}
+	fresh := slices.DeleteFunc(slices.Clone(out), func(o *outgoing) bool { return begun[o.key] != o })
 	l.store(ctx, fresh)
 	s.remember(ctx, l, fresh)
 	for _, o := range out {
