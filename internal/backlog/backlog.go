@@ -106,6 +106,7 @@ type Backlog struct {
 	alarm   *time.Timer // for waiters, when the next message is due
 	alarmAt time.Time
 	notes   map[uint64]note // of messages that are not in the window yet, by position
+	unread  map[uint64]bool // positions beyond floor that were removed already
 	dropped bool
 }
 
@@ -276,18 +277,23 @@ func (b *Backlog) forget(positions ...uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range positions {
-		if m := b.window.messages[p]; m != nil {
+		m := b.window.messages[p]
+		switch {
+		case m != nil:
 			b.total--
 			b.hub.cached(-len(m.data))
 			b.hub.journal.forget(m)
 			b.window.remove(m)
+		case b.behind && p > b.floor && !b.unread[p]:
+			b.total--
+			if b.unread == nil {
+				b.unread = map[uint64]bool{}
+			}
+			b.unread[p] = true // a reader may have it already
 		}
 	}
 	if b.behind || b.window.receivable() > 0 {
 		b.notify(1) // there is room, or a group has its turn
-	}
-	if len(b.window.messages) == 0 && !b.behind {
-		b.total = 0 // whatever was removed unseen
 	}
 }
 
@@ -304,6 +310,14 @@ func (b *Backlog) Return(r Receipt, delay time.Duration) error {
 }
 
 func (b *Backlog) change(r Receipt, to func(*message, time.Time)) error {
+	b.mu.Lock()
+	unread := b.behind && r.Position > b.floor
+	b.mu.Unlock()
+	if unread { // received before a restart: what was in flight comes before what is visible
+		if err := b.load(b.hub.ctx, 1); err != nil {
+			return err
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -421,6 +435,11 @@ func meta(it Item) string {
 // arrive takes an entry of the log into the window: from the hub, which follows the
 // log, or from a reader. b.mu is held.
 func (b *Backlog) arrive(e *log.Entry, now time.Time) {
+	b.count(e)
+	b.floor = e.Position
+	if b.unread[e.Position] {
+		return
+	}
 	m := &message{position: e.Position, sent: e.Time}
 	delay, group, _ := strings.Cut(e.Meta, " ")
 	if ms, err := strconv.ParseInt(delay, 10, 64); err == nil {
@@ -433,8 +452,16 @@ func (b *Backlog) arrive(e *log.Entry, now time.Time) {
 	if b.hub.cached(len(e.Data)) {
 		m.data = e.Data
 	}
-	b.floor = e.Position
 	b.window.add(m, group, now)
+}
+
+// count counts an entry of the log once: a reader may be ahead of the hub. b.mu is
+// held.
+func (b *Backlog) count(e *log.Entry) {
+	if e.Position > b.counted {
+		b.counted = e.Position
+		b.total++
+	}
 }
 
 // follow takes an entry from the hub.
@@ -442,10 +469,7 @@ func (b *Backlog) follow(e *log.Entry, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.seen = e.Position
-	if e.Position > b.counted {
-		b.counted = e.Position
-		b.total++
-	}
+	b.count(e)
 	if b.behind || e.Position <= b.floor {
 		return
 	}
@@ -495,7 +519,9 @@ func (b *Backlog) load(ctx context.Context, wanted int) error {
 		}
 		if err != nil {
 			b.floor = max(b.floor, b.upTo)
-			b.behind = b.seen > b.floor
+			if b.behind = b.seen > b.floor; !b.behind {
+				b.notes, b.unread = nil, nil
+			}
 		}
 		b.setAlarm()
 		b.mu.Unlock()

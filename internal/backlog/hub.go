@@ -42,6 +42,7 @@ type Hub struct {
 	mu       sync.Mutex
 	backlogs map[string]*Backlog
 	progress uint64        // the log was followed up to there
+	vain     uint64        // up to there it was waited for long enough
 	moved    chan struct{} // closed when progress moves on; nil: nobody waits for it
 }
 
@@ -251,11 +252,11 @@ func (h *Hub) acknowledged(position uint64) {
 // stored by now.
 func (h *Hub) caughtUp(ctx context.Context) {
 	wanted := h.acked.Load()
-	timer := time.NewTimer(patience) // what was removed in between is never seen
+	timer := time.NewTimer(patience) // what was removed in between is never seen: once is enough
 	defer timer.Stop()
 	for {
 		h.mu.Lock()
-		if h.progress >= wanted {
+		if max(h.progress, h.vain) >= wanted {
 			h.mu.Unlock()
 			return
 		}
@@ -267,6 +268,9 @@ func (h *Hub) caughtUp(ctx context.Context) {
 		select {
 		case <-moved:
 		case <-timer.C:
+			h.mu.Lock()
+			h.vain = max(h.vain, wanted)
+			h.mu.Unlock()
 			return
 		case <-ctx.Done():
 			return
