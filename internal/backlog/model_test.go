@@ -151,7 +151,7 @@ func TestModelOnJetStream(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, fifo=%v", name, fifo), func(t *testing.T) {
 				runs := 0
 				rapid.Check(t, func(r *rapid.T) {
-					if runs++; runs > 20 { // each has a log of its own, on disk
+					if runs++; runs > 8 { // each has a log of its own, on disk
 						return
 					}
 					o := options()
