@@ -69,6 +69,11 @@ func (s *side) cost() time.Duration {
 	return time.Duration(s.median(func(x load.Sample) float64 { return float64(x.CPU) / float64(x.Requests()) }))
 }
 
+// served is the processor time for one request of whoever answered.
+func (s *side) served() time.Duration {
+	return time.Duration(s.median(func(x load.Sample) float64 { return float64(x.Served) / float64(x.Requests()) }))
+}
+
 func (s *side) median(f func(load.Sample) float64) float64 {
 	var values []float64
 	for _, x := range s.samples {

@@ -57,6 +57,7 @@ func Raw(req *http.Request) ([]byte, error) {
 type Sample struct {
 	Elapsed   time.Duration
 	CPU       time.Duration   // processor time of the generator itself
+	Served    time.Duration   // processor time of whoever answered, if that was looked at
 	Latencies []time.Duration // sorted
 }
 
