@@ -301,7 +301,7 @@ type AsyncStatus struct {
 	Failed   int       `json:"failed"`
 	Oldest   time.Time `json:"oldest,omitzero"` // when the oldest of those that are not Failed was sent
 	// Paused says why events wait though the function is there; nil: they do not.
-	Paused *AsyncPause `json:"paused,omitempty"`
+	Paused *EventPause `json:"paused,omitempty"`
 }
 
 // AsyncEvents are the events of a function that have not ended, and those that
@@ -311,10 +311,42 @@ type AsyncEvents struct {
 	Events []AsyncEvent `json:"events"`
 }
 
-// AsyncPause is a time in which one event after the other is tried, with waits in
-// between, because the function is throttled or the platform cannot run it.
-type AsyncPause struct {
+// EventPause is a time in which a function gets one event, or one batch, after the
+// other, with waits in between, because it is throttled, keeps failing, or cannot be
+// run.
+type EventPause struct {
 	Since time.Time `json:"since"`
-	Next  time.Time `json:"next"` // when another event is tried
+	Next  time.Time `json:"next,omitzero"` // when another one is tried; absent: it is being tried
 	Error string    `json:"error"`
 }
+
+// MappingStatus is an event source mapping, and how it is.
+type MappingStatus struct {
+	UUID     string       `json:"uuid"`
+	Source   string       `json:"source"`   // ARN
+	Function string       `json:"function"` // NAME or NAME:QUALIFIER
+	State    string       `json:"state"`    // in Lambda's words
+	Phase    MappingPhase `json:"phase"`
+	Paused   *EventPause  `json:"paused,omitempty"` // MappingPaused, MappingProbing: why
+	Places   int          `json:"places"`           // how many batches may be out at a time
+	InFlight int          `json:"inFlight"`         // how many are
+	Result   string       `json:"result,omitempty"` // of the last batch, as LastProcessingResult has it
+	Last     time.Time    `json:"last,omitzero"`    // when that was over
+	// Since the server started.
+	Batches  uint64 `json:"batches"`  // that were over
+	Messages uint64 `json:"messages"` // that the function has handled
+	Failures uint64 `json:"failures"` // messages that came back by themselves
+	Filtered uint64 `json:"filtered"` // messages that no filter let pass
+	Returned uint64 `json:"returned"` // messages that were given back as if not received
+}
+
+// MappingPhase is what becomes of the messages for an [EventSourceMapping].
+type MappingPhase string
+
+// The phases of mappings.
+const (
+	MappingIdle    MappingPhase = "disabled" // nothing is received
+	MappingPolling MappingPhase = "polling"
+	MappingPaused  MappingPhase = "paused"  // until EventPause.Next nothing is received
+	MappingProbing MappingPhase = "probing" // one batch is out, or awaited, that decides
+)

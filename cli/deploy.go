@@ -62,7 +62,7 @@ manifest goes; if that is a queue which has messages, nothing happens unless
 				done = "unchanged"
 			}
 			fmt.Fprintf(sh.out, "%s %s (%s)\n", done, deployed.App, deployed.Stage)
-			sh.printDeployed(deployed)
+			sh.printDeployed(deployed, nil)
 			return nil
 		},
 	}

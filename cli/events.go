@@ -136,7 +136,7 @@ func (sh *shell) printEvents(e *pinfold.AsyncEvents) {
 	now := time.Now()
 	fmt.Fprintf(sh.out, "%s %d waiting, %d running, %d delayed, %d sending, %d failed\n", sh.out.bold(e.Function), e.Waiting, e.Running, e.Delayed, e.Sending, e.Failed)
 	if p := e.Paused; p != nil {
-		fmt.Fprintln(sh.out, sh.out.amber(fmt.Sprintf("paused since %s, tried again %s: %s", ago(p.Since, now), ahead(p.Next, now), draw.Clean(p.Error, maxEventError))))
+		fmt.Fprintln(sh.out, sh.out.amber(pauseText(p, now)))
 	}
 	if len(e.Events) == 0 {
 		return

@@ -23,7 +23,9 @@ func (sh *shell) list() *cobra.Command {
 messages they have, what leads from them to functions and how that goes, and its
 schedules; and every function with the instances that it has now: starting, ready,
 busy, frozen or draining. Settings of concurrency, what functions may reach, and the
-events that wait for them are shown if one of them has any.`,
+events that wait for them are shown if one of them has any. A function that is
+throttled or keeps failing gets no events but one now and then: what is paused for
+that is named, with why, since when, and when it is tried again.`,
 		Example: `  pinfold ls
   pinfold ls --json | jq -r '.functions[].name'`,
 		Args: none,
@@ -54,9 +56,15 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 		fmt.Fprintln(sh.out, "Nothing is deployed yet. `pinfold deploy DIR` puts an application here.")
 		return
 	}
+	mappings := map[string]pinfold.MappingStatus{}
+	for _, f := range functions {
+		for _, m := range f.Mappings {
+			mappings[m.UUID] = m
+		}
+	}
 	for _, a := range apps {
 		fmt.Fprintln(sh.out, sh.out.bold(a.App+" ("+a.Stage+")"))
-		sh.printDeployed(&a)
+		sh.printDeployed(&a, mappings)
 	}
 	if len(apps) > 0 {
 		fmt.Fprintln(sh.out)
@@ -70,7 +78,7 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 	if limited {
 		rows[0] = append(rows[0], "CONCURRENCY")
 	}
-	eventful := slices.ContainsFunc(functions, func(f client.FunctionStatus) bool { return f.Events != nil })
+	eventful := slices.ContainsFunc(functions, func(f client.FunctionStatus) bool { return eventsCell(f) != "-" })
 	if eventful {
 		rows[0] = append(rows[0], "EVENTS")
 	}
@@ -87,7 +95,7 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 			row = append(row, concurrencyCell(f))
 		}
 		if eventful {
-			row = append(row, eventsCell(f.Events))
+			row = append(row, eventsCell(f))
 		}
 		rows = append(rows, row)
 	}
@@ -96,6 +104,33 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 			line = sh.out.faint(line)
 		}
 		fmt.Fprintln(sh.out, line)
+	}
+	sh.printUnowned(apps, functions, now)
+}
+
+// printUnowned shows what is about events and stands nowhere else: mappings of no
+// application, and what keeps events from a function.
+func (sh *shell) printUnowned(apps []app.Deployed, functions []client.FunctionStatus, now time.Time) {
+	shown := map[string]bool{}
+	for _, a := range apps {
+		for _, m := range a.Mappings {
+			shown[m.UUID] = true
+		}
+	}
+	space := "\n"
+	line := func(what, state string) {
+		fmt.Fprintf(sh.out, "%s%s  %s\n", space, what, state)
+		space = ""
+	}
+	for _, f := range functions {
+		if f.Events != nil && f.Events.Paused != nil {
+			line("events -> "+f.Name, sh.out.amber(pauseText(f.Events.Paused, now)))
+		}
+		for _, m := range f.Mappings {
+			if !shown[m.UUID] {
+				line(queueOf(m)+" -> "+m.Function, sh.mappingState(m, now))
+			}
+		}
 	}
 }
 
@@ -113,12 +148,14 @@ func instances(byState map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// eventsCell says how a function's asynchronous invocations are, or "-".
-func eventsCell(e *pinfold.AsyncStatus) string {
-	if e == nil {
-		return "-"
-	}
+// eventsCell says how a function's asynchronous invocations are, and which of its
+// queues wait, or "-".
+func eventsCell(f client.FunctionStatus) string {
 	var parts []string
+	e := f.Events
+	if e == nil {
+		e = new(pinfold.AsyncStatus)
+	}
 	for _, part := range []struct {
 		n    int
 		what string
@@ -129,6 +166,11 @@ func eventsCell(e *pinfold.AsyncStatus) string {
 	}
 	if e.Paused != nil {
 		parts = append(parts, "paused")
+	}
+	for _, m := range f.Mappings {
+		if m.Paused != nil {
+			parts = append(parts, queueOf(m)+" paused")
+		}
 	}
 	return cmp.Or(strings.Join(parts, ", "), "-")
 }

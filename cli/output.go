@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/app"
+	"pinfold.dev/pinfold/client/draw"
 )
 
 // printPlan shows a plan, one line a change.
@@ -68,13 +70,15 @@ func (sh *shell) warn(warnings []app.Warning) {
 	}
 }
 
-// printDeployed shows what is there now and how to call it.
-func (sh *shell) printDeployed(d *app.Deployed) {
+// printDeployed shows what is there now and how to call it. mappings say, by UUID, how
+// those that it has are, as far as that is known.
+func (sh *shell) printDeployed(d *app.Deployed, mappings map[string]pinfold.MappingStatus) {
 	var rows [][]string
 	var notes []string
 	add := func(note string, cells ...string) {
-		rows, notes = append(rows, cells), append(notes, note)
+		rows, notes = append(rows, cells), append(notes, sh.out.faint(note))
 	}
+	now := time.Now()
 	for _, r := range d.Routes {
 		note := "-> " + r.Function
 		if r.Private {
@@ -91,7 +95,12 @@ func (sh *shell) printDeployed(d *app.Deployed) {
 		add(queueState(q), "queue", q.URL)
 	}
 	for _, m := range d.Mappings {
-		add(mappingState(m), "mapping", m.Source[strings.LastIndex(m.Source, ":")+1:]+" -> "+m.Function)
+		s, known := mappings[m.UUID]
+		if !known {
+			s = pinfold.MappingStatus{UUID: m.UUID, Source: m.Source, Function: m.Function, State: m.State, Result: m.Result}
+		}
+		add("", "mapping", queueOf(s)+" -> "+s.Function)
+		notes[len(notes)-1] = sh.mappingState(s, now)
 	}
 	for _, s := range d.Schedules {
 		add(scheduleState(s), "schedule", s.Name)
@@ -103,7 +112,7 @@ func (sh *shell) printDeployed(d *app.Deployed) {
 		add("", "output", o.Name+" = "+o.Value)
 	}
 	for i, line := range align(rows) {
-		fmt.Fprintln(sh.out, strings.TrimRight("  "+line+"  "+sh.out.faint(notes[i]), " "))
+		fmt.Fprintln(sh.out, strings.TrimRight("  "+line+"  "+notes[i], " "))
 	}
 }
 
@@ -118,11 +127,33 @@ func queueState(q app.DeployedQueue) string {
 	return state
 }
 
-func mappingState(m app.DeployedMapping) string {
-	if m.Result == "" || m.Result == "OK" {
-		return m.State
+// queueOf returns the name of the queue that a mapping leads from.
+func queueOf(m pinfold.MappingStatus) string {
+	return m.Source[strings.LastIndex(m.Source, ":")+1:]
+}
+
+// mappingState says how a mapping is, plainly if it is paused.
+func (sh *shell) mappingState(m pinfold.MappingStatus, now time.Time) string {
+	state := m.State
+	if m.InFlight > 0 {
+		state += ", " + count(m.InFlight, "batch") + " in flight"
 	}
-	return m.State + ": " + m.Result
+	switch {
+	case m.Paused != nil:
+		return sh.out.amber(state + ", " + pauseText(m.Paused, now))
+	case m.Result != "" && m.Result != "OK":
+		state += ": " + m.Result
+	}
+	return sh.out.faint(state)
+}
+
+// pauseText says since when and why there is a pause, and when it is tried to end it.
+func pauseText(p *pinfold.EventPause, now time.Time) string {
+	next := "being tried again"
+	if !p.Next.IsZero() {
+		next = "tried again " + ahead(p.Next, now)
+	}
+	return fmt.Sprintf("paused since %s, %s: %s", ago(p.Since, now), next, draw.Clean(p.Error, maxEventError))
 }
 
 func scheduleState(s app.DeployedSchedule) string {
@@ -140,6 +171,9 @@ func scheduleState(s app.DeployedSchedule) string {
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
+	}
+	if strings.HasSuffix(noun, "ch") {
+		noun += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }

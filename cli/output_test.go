@@ -189,16 +189,24 @@ func TestEventsOutput(t *testing.T) {
 		Mappings: []app.DeployedMapping{
 			{Source: "arn:aws:sqs:us-east-1:000000000000:jobs", Function: "worker", State: "Enabled", Result: "OK"},
 			{Source: "arn:aws:sqs:us-east-1:000000000000:dead", Function: "worker:live", State: "Enabled", Result: "PROBLEM: Function call failed"},
+			{UUID: "busy", Source: "arn:aws:sqs:us-east-1:000000000000:fast", Function: "worker", State: "Enabled"},
+			{UUID: "paused", Source: "arn:aws:sqs:us-east-1:000000000000:slow", Function: "worker", State: "Enabled"},
 		},
 		Schedules: []app.DeployedSchedule{
 			{Name: "nights/nightly", Expression: "cron(0 12 * * ? *)", Zone: "Europe/Berlin", Enabled: true, Targets: []string{"worker"}},
 			{Name: "hourly", Expression: "rate(1 hour)"},
 		},
+	}, map[string]pinfold.MappingStatus{
+		"busy": {Source: "arn:aws:sqs:us-east-1:000000000000:fast", Function: "worker", State: "Enabled", Result: "OK", InFlight: 2},
+		"paused": {Source: "arn:aws:sqs:us-east-1:000000000000:slow", Function: "worker", State: "Enabled", Result: "PROBLEM: Function throttled", Phase: pinfold.MappingPaused,
+			Paused: &pinfold.EventPause{Since: time.Now().Add(-3 * time.Minute), Next: time.Now().Add(20*time.Second + time.Second/2), Error: "Rate\nExceeded."}},
 	})
 	const want = `  queue     http://127.0.0.1:4566/000000000000/jobs  1 message, 2 in flight, 3 delayed
   queue     http://127.0.0.1:4566/000000000000/dead  0 messages
   mapping   jobs -> worker                           Enabled
   mapping   dead -> worker:live                      Enabled: PROBLEM: Function call failed
+  mapping   fast -> worker                           Enabled, 2 batches in flight
+  mapping   slow -> worker                           Enabled, paused since 3 min ago, tried again in 20 s: Rate?Exceeded.
   schedule  nights/nightly                           cron(0 12 * * ? *) Europe/Berlin -> worker
   schedule  hourly                                   rate(1 hour)  (disabled)
 `

@@ -178,7 +178,7 @@ func (sh *shell) printReady(deployed *app.Deployed) {
 		_ = sh.printJSON(deployed)
 		return
 	}
-	sh.printDeployed(deployed)
+	sh.printDeployed(deployed, nil)
 	if line := curlLine(deployed); line != "" {
 		fmt.Fprintf(sh.out, "\nTry it:\n  %s\n", sh.out.bold(line))
 	}

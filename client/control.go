@@ -115,6 +115,8 @@ type FunctionStatus struct {
 	// Events is how its asynchronous invocations are; absent: there are none that wait
 	// or have failed.
 	Events *pinfold.AsyncStatus `json:"events,omitempty"`
+	// Mappings are the event source mappings of its versions and aliases.
+	Mappings []pinfold.MappingStatus `json:"mappings,omitempty"`
 }
 
 // ProvisionedStatus is how far the instances have come that are kept ready of a

@@ -83,7 +83,7 @@ func (s *Service) Status(function string) pinfold.AsyncStatus {
 		p.mu.Lock()
 		st.Running = len(p.tasks)
 		if p.pace.open {
-			st.Paused = &pinfold.AsyncPause{Since: p.pace.since, Next: p.pace.probeAt, Error: p.pace.cause.Error()}
+			st.Paused = &pinfold.EventPause{Since: p.pace.since, Next: p.pace.probeAt, Error: p.pace.cause.Error()}
 		}
 		p.mu.Unlock()
 	}

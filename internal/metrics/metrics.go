@@ -17,7 +17,7 @@ import (
 
 // Config bounds metrics. A zero field takes its default.
 type Config struct {
-	Functions  int           // how many functions have series of their own. Default 2,000
+	Functions  int           // how many functions have series of their own, and how many queues and mappings. Default 2,000
 	ErrorTypes int           // how many types of errors each of them has. Default 20
 	Idle       time.Duration // how long a function is shown that nothing is heard of. Default 24 hours
 	Platform   Platform
@@ -35,6 +35,9 @@ type Metrics struct {
 	// LogWrite and StoreCommit take how long, in seconds, a batch of logs took to
 	// be written, and a transaction of the control store to be committed.
 	LogWrite, StoreCommit prometheus.Observer
+	// EventAppend takes how long, in seconds, events took to be stored that were stored
+	// together.
+	EventAppend prometheus.Observer
 
 	config   Config
 	registry *prometheus.Registry
@@ -73,8 +76,9 @@ func New(c Config) *Metrics {
 	registry := prometheus.NewRegistry()
 	logs := prometheus.NewHistogram(histogram("log_write_seconds", "How long a batch of log lines took to be written."))
 	store := prometheus.NewHistogram(histogram("store_commit_seconds", "How long a transaction of the control store took to be committed."))
+	events := prometheus.NewHistogram(histogram("event_log_append_seconds", "How long events took to be stored that were stored together."))
 	m := &Metrics{
-		LogWrite: logs, StoreCommit: store,
+		LogWrite: logs, StoreCommit: store, EventAppend: events,
 		config: c, registry: registry, series: map[string]*series{},
 		vectors: vectors{
 			invocations: counters("function_invocations_total", "Invocations that an instance has done with, by how they ended: ok, error, timeout.", "status"),
@@ -90,7 +94,7 @@ func New(c Config) *Metrics {
 	}
 	v := &m.vectors
 	registry.MustRegister(v.invocations, v.errors, v.throttles, v.cold, v.billed, v.bytes, v.duration, v.queue, v.init,
-		logs, store, newCollector(c.Platform), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		logs, store, events, newCollector(c.Platform), newEventCollector(c.Platform.Events, c.Functions), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

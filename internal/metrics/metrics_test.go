@@ -37,6 +37,7 @@ func full() Platform {
 		LogLinesDropped: func() uint64 { return 9 },
 		TracesDropped:   func() uint64 { return 10 },
 		MeteringFails:   func() bool { return true },
+		Events:          happening(),
 	}
 }
 

@@ -14,6 +14,7 @@ type Platform struct {
 	// collector did not take.
 	RecordsDropped, LogLinesDropped, TracesDropped func() uint64
 	MeteringFails                                  func() bool // at the moment
+	Events                                         Events
 }
 
 // Pool is how the pool of instances does.
@@ -71,24 +72,18 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect asks the platform.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, n int, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
-	}
-	counter := func(d *prometheus.Desc, n uint64) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))
-	}
 	if c.platform.Pool != nil {
 		p := c.platform.Pool()
-		gauge(c.instances, p.Instances)
+		gauge(out, c.instances, p.Instances)
 		for kind, n := range p.Cells {
-			gauge(c.cells, n, kind)
+			gauge(out, c.cells, n, kind)
 		}
-		gauge(c.inFlight, p.InFlight)
-		gauge(c.queued, p.Waiting)
-		gauge(c.limit, p.Limit)
-		gauge(c.memory, p.MemoryMB<<20)
-		gauge(c.budget, p.BudgetMB<<20)
-		counter(c.evictions, p.Evictions)
+		gauge(out, c.inFlight, p.InFlight)
+		gauge(out, c.queued, p.Waiting)
+		gauge(out, c.limit, p.Limit)
+		gauge(out, c.memory, p.MemoryMB<<20)
+		gauge(out, c.budget, p.BudgetMB<<20)
+		counter(out, c.evictions, p.Evictions)
 	}
 	if c.platform.Functions != nil {
 		sums := map[string]Function{}
@@ -99,22 +94,34 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			sums[f.Name] = sum
 		}
 		for name, f := range sums {
-			gauge(c.running, f.Running, name)
-			gauge(c.waiting, f.Waiting, name)
+			gauge(out, c.running, f.Running, name)
+			gauge(out, c.waiting, f.Waiting, name)
 		}
 	}
 	for desc, dropped := range map[*prometheus.Desc]func() uint64{
 		c.records: c.platform.RecordsDropped, c.lines: c.platform.LogLinesDropped, c.traces: c.platform.TracesDropped,
 	} {
 		if dropped != nil {
-			counter(desc, dropped())
+			counter(out, desc, dropped())
 		}
 	}
 	if c.platform.MeteringFails != nil {
-		fails := 0
-		if c.platform.MeteringFails() {
-			fails = 1
-		}
-		gauge(c.metering, fails)
+		gauge(out, c.metering, one(c.platform.MeteringFails()))
 	}
+}
+
+func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, n int, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+}
+
+func counter(out chan<- prometheus.Metric, d *prometheus.Desc, n uint64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}
+
+// one is 1 for true.
+func one(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }

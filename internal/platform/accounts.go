@@ -75,16 +75,24 @@ func (p *Platform) openAccounts(context.Context) error {
 		return err
 	}
 	p.closing(p.meter.Close)
-	p.metrics = metrics.New(metrics.Config{Platform: metrics.Platform{
-		Pool: p.poolMetrics, Functions: p.functionMetrics, RecordsDropped: p.writer.Dropped, LogLinesDropped: p.logs.Dropped,
-		TracesDropped: p.tracesDropped, MeteringFails: func() bool { return p.meter.Health() != nil },
-	}})
 	p.closing(func() error { // when no instance is left
 		if p.recorder == nil {
 			return nil
 		}
 		return p.recorder.Close()
 	})
+	return nil
+}
+
+// openMetrics makes room for what is measured from the first moment on. Nobody reads
+// it, and asks the platform, before that runs.
+func (p *Platform) openMetrics(context.Context) error {
+	p.metrics = metrics.New(metrics.Config{Platform: metrics.Platform{
+		Pool: p.poolMetrics, Functions: p.functionMetrics,
+		RecordsDropped: func() uint64 { return p.writer.Dropped() }, LogLinesDropped: func() uint64 { return p.logs.Dropped() },
+		TracesDropped: p.tracesDropped, MeteringFails: func() bool { return p.meter.Health() != nil },
+		Events: p.eventMetrics(),
+	}})
 	return nil
 }
 
@@ -263,16 +271,18 @@ type timed struct {
 func (t timed) Update(ctx context.Context, fn func(store.Tx) error) error {
 	began := time.Now()
 	err := t.Control.Update(ctx, fn)
-	if m := t.p.metrics; m != nil && err == nil {
-		m.StoreCommit.Observe(time.Since(began).Seconds())
+	if err == nil {
+		t.p.metrics.StoreCommit.Observe(time.Since(began).Seconds())
 	}
 	return err
 }
 
 func (p *Platform) wroteLogs(took time.Duration) {
-	if p.metrics != nil {
-		p.metrics.LogWrite.Observe(took.Seconds())
-	}
+	p.metrics.LogWrite.Observe(took.Seconds())
+}
+
+func (p *Platform) storedEvents(took time.Duration) {
+	p.metrics.EventAppend.Observe(took.Seconds())
 }
 
 // serveMetrics answers Prometheus until ctx ends.

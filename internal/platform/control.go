@@ -5,6 +5,7 @@ import (
 	"context"
 	"iter"
 	"os"
+	"strings"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/client"
@@ -132,7 +133,8 @@ func (l logReader) Lines(ctx context.Context, q control.LogQuery) iter.Seq2[pinf
 	}
 }
 
-// functionStatus tells every function with its instances and its application.
+// functionStatus tells every function with its instances, its application, and the
+// events that come to it.
 func (p *Platform) functionStatus(ctx context.Context) ([]client.FunctionStatus, error) {
 	owners, err := p.owners(ctx)
 	if err != nil {
@@ -155,6 +157,19 @@ func (p *Platform) functionStatus(ctx context.Context) ([]client.FunctionStatus,
 	if err != nil {
 		return nil, err
 	}
+	events := map[string]*pinfold.AsyncStatus{}
+	for _, s := range p.async.Statuses() {
+		events[s.Function] = &s
+	}
+	mapped, err := p.mappingStatus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	mappings := map[string][]pinfold.MappingStatus{}
+	for _, m := range mapped {
+		name, _, _ := strings.Cut(m.Function, ":")
+		mappings[name] = append(mappings[name], m)
+	}
 	all := []client.FunctionStatus{}
 	for page := (function.Page{}); ; {
 		versions, next, err := p.functions.List(ctx, false, page)
@@ -167,6 +182,7 @@ func (p *Platform) functionStatus(ctx context.Context) ([]client.FunctionStatus,
 				Name: v.Ref.Name, Runtime: v.Config.Runtime, MemoryMB: v.Config.MemoryMB, App: owners[v.Ref.Name],
 				Modified: v.LastModified, CodeSize: v.Code.Size, Network: v.Config.Network, Instances: instances[v.Ref.Name],
 				Concurrency: v.Config.MaxConcurrency, Reserved: set.Reserved, Queue: set.Queue, Provisioned: p.provisioned(set),
+				Events: events[v.Ref.Name], Mappings: mappings[v.Ref.Name],
 			})
 		}
 		if next == "" {

@@ -24,7 +24,7 @@ import (
 
 // events is what keeps what happens, and acts on it.
 type events struct {
-	eventLog log.Log
+	eventLog *measuredLog
 	owned    context.Context // done when another server has taken the log over
 	backlogs *backlog.Hub
 	queues   *queue.Service
@@ -67,7 +67,7 @@ func (p *Platform) openLog(ctx context.Context) error {
 	}
 	patient()
 	p.closing(func() error { release(); giveUp(); return nil })
-	p.eventLog, p.owned = l, owned
+	p.eventLog, p.owned = &measuredLog{Log: l, appended: p.storedEvents, streams: map[string]log.Stream{}}, owned
 	return p.claimLog(ctx)
 }
 

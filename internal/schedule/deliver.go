@@ -93,6 +93,7 @@ func (k *keeper) finish(o outcome, now time.Time) {
 		k.drop(x, func(other *job) bool { return other == j })
 		k.ended(x)
 	}
+	k.shared.ended[o.kind].Add(1)
 	result := pinfold.ScheduleResult{At: now, Due: j.due}
 	if o.err != nil {
 		result.Error = o.err.Error()

@@ -145,6 +145,7 @@ func (k *keeper) keep() {
 	for k.ctx.Err() == nil {
 		now := k.o.Now()
 		k.refresh() // before the mark says that all is sent until now
+		k.shared.kept.Store(int64(len(k.series)))
 		k.tick(now)
 		k.dispatch()
 		timer.Reset(min(k.save(), k.wait(now)))
@@ -255,6 +256,7 @@ func (k *keeper) add(x *series, j *job, at, now time.Time) {
 			k.o.Log.Error("too much waits to be sent: what is due is dropped until there is room", "waiting", k.jobs)
 		}
 		k.full = true
+		k.shared.ended[lost].Add(1)
 		k.shared.result(x.ref, pinfold.ScheduleResult{At: now, Due: j.due, Error: "it was dropped: too much waited to be sent"})
 		return
 	}

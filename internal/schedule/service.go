@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -36,7 +37,9 @@ type Service struct {
 // shared is what a service and those made of it by Within have in common.
 type shared struct {
 	zones timetable.Zones
-	wake  chan struct{} // holds one word: that dirty has changed
+	wake  chan struct{}              // holds one word: that dirty has changed
+	kept  atomic.Int64               // schedules and rules that time is kept for
+	ended [interrupted]atomic.Uint64 // attempts, by outcomeKind
 
 	mu      sync.Mutex
 	dirty   map[ref]struct{}   // what has changed since it was looked at; nil: nobody keeps time

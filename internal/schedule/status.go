@@ -20,6 +20,21 @@ func (s *shared) forget(r ref) {
 	delete(s.results, r)
 }
 
+// Totals are sums over all schedules and rules; those of events since the start.
+type Totals struct {
+	Kept    int    // schedules and rules that time is kept for
+	Sent    uint64 // events that have reached their target
+	Retried uint64 // attempts that failed and are made again
+	Buried  uint64 // events that their dead-letter queue has got instead
+	Lost    uint64 // events that could not be sent at all
+}
+
+// Totals adds up. It is cheap.
+func (s *Service) Totals() Totals {
+	n := func(kind outcomeKind) uint64 { return s.shared.ended[kind].Load() }
+	return Totals{Kept: int(s.shared.kept.Load()), Sent: n(sent), Retried: n(again), Buried: n(buried), Lost: n(lost)}
+}
+
 // Statuses lists everything that is due at some time, schedules first, each by group
 // and name.
 func (s *Service) Statuses(ctx context.Context) ([]pinfold.ScheduleStatus, error) {
