@@ -114,23 +114,16 @@ func (s *Service) Events(ctx context.Context, function string, most int) ([]pinf
 // look calls fn for the items of a line. The pump is nil if the line has none.
 func (s *Service) look(ctx context.Context, kind lineKind, function string, most int, fn func(backlog.Message, item, *pump) error) error {
 	ref := s.functionRef(function)
-	ms, err := s.line(kind, ref).Peek(ctx, most)
-	if err != nil {
-		return err
-	}
 	s.mu.Lock()
 	p := s.pumps[lineID(kind, ref)]
 	s.mu.Unlock()
-	for _, m := range ms {
+	return s.line(kind, ref).Look(ctx, most, func(m backlog.Message) error {
 		it, err := decode(m.Data)
-		if err == nil {
-			err = fn(m, it, p)
-		}
 		if err != nil {
 			return err
 		}
-	}
-	return nil
+		return fn(m, it, p)
+	})
 }
 
 func show(kind lineKind, m backlog.Message, it item, p *pump) pinfold.AsyncEvent {

@@ -354,10 +354,20 @@ func (b *Backlog) Wake(position uint64) bool {
 }
 
 // Peek returns the oldest messages, as they are.
-func (b *Backlog) Peek(ctx context.Context, max int) ([]Message, error) {
+func (b *Backlog) Peek(ctx context.Context, max int) (ms []Message, err error) {
+	err = b.Look(ctx, max, func(m Message) error {
+		ms = append(ms, m)
+		return nil
+	})
+	return ms, err
+}
+
+// Look calls fn for each of the oldest messages, as they are, until it fails. What is
+// not in memory is read one by one, and not held: there may be much of it.
+func (b *Backlog) Look(ctx context.Context, max int, fn func(Message) error) error {
 	b.hub.caughtUp(ctx)
 	if err := b.load(ctx, max); err != nil {
-		return nil, err
+		return err
 	}
 	b.mu.Lock()
 	b.window.wake(time.Now())
@@ -371,7 +381,17 @@ func (b *Backlog) Peek(ctx context.Context, max int) ([]Message, error) {
 		}
 	}
 	b.mu.Unlock()
-	return b.fill(ctx, ms)
+	for i := range ms {
+		one, err := b.fill(ctx, ms[i:i+1])
+		if err == nil && len(one) > 0 {
+			err = fn(one[0])
+		}
+		ms[i].Data = nil
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Counts returns how many messages there are. Those that are delayed count as
