@@ -99,8 +99,10 @@ func (m *Message) check(q *pinfold.MessageQueue) error {
 	if m.Body == "" {
 		return required("MessageBody")
 	}
-	if err := checkText(m.Body); err != nil {
-		return err
+	for _, text := range []string{m.Body, m.Trace} {
+		if err := checkText(text); err != nil {
+			return err
+		}
 	}
 	if d := m.Delay; d != nil {
 		switch {

@@ -79,6 +79,7 @@ func TestMessagesRefused(t *testing.T) {
 			{h.Ref("none"), queue.Message{Body: "x"}, "QueueDoesNotExist", "The specified queue does not exist."},
 			{q, queue.Message{}, missing, "The request must contain the parameter MessageBody."},
 			{q, queue.Message{Body: "a\x00"}, "InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"},
+			{q, queue.Message{Body: "x", Trace: "a\x00"}, "InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"},
 			{q, queue.Message{Body: "\xff"}, "InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"},
 			{q, queue.Message{Body: "\uffff"}, "InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"},
 			{q, queue.Message{Body: strings.Repeat("x", 1025)}, value, "One or more parameters are invalid. Reason: Message must be shorter than 1024 bytes."},
