@@ -40,10 +40,30 @@ func startCluster(t *testing.T, n int) (all []*server.Server) {
 			t.Fatal("a server did not start")
 		}
 	}
-	for !slices.ContainsFunc(all, (*server.Server).JetStreamIsLeader) {
+	for !slices.ContainsFunc(all, func(s *server.Server) bool { return s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == n }) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return all
+}
+
+func urls(servers []*server.Server) string {
+	var all []string
+	for _, s := range servers {
+		all = append(all, s.ClientURL())
+	}
+	return strings.Join(all, ",")
+}
+
+// What is acknowledged is there, also while a replica is behind.
+func TestReplicaBehind(t *testing.T) {
+	t.Parallel()
+	_, s := open(t, Options{URL: urls(startCluster(t, 3)), Replicas: 3})
+	for range 2000 {
+		stored := s.Append(t.Context(), log.Entry{Subject: "s", Meta: "m", Data: []byte("d")})[0]
+		if e, err := s.Get(t.Context(), stored.Position); err != nil || e.Subject != "s" || e.Meta != "m" || string(e.Data) != "d" {
+			t.Fatal(stored.Err, e, err)
+		}
+	}
 }
 
 // In a cluster with three replicas none is missed: what is acknowledged is read, in
@@ -51,12 +71,7 @@ func startCluster(t *testing.T, n int) (all []*server.Server) {
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	servers := startCluster(t, 3)
-	var urls []string
-	for _, s := range servers {
-		urls = append(urls, s.ClientURL())
-	}
-	o := Options{URL: strings.Join(urls, ","), Replicas: 3}
-	l, s := open(t, o)
+	l, s := open(t, Options{URL: urls(servers), Replicas: 3})
 	r, err := s.Read(t.Context(), log.From{Follow: true})
 	if err != nil {
 		t.Fatal(err)

@@ -179,6 +179,9 @@ func (s *stream) Get(ctx context.Context, position uint64) (log.Entry, error) {
 		return log.Entry{}, err
 	}
 	m, err := s.js.GetMsg(ctx, position)
+	if errors.Is(err, jetstream.ErrMsgNotFound) && s.js.CachedInfo().Config.Replicas > 1 {
+		m, err = s.getFromLeader(ctx, position)
+	}
 	if err == nil {
 		if e, is := s.entry(m.Subject, m.Header, m.Data, m.Sequence, m.Time); is {
 			return e, nil
@@ -189,6 +192,40 @@ func (s *stream) Get(ctx context.Context, position uint64) (log.Entry, error) {
 		return log.Entry{}, pinfold.Errorf(pinfold.NotFound, "stream %s has no entry at %d", s.name, position)
 	}
 	return log.Entry{}, s.log.failed(ctx, err, "get entry %d of stream %s of the log", position, s.name)
+}
+
+// getFromLeader asks the server that stores entries. GetMsg asks any that has them,
+// which may be behind: that it knows none does not say that there is none.
+func (s *stream) getFromLeader(ctx context.Context, position uint64) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiWait)
+	defer cancel()
+	answer, err := s.log.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.log.streamName(s.name), fmt.Appendf(nil, `{"seq":%d}`, position))
+	if err != nil {
+		return nil, err
+	}
+	var response struct {
+		Message struct {
+			Subject string    `json:"subject"`
+			Header  []byte    `json:"hdrs"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
+		} `json:"message"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(answer.Data, &response); err != nil {
+		return nil, err
+	}
+	if e := response.Error; e != nil {
+		if e.ErrorCode == jetstream.JSErrCodeMessageNotFound {
+			return nil, jetstream.ErrMsgNotFound
+		}
+		return nil, e
+	}
+	m := &jetstream.RawStreamMsg{Subject: response.Message.Subject, Sequence: position, Data: response.Message.Data, Time: response.Message.Time}
+	if len(response.Message.Header) > 0 {
+		m.Header, err = nats.DecodeHeadersMsg(response.Message.Header)
+	}
+	return m, err
 }
 
 // Remove implements log.Stream.
