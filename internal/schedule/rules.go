@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -47,6 +48,9 @@ func (s *Service) PutRule(ctx context.Context, r pinfold.Rule, pattern string) (
 			}
 		default:
 			return nil, err
+		}
+		if plan, err := planOfRule(r); err != nil || r.Expression != old.Expression && plan.Next(r.Since).IsZero() {
+			return nil, cmp.Or(err, invalid("Parameter ScheduleExpression is not valid. (%s: it is not due any more)", r.Expression))
 		}
 		return s.put(tx, r)
 	})

@@ -86,6 +86,7 @@ func TestRefusals(t *testing.T) {
 		}{
 			{pinfold.Rule{Name: "n"}, "", quiet, bad, "Parameter(s) EventPattern or ScheduleExpression must be specified."},
 			{pinfold.Rule{Name: "n", Expression: "rate(1 minutes)"}, "", quiet, bad, "Parameter ScheduleExpression is not valid."},
+			{pinfold.Rule{Name: "n", Expression: "cron(0 0 * * ? 1980)"}, "", quiet, bad, "Parameter ScheduleExpression is not valid. (cron(0 0 * * ? 1980): it is not due any more)"},
 			{pinfold.Rule{Name: "n", Expression: "at(2030-01-01T00:00:00)"}, "", quiet, bad, "Parameter ScheduleExpression is not valid."},
 			{pinfold.Rule{Name: "n", Bus: "mine", Expression: "rate(1 minute)"}, "", pinfold.NotFound, no, "Event bus mine does not exist."},
 			{pinfold.Rule{Name: "n"}, `{"a":[]}`, quiet, "InvalidEventPatternException", "Event pattern is not valid."},
