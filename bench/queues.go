@@ -135,10 +135,11 @@ func cycleOnce(ctx context.Context, api *sqs.Client, url string) error {
 // idling is a platform of which it is measured what things cost that wait.
 type idling struct {
 	*host.Pinfold
-	key  aws.CredentialsProvider
-	name string // of the things
-	n    int    // of them
-	make func(ctx context.Context, p *idling, i int) error
+	queues    *sqs.Client // one, as each has connections of its own, which take memory
+	schedules *scheduler.Client
+	name      string // of the things
+	n         int    // of them
+	make      func(ctx context.Context, p *idling, i int) error
 }
 
 // rested is what a platform was like in a minute in which it had nothing to do.
@@ -158,7 +159,9 @@ func waiting(ctx context.Context, b *bench) error {
 			return err
 		}
 		defer p.Stop()
-		p.key = credentials.NewStaticCredentialsProvider(p.Key.AccessKeyID, p.Key.SecretAccessKey, "")
+		key := credentials.NewStaticCredentialsProvider(p.Key.AccessKeyID, p.Key.SecretAccessKey, "")
+		p.queues = queues(p.API, p.Region, key)
+		p.schedules = scheduler.New(scheduler.Options{Region: p.Region, BaseEndpoint: &p.API, Credentials: key, RetryMaxAttempts: 1})
 		if err := b.fill(ctx, p, 0, settled); err != nil {
 			return err
 		}
@@ -236,18 +239,16 @@ func (b *bench) rest(ctx context.Context, all []*idling) ([]rested, error) {
 }
 
 func idleQueue(ctx context.Context, p *idling, i int) error {
-	api := queues(p.API, p.Region, p.key)
-	url, err := createQueue(ctx, api, fmt.Sprintf("idle-%d", i))
+	url, err := createQueue(ctx, p.queues, fmt.Sprintf("idle-%d", i))
 	if err != nil {
 		return err
 	}
-	return cycleOnce(ctx, api, url)
+	return cycleOnce(ctx, p.queues, url)
 }
 
 // idleSchedule makes a schedule that is not due: one with a rate is when it is made.
 func idleSchedule(ctx context.Context, p *idling, i int) error {
-	api := scheduler.New(scheduler.Options{Region: p.Region, BaseEndpoint: &p.API, Credentials: p.key, RetryMaxAttempts: 1})
-	_, err := api.CreateSchedule(ctx, &scheduler.CreateScheduleInput{
+	_, err := p.schedules.CreateSchedule(ctx, &scheduler.CreateScheduleInput{
 		Name: aws.String(fmt.Sprintf("idle-%d", i)), ScheduleExpression: aws.String("cron(0 12 1 1 ? 2090-2099)"), FlexibleTimeWindow: &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff},
 		Target: &types.Target{Arn: aws.String(fmt.Sprintf("arn:aws:sqs:%s:000000000000:idle", p.Region)), RoleArn: aws.String("arn:aws:iam::000000000000:role/bench")},
 	})
