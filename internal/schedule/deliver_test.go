@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pinfold.dev/pinfold"
+	"pinfold.dev/pinfold/internal/schedule"
 )
 
 // What fails is tried again for as long as its policy says, and then goes to its
@@ -131,6 +132,9 @@ func TestDeadLetterFails(t *testing.T) {
 			if st.Last == nil || st.Last.Error != want[st.Name] || st.Unsent != 0 || !st.Next.IsZero() {
 				t.Errorf("%s: %+v, last %+v", st.Name, st, st.Last)
 			}
+		}
+		if got, want := h.Totals(), (schedule.Totals{Kept: 3, Retried: 3, Buried: 1, Lost: 2}); got != want {
+			t.Errorf("in all %+v, want %+v", got, want)
 		}
 	})
 }

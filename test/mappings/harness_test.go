@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -80,7 +81,7 @@ func start(t *testing.T) *house {
 	h.ask = httptest.NewServer(h)
 	t.Cleanup(h.ask.Close)
 	// The test's server is on the loopback, which walls keep functions from.
-	h.p = platformtest.Start(t, func(c *platform.Config) { c.Sandbox = "process" })
+	h.p = platformtest.Start(t, func(c *platform.Config) { c.Sandbox, c.Metrics = "process", "127.0.0.1:0" })
 	h.lambda, h.sqs = lambda.NewFromConfig(gosdk.Config(h.p)), sqs.NewFromConfig(gosdk.Config(h.p))
 	return h
 }
@@ -248,4 +249,23 @@ func came[T any](t *testing.T, from <-chan T) T {
 		t.Fatal("nothing came")
 		panic("unreachable")
 	}
+}
+
+// metrics returns what Prometheus would read.
+func (h *house) metrics(t *testing.T, ctx context.Context) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.p.Metrics+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

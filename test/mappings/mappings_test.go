@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
+
+	"pinfold.dev/pinfold/client"
 )
 
 // TestMappings has one platform for all cases.
@@ -270,6 +272,20 @@ func throttled(t *testing.T, h *house) {
 	h.until(t, "the mapping says so", func(context.Context) bool {
 		got := h.state(t, id, "Enabled")
 		return aws.ToString(got.LastProcessingResult) == "PROBLEM: Function throttled"
+	})
+	if _, err := h.lambda.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("held"), InvocationType: types.InvocationTypeEvent}); err != nil {
+		t.Fatal(err)
+	}
+	h.until(t, "it is shown what is paused", func(ctx context.Context) bool {
+		all, err := h.p.Client.Functions(ctx)
+		i := slices.IndexFunc(all, func(f client.FunctionStatus) bool { return f.Name == "held" })
+		return err == nil && i >= 0 && len(all[i].Mappings) == 1 && all[i].Mappings[0].UUID == id && all[i].Mappings[0].State == "Enabled" &&
+			all[i].Mappings[0].Paused != nil && all[i].Events != nil && all[i].Events.Paused != nil
+	})
+	h.until(t, "metrics say so", func(ctx context.Context) bool {
+		text := h.metrics(t, ctx)
+		return strings.Contains(text, `pinfold_mapping_paused{function="held",source="held"} 1`) && strings.Contains(text, `pinfold_async_paused{function="held"} 1`) &&
+			strings.Contains(text, `pinfold_queue_messages{queue="held",state="visible"} 1`) && strings.Contains(text, `pinfold_event_log_entries{stream="messages"}`)
 	})
 	if _, err := h.lambda.DeleteFunctionConcurrency(t.Context(), &lambda.DeleteFunctionConcurrencyInput{FunctionName: aws.String("held")}); err != nil {
 		t.Fatal(err)
