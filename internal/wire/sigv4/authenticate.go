@@ -19,6 +19,7 @@ type Identities interface {
 type Authenticator struct {
 	identities Identities
 	open       bool
+	keys       keys
 }
 
 // NewAuthenticator returns an Authenticator that believes signatures only.
@@ -60,10 +61,10 @@ func (a *Authenticator) For(service string) func(r *http.Request, body []byte) (
 }
 
 func (a *Authenticator) verify(r *http.Request, body []byte) (who pinfold.Principal, signature Signature, err error) {
-	signature, err = Verify(r, body, func(accessKeyID, sessionToken string) (secret string, found bool) {
+	signature, err = verify(r, body, func(accessKeyID, sessionToken string) (secret string, found bool) {
 		secret, who, found = a.identities.Lookup(accessKeyID, sessionToken)
 		return secret, found
-	}, time.Now())
+	}, time.Now(), a.keys.of)
 	if err != nil {
 		return pinfold.Principal{}, signature, err
 	}

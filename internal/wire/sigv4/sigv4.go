@@ -6,6 +6,8 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -39,6 +41,10 @@ type Secrets func(accessKeyID, sessionToken string) (secret string, found bool)
 // Its errors have AWS's texts, and AWS's names as their Reason: see
 // [MissingAuthenticationToken] and its neighbours.
 func Verify(r *http.Request, body []byte, secrets Secrets, now time.Time) (Signature, error) {
+	return verify(r, body, secrets, now, signingKey)
+}
+
+func verify(r *http.Request, body []byte, secrets Secrets, now time.Time, keyOf func(secret, date, region, service string) []byte) (Signature, error) {
 	c, err := readClaim(r)
 	if err != nil {
 		return Signature{}, err
@@ -57,7 +63,7 @@ func Verify(r *http.Request, body []byte, secrets Secrets, now time.Time) (Signa
 	if !found {
 		return Signature{}, invalidClientToken()
 	}
-	key := signingKey(secret, c.date, c.Region, c.Service)
+	key := keyOf(secret, c.date, c.Region, c.Service)
 	for _, path := range c.canonicalPaths(r) {
 		want := c.sign(key, c.canonicalRequest(r, path, payload))
 		if subtle.ConstantTimeCompare([]byte(want), []byte(c.signature)) == 1 {
@@ -79,6 +85,37 @@ func (c *claim) sign(key []byte, canonical string) string {
 // signingKey narrows a secret down to a day, a region and a service.
 func signingKey(secret, date, region, service string) []byte {
 	return mac(mac(mac(mac([]byte("AWS4"+secret), date), region), service), terminator)
+}
+
+// keys remembers what secrets were narrowed down to, which is a third of the work of
+// checking a signature.
+type keys struct {
+	mu    sync.RWMutex
+	known map[scoped][]byte
+}
+
+type scoped struct{ secret, date, region, service string }
+
+// maxKeys is how many are remembered: signers decide on the region that they name.
+const maxKeys = 1024
+
+func (k *keys) of(secret, date, region, service string) []byte {
+	id := scoped{secret, date, region, service}
+	k.mu.RLock()
+	key := k.known[id]
+	k.mu.RUnlock()
+	if key != nil {
+		return key
+	}
+	key = signingKey(secret, date, region, service)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.known == nil || len(k.known) >= maxKeys {
+		k.known = map[scoped][]byte{}
+	}
+	// What a request brought would keep all of it in memory.
+	k.known[scoped{secret, strings.Clone(date), strings.Clone(region), strings.Clone(service)}] = key
+	return key
 }
 
 func mac(key []byte, message string) []byte {
