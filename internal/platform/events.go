@@ -68,13 +68,17 @@ func (p *Platform) openLog(ctx context.Context) error {
 	patient()
 	p.closing(func() error { release(); giveUp(); return nil })
 	p.eventLog, p.owned = &measuredLog{Log: l, appended: p.storedEvents, streams: map[string]log.Stream{}}, owned
-	return p.claimLog(ctx)
+	return nil
 }
 
-// claimLog makes sure that the events in the log are those of this control state.
+// claimLog makes sure that the events in a log elsewhere are those of this control
+// state.
 // Another's queues and functions are not known here, so their events would be taken
 // for what deleted ones have left.
 func (p *Platform) claimLog(ctx context.Context) error {
+	if p.config.Log == "" {
+		return nil // both are in one folder
+	}
 	id, err := p.stateID(ctx)
 	if err != nil {
 		return err
@@ -116,7 +120,10 @@ func (p *Platform) stateID(ctx context.Context) (string, error) {
 
 // openEvents opens the services that stand on the log and need no functions.
 func (p *Platform) openEvents(ctx context.Context) error {
-	var err error
+	err := p.claimLog(ctx)
+	if err != nil {
+		return err
+	}
 	if p.backlogs, err = backlog.Open(ctx, backlog.Options{Log: p.eventLog, Logger: p.log}); err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Platform, err er
 		}
 	}()
 	for _, open := range []func(context.Context) error{
-		p.openFolder, p.openMetrics, p.openState, p.openLog, p.openListeners, p.openIdentity, p.openEvents, p.openServices, p.openAccounts, p.openInstances, p.openSources, p.openDoors,
+		p.openFolder, p.openMetrics, p.openLog, p.openListeners, p.openState, p.openIdentity, p.openEvents, p.openServices, p.openAccounts, p.openInstances, p.openSources, p.openDoors,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, err
