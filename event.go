@@ -153,7 +153,6 @@ type ScheduleGroup struct {
 	Account  string            `json:"account"`
 	Region   string            `json:"region"`
 	Name     string            `json:"name"`
-	Deleting bool              `json:"deleting,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
 	Token    string            `json:"token,omitempty"` // of the request that made it
 	Created  time.Time         `json:"created"`

@@ -142,7 +142,7 @@ func keepsRecords(t *testing.T, c store.Control) {
 	roundTrip(t, c, store.Tx.EventInvokes, store.Key{"1", "r", "f", "$LATEST"}, pinfold.EventInvokeConfig{Ref: ref.With("$LATEST"), MaximumRetryAttempts: &seven, MaximumEventAge: &minute, OnFailure: "arn", Modified: at})
 	roundTrip(t, c, store.Tx.Mappings, store.Key{"1", "r", "uuid"}, pinfold.EventSourceMapping{UUID: "uuid", Source: "arn", Function: ref, Enabled: true, BatchSize: 10, Filters: []string{weird}, MinimumPollers: &seven, Modified: at})
 	roundTrip(t, c, store.Tx.Schedules, store.Key{"1", "r", "default", "s"}, pinfold.Schedule{Group: "default", Name: "s", Expression: "rate(1 minute)", Zone: "Europe/Berlin", Start: at, Window: time.Minute, Missed: pinfold.MissedOnce, Target: target, Created: at})
-	roundTrip(t, c, store.Tx.ScheduleGroups, store.Key{"1", "r", "g"}, pinfold.ScheduleGroup{Name: "g", Deleting: true, Tags: map[string]string{"k": weird}, Created: at})
+	roundTrip(t, c, store.Tx.ScheduleGroups, store.Key{"1", "r", "g"}, pinfold.ScheduleGroup{Name: "g", Tags: map[string]string{"k": weird}, Created: at})
 	roundTrip(t, c, store.Tx.Rules, store.Key{"1", "r", "default", "r"}, pinfold.Rule{Bus: "default", Name: "r", Expression: "cron(0 8 * * ? *)", Disabled: true, Targets: []pinfold.ScheduleTarget{target}, Created: at})
 }
 

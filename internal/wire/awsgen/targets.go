@@ -134,8 +134,8 @@ var targets = []target{
 	}},
 	{model: "sts", dir: "internal/wire/sts", pkg: "sts", operations: []string{"GetCallerIdentity"}},
 
-	// The rest prove the protocols that no served service uses yet; only tests
-	// of internal/wire/protocol import them.
+	// The rest are for tests of internal/wire/protocol alone, which prove every protocol
+	// by a few operations and know no service.
 	{model: "s3", dir: "internal/wire/protocol/internal/s3test", pkg: "s3test", operations: []string{
 		"CreateBucket", "DeleteObjects", "GetObject", "HeadObject", "ListObjectsV2", "ListObjects", "PutBucketTagging",
 		"GetBucketTagging", "PutObject", "UploadPart", "GetBucketAcl", "SelectObjectContent",
