@@ -42,15 +42,21 @@ func (c *claim) payloadHash(r *http.Request, body []byte) (string, error) {
 	return hash, nil
 }
 
-// canonicalRequest is the text that a signature is made of.
-func (c *claim) canonicalRequest(r *http.Request, path, payload string) string {
-	var b strings.Builder
-	b.WriteString(r.Method + "\n" + path + "\n" + c.canonicalQuery(r) + "\n")
-	for _, name := range c.signedHeaders {
-		b.WriteString(name + ":" + headerValue(r, name) + "\n")
+// canonicalRequest appends the text that a signature is made of.
+func (c *claim) canonicalRequest(b []byte, r *http.Request, path, payload string) []byte {
+	b = appendAll(b, r.Method, "\n", path, "\n", c.canonicalQuery(r), "\n")
+	for name := range strings.SplitSeq(c.signedHeaders, ";") {
+		b = appendAll(b, name, ":")
+		b = append(appendHeader(b, r, name), '\n')
 	}
-	b.WriteString("\n" + strings.Join(c.signedHeaders, ";") + "\n" + payload)
-	return b.String()
+	return appendAll(b, "\n", c.signedHeaders, "\n", payload)
+}
+
+func appendAll(b []byte, parts ...string) []byte {
+	for _, part := range parts {
+		b = append(b, part...)
+	}
+	return b
 }
 
 // canonicalPaths returns the forms of the path that a signer may have signed.
@@ -115,23 +121,31 @@ func (c *claim) canonicalQuery(r *http.Request) string {
 	return b.String()
 }
 
-// headerValue is a header's canonical value: white space trimmed and folded into
+// appendHeader appends a header's canonical value: white space trimmed and folded into
 // one blank (as botocore and the SDK for JavaScript do), several values joined by
 // commas. Go keeps some headers elsewhere.
-func headerValue(r *http.Request, name string) string {
+func appendHeader(b []byte, r *http.Request, name string) []byte {
 	switch name {
 	case "host", ":authority":
-		return r.Host
+		return append(b, r.Host...)
 	case "content-length":
-		return strconv.FormatInt(r.ContentLength, 10)
+		return strconv.AppendInt(b, r.ContentLength, 10)
 	case "transfer-encoding":
-		return strings.Join(r.TransferEncoding, ",")
+		return append(b, strings.Join(r.TransferEncoding, ",")...)
 	}
-	values := slices.Clone(r.Header.Values(name))
-	for i, v := range values {
-		values[i] = strings.Join(strings.Fields(v), " ")
+	for i, value := range r.Header.Values(name) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		start := len(b)
+		for word := range strings.FieldsSeq(value) {
+			if len(b) > start {
+				b = append(b, ' ')
+			}
+			b = append(b, word...)
+		}
 	}
-	return strings.Join(values, ",")
+	return b
 }
 
 // param is one query parameter, decoded.

@@ -12,9 +12,9 @@ import (
 // claim is a signature that nobody has checked yet.
 type claim struct {
 	Signature
-	date          string // YYYYMMDD of the credential scope
-	timestamp     string // as it was signed
-	signedHeaders []string
+	date          string        // YYYYMMDD of the credential scope
+	timestamp     string        // as it was signed
+	signedHeaders string        // names in lower case, joined by ";"
 	signature     string        // lower-case hex
 	lifetime      time.Duration // how long after Time it holds
 }
@@ -58,21 +58,30 @@ func readClaim(r *http.Request) (*claim, error) {
 
 // headerClaim reads "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...".
 func headerClaim(r *http.Request, header string) (*claim, error) {
-	values := map[string]string{}
-	for _, field := range strings.FieldsFunc(header[len(algorithm):], func(r rune) bool { return r == ',' || r == ' ' }) {
-		name, value, ok := strings.Cut(field, "=")
+	var credential, signature, signedHeaders string
+	fields := []struct {
+		name string
+		to   *string
+	}{{"Credential", &credential}, {"Signature", &signature}, {"SignedHeaders", &signedHeaders}}
+	for part := range strings.FieldsFuncSeq(header[len(algorithm):], func(r rune) bool { return r == ',' || r == ' ' }) {
+		name, value, ok := strings.Cut(part, "=")
 		if !ok {
-			return nil, incomplete("'%s' not a valid key=value pair (missing equal-sign) in Authorization header.", field)
+			return nil, incomplete("'%s' not a valid key=value pair (missing equal-sign) in Authorization header.", part)
 		}
-		if _, twice := values[name]; twice {
-			return nil, incomplete("Authorization header has '%s' more than once.", name)
+		for _, f := range fields {
+			if f.name != name {
+				continue
+			}
+			if *f.to != "" {
+				return nil, incomplete("Authorization header has '%s' more than once.", name)
+			}
+			*f.to = value
 		}
-		values[name] = value
 	}
 	var lacks []string
-	for _, name := range []string{"Credential", "Signature", "SignedHeaders"} {
-		if values[name] == "" {
-			lacks = append(lacks, "Authorization header requires '"+name+"' parameter.")
+	for _, f := range fields {
+		if *f.to == "" {
+			lacks = append(lacks, "Authorization header requires '"+f.name+"' parameter.")
 		}
 	}
 	timestamp, date := r.Header.Get("X-Amz-Date"), r.Header.Get("Date")
@@ -91,9 +100,9 @@ func headerClaim(r *http.Request, header string) (*claim, error) {
 			timestamp = date
 		}
 	}
-	c := &claim{lifetime: MaxSkew, timestamp: timestamp, signature: values["Signature"]}
+	c := &claim{lifetime: MaxSkew, timestamp: timestamp, signature: signature}
 	c.SessionToken = r.Header.Get("X-Amz-Security-Token")
-	return c, c.finish(values["Credential"], values["SignedHeaders"])
+	return c, c.finish(credential, signedHeaders)
 }
 
 // maxExpires is the longest life of a presigned URL: a week. Source: "Create a
@@ -154,12 +163,14 @@ func (c *claim) finish(credential, signedHeaders string) error {
 	if c.date != c.timestamp[:8] {
 		return refused("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.", c.date, c.timestamp[:8], c.timestamp)
 	}
-	c.signedHeaders = strings.Split(signedHeaders, ";")
+	c.signedHeaders = signedHeaders
 	// Order and uniqueness are the signer's duty, and bound our work.
-	for i, name := range c.signedHeaders {
-		if name != strings.ToLower(name) || (i > 0 && c.signedHeaders[i-1] >= name) {
+	before := ""
+	for name := range strings.SplitSeq(signedHeaders, ";") {
+		if name != strings.ToLower(name) || before >= name {
 			return incomplete("SignedHeaders must be in lower case, sorted, and without repetition, got '%s'.", signedHeaders)
 		}
+		before = name
 	}
 	return nil
 }
@@ -195,13 +206,23 @@ var unsignedOK = []string{"X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-S
 // header (HTTP/1.1) or the :authority header (HTTP/2), and any x-amz-* headers
 // in the signature" (IAM user guide, "Create a signed AWS API request").
 func (c *claim) checkSignedHeaders(r *http.Request) error {
-	if !slices.Contains(c.signedHeaders, "host") && !slices.Contains(c.signedHeaders, ":authority") {
+	if !c.signed("host") && !c.signed(":authority") {
 		return refused("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	for name := range r.Header {
-		if strings.HasPrefix(name, "X-Amz-") && !slices.Contains(unsignedOK, name) && !slices.Contains(c.signedHeaders, strings.ToLower(name)) {
+		if strings.HasPrefix(name, "X-Amz-") && !slices.Contains(unsignedOK, name) && !c.signed(strings.ToLower(name)) {
 			return refused("'%s' must be a 'SignedHeader' in the AWS Authorization.", name)
 		}
 	}
 	return nil
+}
+
+// signed reports whether a header, in lower case, is among those that are signed.
+func (c *claim) signed(name string) bool {
+	for signed := range strings.SplitSeq(c.signedHeaders, ";") {
+		if signed == name {
+			return true
+		}
+	}
+	return false
 }

@@ -64,8 +64,9 @@ func verify(r *http.Request, body []byte, secrets Secrets, now time.Time, keyOf 
 		return Signature{}, invalidClientToken()
 	}
 	key := keyOf(secret, c.date, c.Region, c.Service)
+	var room [1024]byte // most requests need less
 	for _, path := range c.canonicalPaths(r) {
-		want := c.sign(key, c.canonicalRequest(r, path, payload))
+		want := c.sign(key, c.canonicalRequest(room[:0], r, path, payload))
 		if subtle.ConstantTimeCompare([]byte(want), []byte(c.signature)) == 1 {
 			return c.Signature, nil
 		}
@@ -74,17 +75,20 @@ func verify(r *http.Request, body []byte, secrets Secrets, now time.Time, keyOf 
 }
 
 // sign returns the hex signature of a canonical request.
-func (c *claim) sign(key []byte, canonical string) string {
-	sum := sha256.Sum256([]byte(canonical))
-	toSign := algorithm + "\n" + c.timestamp + "\n" +
-		c.date + "/" + c.Region + "/" + c.Service + "/" + terminator + "\n" +
-		hex.EncodeToString(sum[:])
-	return hex.EncodeToString(mac(key, toSign))
+func (c *claim) sign(key, canonical []byte) string {
+	sum := sha256.Sum256(canonical)
+	b := make([]byte, 0, 256)
+	b = appendAll(b, algorithm, "\n", c.timestamp, "\n", c.date, "/", c.Region, "/", c.Service, "/", terminator, "\n")
+	return hex.EncodeToString(mac(key, hex.AppendEncode(b, sum[:])))
 }
 
 // signingKey narrows a secret down to a day, a region and a service.
 func signingKey(secret, date, region, service string) []byte {
-	return mac(mac(mac(mac([]byte("AWS4"+secret), date), region), service), terminator)
+	key := []byte("AWS4" + secret)
+	for _, scope := range []string{date, region, service, terminator} {
+		key = mac(key, []byte(scope))
+	}
+	return key
 }
 
 // keys remembers what secrets were narrowed down to, which is a third of the work of
@@ -118,8 +122,8 @@ func (k *keys) of(secret, date, region, service string) []byte {
 	return key
 }
 
-func mac(key []byte, message string) []byte {
+func mac(key, message []byte) []byte {
 	h := hmac.New(sha256.New, key)
-	h.Write([]byte(message))
+	h.Write(message)
 	return h.Sum(nil)
 }

@@ -59,7 +59,7 @@ func TestPublishedVectors(t *testing.T) {
 			got, err := Verify(r, body, suiteSecrets, suiteTime)
 			if err != nil {
 				c, _ := readClaim(r)
-				t.Fatalf("%v\ncanonical request:\n%s", err, c.canonicalRequest(r, c.canonicalPaths(r)[0], "..."))
+				t.Fatalf("%v\ncanonical request:\n%s", err, c.canonicalRequest(nil, r, c.canonicalPaths(r)[0], "..."))
 			}
 			presigned := strings.HasPrefix(name, "presigned")
 			if got.AccessKeyID != "AKIDEXAMPLE" || got.Region != "us-east-1" || got.Service != "service" || !got.Time.Equal(suiteTime) || got.Presigned != presigned {
