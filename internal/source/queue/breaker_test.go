@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -13,6 +15,8 @@ func TestBreaker(t *testing.T) {
 		state breakerState
 	}
 	bad := step{"bad", closed}
+	open := []step{bad, bad, bad, bad, {"bad", paused}}
+	after := func(steps ...step) []step { return append(slices.Clone(open), steps...) }
 	for name, steps := range map[string][]step{
 		"one success in between":      {bad, bad, bad, bad, {"good", closed}, bad, bad, bad, bad, {"bad", paused}},
 		"messages that failed before": {{"bad again", closed}, {"bad again", closed}, {"bad again", closed}, {"bad again", closed}, {"bad again", closed}, {"bad again", closed}},
@@ -22,36 +26,63 @@ func TestBreaker(t *testing.T) {
 		"batches of before":           {{"refuse", paused}, {"bad", paused}, {"take", probing}, {"refuse", probing}, {"bad", probing}, {"good", closed}},
 		"nothing to probe with":       {{"refuse", paused}, {"take", probing}, {"untake", probing}, {"take", probing}, {"good", closed}},
 		"a probe that runs":           {{"refuse", paused}, {"take", probing}, {"lasts", closed}},
-		"a probe that failed before":  {bad, bad, bad, bad, {"bad", paused}, {"take", probing}, {"lasts", probing}},
+		"a probe that failed before":  after(step{"take", probing}, step{"lasts", probing}),
 		"no probe":                    {{"refuse", paused}, {"lasts", paused}},
 		"hurry":                       {{"refuse", paused}, {"hurry", paused}, {"take", probing}},
+		"a wide probe": after(step{"take", probing}, step{"probe bad", paused},
+			step{"take 4", probing}, step{"probe bad", probing}, step{"probe bad", probing}, step{"probe bad", probing}, step{"probe bad", paused},
+			step{"take 16", probing}, step{"probe bad", probing}, step{"good", closed}, step{"probe bad", closed}),
+		"nothing fresh left": after(step{"take", probing}, step{"probe bad", paused},
+			step{"take", probing}, step{"take", probing}, step{"untake", probing}, step{"wait", probing}, step{"probe bad", paused}, step{"take 1", probing}),
+		"nothing fresh at all": after(step{"take", probing}, step{"probe bad", paused}, step{"take", probing}, step{"probe bad again", paused}, step{"take 1", probing}),
+		"a wide probe that is refused": after(step{"take", probing}, step{"probe bad", paused},
+			step{"take", probing}, step{"take", probing}, step{"probe refuse", probing}, step{"wait", probing}, step{"probe refuse", paused},
+			step{"take 1", probing}, step{"probe bad", paused}, step{"take 16", probing}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b breaker
+			var p probe // the latest
 			now := start
 			for i, s := range steps {
 				switch s.do {
 				case "good":
 					b.good()
 				case "bad", "bad again":
-					b.bad(now, false, s.do == "bad", "why")
-				case "probe bad again":
-					b.bad(now, true, false, "why")
-				case "refuse", "probe refuse":
-					b.refuse(now, s.do == "probe refuse", "why")
+					b.bad(now, probe{}, s.do == "bad", "why")
+				case "probe bad", "probe bad again":
+					b.bad(now, p, s.do == "probe bad", "why")
+				case "refuse":
+					b.refuse(now, probe{}, "why")
+				case "probe refuse":
+					b.refuse(now, p, "why")
 				case "take":
-					b.take()
+					p = b.take()
+				case "take 1", "take 4", "take 16":
+					n := 0
+					for first := true; n == 0 || b.wait(now, 1000) == 0; first = false {
+						if p = b.take(); p.picky && p.only == first {
+							t.Errorf("step %d: batch %d is %+v", i, n, p)
+						}
+						n++
+					}
+					if s.do != "take "+strconv.Itoa(n) {
+						t.Fatalf("step %d: %d batches are taken, want to %s", i, n, s.do)
+					}
 				case "untake":
-					b.untake(true)
+					b.untake(now, p)
+				case "wait":
+					if b.wait(now, 1000) >= 0 {
+						t.Errorf("step %d: waits %v", i, b.wait(now, 1000))
+					}
 				case "lasts":
-					b.lasts()
+					b.lasts(p)
 				case "hurry":
 					b.hurry(now)
-					if b.wait(now) != 0 {
-						t.Errorf("step %d: waits %v", i, b.wait(now))
+					if b.wait(now, 1) != 0 {
+						t.Errorf("step %d: waits %v", i, b.wait(now, 1))
 					}
 				case "pass":
-					if wait := b.wait(now); wait > minPause || wait < minPause*4/5 {
+					if wait := b.wait(now, 1); wait > minPause || wait < minPause*4/5 {
 						t.Errorf("step %d: waits %v", i, wait)
 					}
 					now = now.Add(minPause)

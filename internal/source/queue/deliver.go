@@ -96,8 +96,8 @@ func (g *group) deliver(b *batch) {
 		Function:  p.Function, Trigger: pinfold.Trigger{Kind: "queue", Source: p.Source},
 		Payload: append(b.event, eventTail...), TraceID: b.trace,
 	}
-	if b.probe {
-		timer := time.AfterFunc(trial, g.lasts)
+	if b.probe.turn > 0 {
+		timer := time.AfterFunc(trial, func() { g.lasts(b.probe) })
 		defer timer.Stop()
 	}
 	res, err := g.s.o.Invoker.Invoke(g.s.work, inv)
@@ -109,6 +109,7 @@ func (g *group) deliver(b *batch) {
 	}
 	g.giveBack(p, v.back)
 	g.over(b, v)
+	g.s.release(b)
 }
 
 // delete removes messages for good.

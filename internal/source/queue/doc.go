@@ -9,7 +9,7 @@
 // over (deliver.go); while nothing comes there is one long poll and nothing else. How
 // many places there are is for scale.go to say, and whether any batch may be taken
 // for breaker.go: a function that is throttled, or keeps failing, is left alone and
-// tried again later.
+// tried again later, with messages that pick.go finds.
 //
 // What becomes of a message:
 //

@@ -3,6 +3,8 @@ package queue_test
 import (
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,8 +115,8 @@ func TestChangedFunctionIsTriedAtOnce(t *testing.T) {
 }
 
 // TestFailing: five batches of new messages that fail one after the other say that
-// the function is broken: it is left alone until a probe succeeds, and only probes
-// cost messages a receive.
+// the function is broken: it is left alone until a probe succeeds. A pause costs a
+// message one receive, beside single batches of those that were tried before.
 func TestFailing(t *testing.T) {
 	in(t, func(b *bench) {
 		b.mapping.BatchSize = 1
@@ -125,17 +127,19 @@ func TestFailing(t *testing.T) {
 			return &pinfold.Result{}, nil
 		}
 	}, func(b *bench) {
-		b.line.send("", numbers(0, 1000)...)
+		b.line.send("", numbers(0, 300)...)
 		if n := len(b.came()); n < 5 || n > 10 {
 			t.Errorf("%d batches failed before the first pause", n)
 		}
 		time.Sleep(59 * time.Minute)
-		if n := len(b.came()); n < 60 || n > 90 {
+		if n := len(b.came()); n < 300+50 || n > 300+90 {
 			t.Errorf("%d batches failed in an hour", n)
 		}
 		received := 0
-		for _, n := range b.line.left() {
-			received += n
+		for body, n := range b.line.left() {
+			if received += n; n > 2 {
+				t.Errorf("message %s was received %d times", body, n)
+			}
 		}
 		if st := b.status(); st.State != queue.Paused || received != len(b.came()) || st.Why != "PROBLEM: Function call failed" {
 			t.Errorf("%d receives for %d invocations; %+v", received, len(b.came()), st)
@@ -143,6 +147,113 @@ func TestFailing(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		if left := b.line.left(); len(left) > 0 || b.status().State != queue.Polling {
 			t.Errorf("left %d, %+v", len(left), b.status())
+		}
+	})
+}
+
+// picky fails with messages of more than three letters.
+func picky(ctx context.Context, c call) (*pinfold.Result, error) {
+	time.Sleep(10 * time.Millisecond)
+	if len(c.bodies[0]) > 3 {
+		return fails(ctx, c)
+	}
+	return &pinfold.Result{}, nil
+}
+
+// TestManyPoisonMessagesInFront: good messages behind hundreds of batches of bad ones
+// are handled within a minute, and those that are sent later, when all have been
+// tried, by the next probe.
+func TestManyPoisonMessagesInFront(t *testing.T) {
+	for name, setup := range map[string]func(b *bench){
+		"without dead letters": func(b *bench) {},
+		"with dead letters":    func(b *bench) { b.line.maxReceive = 3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(b *bench) { b.mapping.BatchSize, b.function = 1, picky; setup(b) }, func(b *bench) {
+				b.line.send("", numbers(1000, 400)...)
+				b.line.send("", numbers(0, 100)...)
+				time.Sleep(time.Minute + 10*time.Second)
+				if left := b.line.left(); len(left) > 400 {
+					t.Errorf("after a minute %d good messages wait: %+v", len(left)-400, b.status())
+				}
+			})
+			in(t, func(b *bench) { b.mapping.BatchSize, b.function = 1, picky; setup(b) }, func(b *bench) {
+				b.line.send("", numbers(1000, 400)...)
+				for at := range 2 {
+					time.Sleep(3 * time.Minute)
+					b.line.send("", numbers(10*at, 3)...)
+					time.Sleep(time.Minute + time.Second)
+					for body := range b.line.left() {
+						if len(body) < 4 {
+							t.Errorf("good message %s waits for a minute: %+v", body, b.status())
+						}
+					}
+					b.line.send("", numbers(2000+100*at, 100)...)
+				}
+			})
+		})
+	}
+}
+
+// TestManyPoisonGroupsInFront: in a FIFO queue, too, and of each group messages come
+// in order.
+func TestManyPoisonGroupsInFront(t *testing.T) {
+	in(t, func(b *bench) { b.mapping.BatchSize, b.function = 3, picky }, func(b *bench) {
+		for i := range 100 {
+			b.line.send("bad"+strconv.Itoa(i), numbers(1000+2*i, 2)...)
+		}
+		b.line.send("good", numbers(0, 100)...)
+		time.Sleep(time.Minute + 10*time.Second)
+		if left := b.line.left(); len(left) > 200 {
+			t.Errorf("after a minute %d good messages wait: %+v", len(left)-200, b.status())
+		}
+		time.Sleep(10 * time.Minute)
+		b.line.send("good", numbers(100, 100)...)
+		time.Sleep(time.Minute + time.Second)
+		if left := b.line.left(); len(left) > 200 {
+			t.Errorf("%d good messages wait for a minute: %+v", len(left)-200, b.status())
+		}
+		next := 0
+		for _, c := range b.came() {
+			for _, body := range c.bodies {
+				if n, _ := strconv.Atoi(body); len(body) < 4 && n != next {
+					t.Fatalf("%s came, want %d", body, next)
+				} else if len(body) < 4 {
+					next++
+				}
+			}
+		}
+	})
+}
+
+// TestMemory: there is only so much of events at a time, of all mappings together.
+// What is beyond that waits in the queue, and comes when there is room.
+func TestMemory(t *testing.T) {
+	most, now := 0, 0
+	in(t, func(b *bench) {
+		b.options.Memory, b.mapping.BatchSize, b.mapping.Window, b.line.atMost = 512<<10, 1000, 1, 10
+		b.function = func(_ context.Context, c call) (*pinfold.Result, error) {
+			n := len(c.inv.Payload)
+			b.mu.Lock()
+			now += n
+			most = max(most, now)
+			b.mu.Unlock()
+			time.Sleep(time.Second)
+			b.mu.Lock()
+			now -= n
+			b.mu.Unlock()
+			return &pinfold.Result{}, nil
+		}
+	}, func(b *bench) {
+		other := b.mapping
+		other.UUID = "other"
+		b.registry.set("other", &other)
+		for i := range 200 {
+			b.line.send("", strconv.Itoa(i)+strings.Repeat("x", 10<<10))
+		}
+		time.Sleep(time.Minute)
+		if left := b.line.left(); len(left) > 0 || most > 800<<10 || most < 400<<10 {
+			t.Errorf("%d bytes at a time, %d messages left", most, len(left))
 		}
 	})
 }

@@ -38,7 +38,7 @@ func (g *group) set(p *plan) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.plan.Function != p.Function {
-		g.breaker = breaker{}
+		g.breaker.good()
 	}
 	g.breaker.hurry(time.Now())
 	g.plan, g.limitAt = p, time.Time{}
@@ -59,12 +59,16 @@ func (g *group) run(ctx context.Context) {
 	var batches sync.WaitGroup
 	defer batches.Wait()
 	for {
-		receiving, p, probe := g.admit(ctx)
+		receiving, p, what := g.admit(ctx)
 		if p == nil {
 			return
 		}
-		b, err := g.gather(receiving, p, probe)
-		g.took(b, probe, err)
+		gather := g.gather
+		if what.picky {
+			gather = g.pick
+		}
+		b, err := gather(receiving, p, what)
+		g.took(b, what, err)
 		if b != nil {
 			batches.Go(func() { g.deliver(b) })
 		}
@@ -73,16 +77,16 @@ func (g *group) run(ctx context.Context) {
 
 // admit waits until another batch may be out. It returns how it is to be gathered,
 // or no plan when ctx has ended.
-func (g *group) admit(ctx context.Context) (receiving context.Context, p *plan, probe bool) {
+func (g *group) admit(ctx context.Context) (receiving context.Context, p *plan, what probe) {
 	for ctx.Err() == nil {
 		g.tell()
 		g.mu.Lock()
 		wait := g.wait(time.Now())
 		if wait == 0 {
 			receiving, g.interrupt = context.WithCancel(ctx)
-			p, probe = g.plan, g.breaker.take()
+			p, what = g.plan, g.breaker.take()
 			g.mu.Unlock()
-			return receiving, p, probe
+			return receiving, p, what
 		}
 		g.mu.Unlock()
 		var due <-chan time.Time
@@ -95,7 +99,7 @@ func (g *group) admit(ctx context.Context) (receiving context.Context, p *plan, 
 		case <-ctx.Done():
 		}
 	}
-	return nil, nil, false
+	return nil, nil, probe{}
 }
 
 // tell has the registry know what has taken effect.
@@ -118,14 +122,14 @@ func (g *group) wait(now time.Time) time.Duration {
 	if !g.plan.Enabled {
 		return -1
 	}
-	if wait := g.breaker.wait(now); wait != 0 || g.breaker.state != closed {
+	most := g.most(now)
+	if wait := g.breaker.wait(now, min(firstPlaces, most)); wait != 0 || g.breaker.state != closed {
 		return wait
 	}
-	most := g.most(now)
 	if g.more && g.inFlight >= min(g.scale.places, most) {
 		g.scale.full(now, most)
 	}
-	if g.inFlight >= min(g.scale.places, most) {
+	if g.inFlight >= min(g.scale.places, most) || g.inFlight > 0 && g.s.crowded() {
 		return -1
 	}
 	return 0
@@ -148,7 +152,7 @@ func (g *group) most(now time.Time) int {
 
 // took notes what came of gathering: a batch that is about to be delivered, nothing,
 // or an error.
-func (g *group) took(b *batch, probe bool, err error) {
+func (g *group) took(b *batch, what probe, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.interrupt()
@@ -159,9 +163,9 @@ func (g *group) took(b *batch, probe bool, err error) {
 		}
 		return
 	}
-	g.breaker.untake(probe)
 	g.more = false
 	if err == nil {
+		g.breaker.untake(time.Now(), what)
 		if g.inFlight == 0 {
 			g.scale.idle()
 		}
@@ -171,7 +175,7 @@ func (g *group) took(b *batch, probe bool, err error) {
 	if pinfold.CodeOf(err) == pinfold.NotFound {
 		result = resultNoQueue
 	}
-	g.judged(func(now time.Time) { g.breaker.refuse(now, probe, err.Error()) })
+	g.judged(func(now time.Time) { g.breaker.refuse(now, what, err.Error()) })
 	g.note(result)
 }
 
@@ -186,7 +190,7 @@ func (g *group) over(b *batch, v verdict) {
 	g.last = time.Now()
 	g.scale.over()
 	g.poke()
-	if v.kind == crowded && g.inFlight > 0 && !b.probe {
+	if v.kind == crowded && g.inFlight > 0 && b.probe.turn == 0 {
 		g.scale.throttled(g.last, g.inFlight)
 		return
 	}
@@ -204,10 +208,10 @@ func (g *group) over(b *batch, v verdict) {
 }
 
 // lasts notes that a probe has been running for a while.
-func (g *group) lasts() {
+func (g *group) lasts(p probe) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.judged(func(time.Time) { g.breaker.lasts() })
+	g.judged(func(time.Time) { g.breaker.lasts(p) })
 	g.poke()
 }
 

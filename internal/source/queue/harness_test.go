@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -26,18 +27,20 @@ const (
 
 var work = pinfold.FunctionRef{Account: "123456789012", Region: "eu-central-1", Name: "work"}
 
-// line is a queue in memory: order, visibility, receive counts, groups and redrive
+// line is a queue in memory: order (that in which messages became visible), visibility, receive counts, groups and redrive
 // are SQS's.
 type line struct {
 	mu         sync.Mutex
 	messages   []*message
 	changed    chan struct{} // is closed when something changes
 	maxReceive int           // 0: no dead-letter queue
+	atMost     int           // messages that a Receive returns; 0: as many as are wanted
 	missing    bool
 	dead       []string // bodies
 	asked      []int    // how many messages each Receive wanted
 	deletes    int      // calls
 	sent       int
+	turns      int
 }
 
 type message struct {
@@ -45,6 +48,7 @@ type message struct {
 	handle          string
 	receives        int
 	due             time.Time // when it is visible
+	turn            int       // among those that are from the same moment on
 }
 
 func newLine() *line { return &line{changed: make(chan struct{})} }
@@ -62,7 +66,7 @@ func (l *line) send(group string, bodies ...string) {
 	l.change(func() {
 		for _, body := range bodies {
 			l.sent++
-			l.messages = append(l.messages, &message{id: "m" + strconv.Itoa(l.sent), body: body, group: group})
+			l.messages = append(l.messages, &message{id: "m" + strconv.Itoa(l.sent), body: body, group: group, due: time.Now()})
 		}
 	})
 }
@@ -71,6 +75,9 @@ func (l *line) Receive(ctx context.Context, arn string, most int, wait, more tim
 	until := time.After(wait)
 	l.mu.Lock()
 	l.asked = append(l.asked, most)
+	if l.atMost > 0 {
+		most = min(most, l.atMost)
+	}
 	l.mu.Unlock()
 	for {
 		l.mu.Lock()
@@ -102,6 +109,12 @@ func (l *line) Receive(ctx context.Context, arn string, most int, wait, more tim
 // take receives what is visible. The caller holds the lock.
 func (l *line) take(most int, more time.Duration) (got []queue.Message, next time.Time) {
 	now := time.Now()
+	slices.SortStableFunc(l.messages, func(a, b *message) int { // of a group they stay as they were sent
+		if a.group != "" || b.group != "" {
+			return 0
+		}
+		return cmp.Or(a.due.Compare(b.due), a.turn-b.turn)
+	})
 	busy := map[string]bool{} // groups of which messages are out
 	for _, m := range l.messages {
 		if m.group != "" && m.receives > 0 && m.due.After(now) {
@@ -131,6 +144,8 @@ func (l *line) take(most int, more time.Duration) (got []queue.Message, next tim
 		}
 		m.receives++
 		m.due = now.Add(visibility + more)
+		l.turns++
+		m.turn = l.turns
 		m.handle = m.id + "/" + strconv.Itoa(m.receives)
 		system := map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.receives), "SentTimestamp": "1545082649183", "SenderId": "AIDAIENQZJOLO23YVJ4VO"}
 		if m.group != "" {
@@ -156,11 +171,15 @@ func (l *line) Delete(_ context.Context, _ string, handles []string) error {
 
 func (l *line) Return(_ context.Context, _ string, handles []string) error {
 	l.change(func() {
-		those := set(handles)
+		those := map[string]*message{}
 		for _, m := range l.messages {
-			if those[m.handle] {
+			those[m.handle] = m
+		}
+		for _, handle := range handles {
+			if m := those[handle]; m != nil {
+				l.turns++
 				m.receives--
-				m.due, m.handle = time.Time{}, ""
+				m.due, m.turn, m.handle = time.Now(), l.turns, ""
 			}
 		}
 	})

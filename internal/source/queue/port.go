@@ -54,5 +54,9 @@ type Options struct {
 	Limit func(ref pinfold.FunctionRef) int
 	// Drain is how long Run waits for batches that are out when it is to end.
 	Drain time.Duration
-	Log   *slog.Logger
+	// Memory is how many bytes of events there may be at a time, of all mappings
+	// together; 0 is 256 MB. It is passed by what one receive of each mapping brings:
+	// where it is reached, a mapping has one batch at a time, of one message.
+	Memory int64
+	Log    *slog.Logger
 }

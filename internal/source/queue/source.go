@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -17,14 +18,20 @@ type Source struct {
 	o    Options
 	wake chan struct{}   // has a value when a mapping has changed
 	work context.Context // of what is done with batches; set by Run
+	held atomic.Int64    // bytes of events that are gathered or out
 
 	mu      sync.Mutex
 	groups  map[string]*group   // by UUID
 	changed map[string]struct{} // UUIDs of mappings that have changed
 }
 
+const defaultMemory = 256 << 20
+
 // New returns a source. It polls once Run is called.
 func New(o Options) *Source {
+	if o.Memory == 0 {
+		o.Memory = defaultMemory
+	}
 	s := &Source{o: o, wake: make(chan struct{}, 1), groups: map[string]*group{}, changed: map[string]struct{}{}}
 	o.Mappings.OnChange(func(uuid string) {
 		s.mu.Lock()
@@ -33,6 +40,28 @@ func New(o Options) *Source {
 		s.look()
 	})
 	return s
+}
+
+// crowded reports whether there are as many bytes of events as may be.
+func (s *Source) crowded() bool { return s.held.Load() >= s.o.Memory }
+
+// hold counts the bytes of a batch that is being gathered. It reports false if no
+// more should be added.
+func (s *Source) hold(b *batch) bool {
+	s.held.Add(int64(len(b.event)) - b.held)
+	b.held = int64(len(b.event))
+	return !s.crowded()
+}
+
+// release counts a batch no more, and has those go on who waited for that.
+func (s *Source) release(b *batch) {
+	before := s.held.Add(-b.held) + b.held
+	b.held = 0
+	if before >= s.o.Memory && !s.crowded() {
+		for _, g := range s.all() {
+			g.poke()
+		}
+	}
 }
 
 // look has Run look at the mappings again.
