@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +61,7 @@ type world struct {
 	running  int // now
 	most     int // at a time
 	refusals int
+	waiting  atomic.Int64 // for a place
 	// does is what a function does with an event; nil: it succeeds.
 	does func(ctx context.Context, inv *pinfold.Invocation, nth int) (*pinfold.Result, error)
 	// takes is what a destination does; nil: it takes the message.
@@ -90,7 +92,7 @@ func (w *world) open() {
 	if w.hub, err = backlog.Open(context.Background(), backlog.Options{Log: w.log, Logger: logger}); err != nil {
 		w.t.Fatal(err)
 	}
-	w.Service = Open(Options{Hub: w.hub, Functions: w, Invoker: w, Sender: w, Scope: scope, Waiting: func(pinfold.FunctionRef) int { return 0 }, Log: logger})
+	w.Service = Open(Options{Hub: w.hub, Functions: w, Invoker: w, Sender: w, Scope: scope, Waiting: func(pinfold.FunctionRef) int { return int(w.waiting.Load()) }, Log: logger})
 }
 
 // shut closes service and hub.

@@ -29,17 +29,20 @@ type ending int
 const (
 	nothing   ending = iota // the function was not tried
 	ran                     // it ran, whatever came of it
-	crowded                 // likewise, but it had to wait for a place
+	filled                  // likewise, but it had to wait a little for its place
+	crowded                 // likewise, and for long
 	throttled               // it was refused at a limit
 	broken                  // the platform failed
 )
 
 // pace is how many attempts there may be at a time. While the function takes all,
 // the limit grows with every one that ends, so it doubles in the time of one. Where
-// one is refused while others run, that is the limit, and one more is tried later,
-// after longer and longer. Where none can run the circuit opens: one probe after
-// each wait, until one runs. What takes long holds nobody up: it has not been
-// refused. It knows no clock and no lock.
+// they wait for places it stands, and where they wait for long it shrinks: others
+// wait there, too, and more processes run than the machine has use for. Where one is
+// refused while others run, that is the limit, and one more is tried later, after
+// longer and longer. Where none can run the circuit opens: one probe after each
+// wait, until one runs. What takes long holds nobody up: it has not been refused. It
+// knows no clock and no lock.
 type pace struct {
 	most    int
 	limit   int
@@ -47,6 +50,9 @@ type pace struct {
 	hold    time.Duration // for how long the limit stands
 	growAt  time.Time     // when that is over
 	settled bool          // the limit has not grown since somebody was refused
+	careful bool          // there have been too many
+	taken   int           // eighths of attempts that ended well since the limit grew
+	stale   int           // attempts that will end as they do because of a limit before this one
 	begun   time.Time     // when the last attempt began
 
 	open    bool
@@ -113,10 +119,10 @@ func (p *pace) end(now time.Time, probe bool, e ending, cause error) {
 	}
 	late := p.open && !probe // it began before the circuit opened
 	switch {
-	case e == ran || e == crowded:
+	case e == ran || e == filled || e == crowded:
 		p.failed = 0
 		p.close()
-		p.grow(now, e == crowded)
+		p.adapt(now, e)
 	case e == nothing || late:
 	case e == throttled && p.running > 0 && !probe:
 		p.limit = p.running
@@ -145,15 +151,21 @@ func (p *pace) close() {
 	p.open, p.cause = false, nil
 }
 
-// grow lets one more run, if as many ran as may. What has to wait for a place is one
-// too many: others wait there, too.
-func (p *pace) grow(now time.Time, crowded bool) {
+// adapt lets more run if as many ran as may: one for each that ends, or an eighth in
+// the time of one once there were too many. It lets an eighth less run if these are
+// too many: once for all that wait in the same queue.
+func (p *pace) adapt(now time.Time, e ending) {
+	p.stale = max(0, p.stale-1)
 	switch {
-	case crowded:
-		p.limit = max(1, p.limit-1)
-		p.growAt = now.Add(minWait)
-	case p.running+1 >= p.limit && p.limit < p.most && !now.Before(p.growAt):
+	case e == crowded && p.stale == 0:
+		p.limit -= min(p.limit-1, max(1, p.limit/8))
+		p.careful, p.stale = true, p.running
+	case e == ran && p.running+1 >= p.limit && p.limit < p.most && !now.Before(p.growAt):
+		if p.taken += 8; p.careful && p.taken < p.limit {
+			return
+		}
 		p.limit++
+		p.taken = 0
 		if !p.settled { // the one before was taken
 			if p.hold /= 2; p.hold < minWait {
 				p.hold = 0
@@ -166,7 +178,7 @@ func (p *pace) grow(now time.Time, crowded bool) {
 
 // kick has the next attempt be at once.
 func (p *pace) kick(now time.Time) {
-	p.growAt = now
+	p.growAt, p.careful = now, false
 	if p.open {
 		p.probeAt, p.wait = now, 0
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,6 +87,45 @@ func TestConcurrency(t *testing.T) {
 				_, refusals := w.counts()
 				if done := len(w.all()) - refusals; done != n || refusals > 40+limit {
 					t.Errorf("%d of %d events, %d times refused", done, n, refusals)
+				}
+			})
+		})
+	}
+}
+
+// TestPlaces has a function that runs in so many places, where others wait: they are
+// all in use, and hardly anything waits for them.
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct {
+		places int
+		takes  time.Duration
+	}{{2, time.Millisecond}, {8, 20 * time.Millisecond}, {100, 200 * time.Millisecond}, {5, time.Second}} {
+		t.Run(fmt.Sprintf("%d places, %v", c.places, c.takes), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				places := make(chan bool, c.places)
+				var waited atomic.Int64
+				w.does = func(_ context.Context, inv *pinfold.Invocation, _ int) (*pinfold.Result, error) {
+					began := time.Now()
+					w.waiting.Add(1)
+					places <- true
+					w.waiting.Add(-1)
+					inv.Placed.Queue = time.Since(began)
+					if began.After(w.began.Add(10 * time.Second)) {
+						waited.Add(int64(inv.Placed.Queue))
+					}
+					time.Sleep(c.takes)
+					<-places
+					return &pinfold.Result{Payload: []byte("{}"), Phases: pinfold.Phases{Handler: c.takes}}, nil
+				}
+				n := int(20*time.Second/c.takes) * c.places
+				for range n {
+					w.enqueue("hello", "{}")
+				}
+				time.Sleep(24 * time.Second) // 20% more than it must take
+				synctest.Wait()
+				average := time.Duration(waited.Load()) / time.Duration(n/2)
+				if done := len(w.all()); done != n || average > max(contended, c.takes) {
+					t.Errorf("%d of %d events, which waited for %v", done, n, average)
 				}
 			})
 		})

@@ -27,8 +27,25 @@ const (
 	recursive        = "RecursiveInvocation"
 )
 
-// contended is from what wait for a place on a function has all that it can take.
-const contended = 50 * time.Millisecond
+// A wait for a place of as long as the function takes, at least contended and at
+// most maxContended, says that it has more than it can take; of a quarter of that,
+// that it has enough.
+const (
+	contended    = 2 * time.Millisecond
+	maxContended = 50 * time.Millisecond
+)
+
+// ended tells the pace of a function how it ran.
+func ended(res *pinfold.Result, waited time.Duration) ending {
+	much := min(maxContended, max(contended, res.Phases.Handler))
+	switch {
+	case res.Phases.Cold || waited <= much/4: // who waits for a launch has the next ones not wait
+		return ran
+	case waited <= much:
+		return filled
+	}
+	return crowded
+}
 
 // rules are how the events of a function, version or alias are handled.
 type rules struct {
@@ -85,10 +102,7 @@ func (s *Service) invoke(ctx context.Context, p *pump, t *task) verdict {
 	default:
 		v = verdict{then: again, after: wait, note: note{response: r.small()}}
 	}
-	v.ending = ran
-	if !res.Phases.Cold && inv.Placed.Queue > contended {
-		v.ending = crowded
-	}
+	v.ending = ended(res, inv.Placed.Queue)
 	return v
 }
 
