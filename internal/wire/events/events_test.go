@@ -52,7 +52,7 @@ func start(t *testing.T) *wire {
 
 // ask asks for an operation and returns the status and the body of the answer.
 func (w *wire) ask(operation, body string) string {
-	r := httptest.NewRequestWithContext(protocol.WithCaller(w.t.Context(), protocol.Caller{RequestID: "request-1"}), "POST", "/", nil)
+	r := httptest.NewRequestWithContext(protocol.WithCaller(w.t.Context(), &protocol.Caller{RequestID: "request-1"}), "POST", "/", nil)
 	r.Header.Set("X-Amz-Target", "AWSEvents."+operation)
 	answer := httptest.NewRecorder()
 	w.server.Serve(answer, r, []byte(body))

@@ -37,7 +37,7 @@ func BenchmarkInvoke(b *testing.B) {
 		b.Fatal(err)
 	}
 	r := httptest.NewRequest(http.MethodPost, "/2015-03-31/functions/hello/invocations", nil)
-	r = r.WithContext(protocol.WithCaller(b.Context(), protocol.Caller{RequestID: "id"}))
+	r = r.WithContext(protocol.WithCaller(b.Context(), &protocol.Caller{RequestID: "id"}))
 	body := make([]byte, 1024)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -47,7 +47,7 @@ func startStream(t *testing.T, f streamer) (*sdk.Client, string) {
 	}
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		server.Serve(w, r.WithContext(protocol.WithCaller(r.Context(), protocol.Caller{RequestID: "the-id"})), body)
+		server.Serve(w, r.WithContext(protocol.WithCaller(r.Context(), &protocol.Caller{RequestID: "the-id"})), body)
 	}))
 	t.Cleanup(listener.Close)
 	return sdk.NewFromConfig(aws.Config{

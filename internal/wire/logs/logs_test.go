@@ -67,7 +67,7 @@ var root = pinfold.Principal{Kind: pinfold.Root, Account: scope.Account, ARN: "a
 
 // as asks for an operation in somebody's name.
 func (w *wire) as(ctx context.Context, who pinfold.Principal, operation, body string) *httptest.ResponseRecorder {
-	r := httptest.NewRequestWithContext(protocol.WithCaller(ctx, protocol.Caller{Principal: who, RequestID: "request-1"}), http.MethodPost, "/", nil)
+	r := httptest.NewRequestWithContext(protocol.WithCaller(ctx, &protocol.Caller{Principal: who, RequestID: "request-1"}), http.MethodPost, "/", nil)
 	r.Header.Set("X-Amz-Target", "Logs_20140328."+operation)
 	answer := httptest.NewRecorder()
 	w.server.Serve(answer, r, []byte(body))

@@ -87,11 +87,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	in := &paced{Reader: io.LimitReader(r.Body, limit+1), w: w, start: time.Now()}
 	in.bound()
 
-	var buf bytes.Buffer
-	if size > 0 {
-		buf.Grow(int(min(size, firstBuffer)) + bytes.MinRead)
-	}
-	n, err := buf.ReadFrom(in)
+	body, n, err := readAll(in, size)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		// The deadline stays, or net/http would wait for the rest before it answers.
@@ -105,10 +101,23 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, tooLarge(limit)
 	}
 	clearDeadline(w)
-	if n == 0 {
-		return []byte{}, nil
+	return body, nil
+}
+
+// readAll reads a body of a declared size, or of -1: then it has none. n is how many
+// bytes came; the slice is never nil.
+func readAll(r io.Reader, size int64) (body []byte, n int64, err error) {
+	if 0 <= size && size <= firstBuffer { // most are: no byte is taken too many
+		body = make([]byte, size)
+		n, err := io.ReadFull(r, body)
+		return body, int64(n), err
 	}
-	return buf.Bytes(), nil
+	var buf bytes.Buffer
+	if size > 0 {
+		buf.Grow(firstBuffer + bytes.MinRead)
+	}
+	n, err = buf.ReadFrom(r)
+	return buf.Bytes(), n, err
 }
 
 func tooLarge(limit int64) error {

@@ -85,7 +85,7 @@ func RequestID(ctx context.Context) string {
 
 // ServeHTTP implements http.Handler.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	caller := protocol.Caller{RequestID: uuid.NewString(), Endpoint: endpoint(r), Path: r.URL.Path}
+	caller := &protocol.Caller{RequestID: uuid.NewString(), Endpoint: endpoint(r), Path: r.URL.Path}
 	caller.TraceID, caller.TraceState = trace.Of(r.Header)
 	caller.Principal.Kind = pinfold.Anonymous
 	r = r.WithContext(protocol.WithCaller(r.Context(), caller))
@@ -122,7 +122,7 @@ func (m *Mux) recover(w http.ResponseWriter, r *http.Request) {
 	m.fail(w, r, guess(r), pinfold.Errorf(pinfold.Internal, "an internal error occurred: the server's log has it under request id %s", RequestID(r.Context())))
 }
 
-func (m *Mux) serveRoute(w http.ResponseWriter, r *http.Request, route Route, caller protocol.Caller) {
+func (m *Mux) serveRoute(w http.ResponseWriter, r *http.Request, route Route, caller *protocol.Caller) {
 	w.Header().Set("X-Amzn-Requestid", caller.RequestID)
 	if !route.Open {
 		form := &protocol.Service{Title: "Pinfold", Protocol: protocol.RESTJSON}
@@ -130,17 +130,17 @@ func (m *Mux) serveRoute(w http.ResponseWriter, r *http.Request, route Route, ca
 		if limit == 0 {
 			limit = 1 << 20
 		}
-		body, err := m.admit(w, r, &caller, nil, limit)
+		body, err := m.admit(w, r, caller, nil, limit)
 		if err != nil {
 			m.fail(w, r, form, err)
 			return
 		}
-		r = withBody(r.WithContext(protocol.WithCaller(r.Context(), caller)), body)
+		r = withBody(r, body)
 	}
 	route.Handler.ServeHTTP(w, r)
 }
 
-func (m *Mux) serveService(w http.ResponseWriter, r *http.Request, caller protocol.Caller) {
+func (m *Mux) serveService(w http.ResponseWriter, r *http.Request, caller *protocol.Caller) {
 	var body []byte
 	service, err := m.identify(r)
 	if service == nil && err == nil && isForm(r) { // the query protocol names its operation in the body
@@ -164,7 +164,7 @@ func (m *Mux) serveService(w http.ResponseWriter, r *http.Request, caller protoc
 		return
 	}
 	limit := server.MaxBody(r)
-	if body, err = m.admit(w, r, &caller, body, limit); err != nil {
+	if body, err = m.admit(w, r, caller, body, limit); err != nil {
 		if pinfold.CodeOf(err) == pinfold.TooLarge {
 			err = server.TooLarge(r, limit)
 		}
@@ -173,9 +173,9 @@ func (m *Mux) serveService(w http.ResponseWriter, r *http.Request, caller protoc
 	}
 	var done func(operation string, failed *protocol.Error)
 	if m.options.Traced != nil && caller.TraceID != "" {
-		caller.TraceID, done = m.options.Traced(caller, service.Name)
+		caller.TraceID, done = m.options.Traced(*caller, service.Name)
 	}
-	operation, failed := server.Serve(w, r.WithContext(protocol.WithCaller(r.Context(), caller)), body)
+	operation, failed := server.Serve(w, r, body)
 	if done != nil {
 		done(operation, failed)
 	}

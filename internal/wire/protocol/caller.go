@@ -20,16 +20,17 @@ type Caller struct {
 
 type callerKey struct{}
 
-// WithCaller returns a context that carries who calls.
-func WithCaller(ctx context.Context, c Caller) context.Context {
+// WithCaller returns a context that carries who calls. A listener fills in what it
+// learns later, up to when the service is called.
+func WithCaller(ctx context.Context, c *Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
 // CallerFrom returns who calls. Without one it is an anonymous principal, who
 // may do nothing.
 func CallerFrom(ctx context.Context) Caller {
-	if c, ok := ctx.Value(callerKey{}).(Caller); ok {
-		return c
+	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
+		return *c
 	}
 	return Caller{Principal: pinfold.Principal{Kind: pinfold.Anonymous}}
 }

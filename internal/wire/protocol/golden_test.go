@@ -152,7 +152,7 @@ func do(t *testing.T, s *protocol.Server, raw string) string {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	s.Serve(w, r.WithContext(protocol.WithCaller(t.Context(), protocol.Caller{RequestID: "the-id"})), []byte(body))
+	s.Serve(w, r.WithContext(protocol.WithCaller(t.Context(), &protocol.Caller{RequestID: "the-id"})), []byte(body))
 	var b strings.Builder
 	b.WriteString(http.StatusText(w.Code) + "\n")
 	_ = w.Result().Header.Write(&b)

@@ -71,7 +71,7 @@ func appendObject(b []byte, n *node, v reflect.Value) []byte {
 			b = append(b, ',')
 		}
 		first = false
-		b = append(appendString(b, f.name), ':')
+		b = append(b, f.key...)
 		b = appendJSON(b, f.node, value)
 	}
 	return append(b, '}')

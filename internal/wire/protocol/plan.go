@@ -57,6 +57,7 @@ type node struct {
 type field struct {
 	index     int
 	name      string // on the wire
+	key       []byte // and in JSON, with the colon
 	query     string // on the wire in the query protocol, where that is another
 	path      string // in messages: the member's name with a small first letter
 	in        location
@@ -174,6 +175,7 @@ func (p *planner) fields(n *node) error {
 		if p.query && f.query != "" {
 			f.name, f.flattened = f.query, true
 		}
+		f.key = append(appendString(nil, f.name), ':')
 		t := sf.Type
 		if f.pointer = t.Kind() == reflect.Pointer; f.pointer {
 			t = t.Elem()

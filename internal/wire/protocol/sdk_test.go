@@ -48,7 +48,7 @@ func listen(t *testing.T, model *protocol.Service, impl any) aws.Config {
 		if err != nil {
 			t.Error(err)
 		}
-		s.Serve(w, r.WithContext(protocol.WithCaller(r.Context(), protocol.Caller{RequestID: "the-id"})), body)
+		s.Serve(w, r.WithContext(protocol.WithCaller(r.Context(), &protocol.Caller{RequestID: "the-id"})), body)
 	}))
 	t.Cleanup(server.Close)
 	return aws.Config{

@@ -360,6 +360,9 @@ func (s *Server) malformed(err error) error {
 	return pinfold.Errorf(pinfold.Invalid, "%s%s", prefix, strings.TrimPrefix(err.Error(), "jsontext: ")).WithReason(name)
 }
 
+// usualAnswer is the bytes that most answers do with.
+const usualAnswer = 512
+
 // encode writes the answer to a request that succeeded.
 func (s *Server) encode(w http.ResponseWriter, r *http.Request, op *operation, v reflect.Value) {
 	h := w.Header()
@@ -374,7 +377,7 @@ func (s *Server) encode(w http.ResponseWriter, r *http.Request, op *operation, v
 		body = s.queryAnswer(op, v, id)
 	case !s.model.Protocol.rest():
 		h.Set("Content-Type", s.model.contentType())
-		body = appendJSON(nil, op.out, v)
+		body = appendJSON(make([]byte, 0, usualAnswer), op.out, v)
 	default:
 		if code := encodeBindings(op.out, v, h); code != 0 {
 			status = code
@@ -412,7 +415,7 @@ func (s *Server) restBody(op *operation, v reflect.Value, h http.Header) ([]byte
 		return s.model.encodePayload(op.out.payload, v, h)
 	case s.model.Protocol == RESTJSON:
 		h.Set("Content-Type", s.model.contentType())
-		return appendJSON(nil, op.out, v), nil
+		return appendJSON(make([]byte, 0, usualAnswer), op.out, v), nil
 	case len(op.out.body) == 0:
 		return nil, nil
 	}

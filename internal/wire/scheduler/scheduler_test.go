@@ -55,7 +55,7 @@ func start(t *testing.T) *wire {
 // answer.
 func (w *wire) ask(request, body string) string {
 	method, target, _ := strings.Cut(request, " ")
-	r := httptest.NewRequestWithContext(protocol.WithCaller(w.t.Context(), protocol.Caller{RequestID: "request-1"}), method, target, nil)
+	r := httptest.NewRequestWithContext(protocol.WithCaller(w.t.Context(), &protocol.Caller{RequestID: "request-1"}), method, target, nil)
 	r.Header.Set("Content-Type", "application/json")
 	answer := httptest.NewRecorder()
 	w.server.Serve(answer, r, []byte(body))
