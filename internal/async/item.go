@@ -2,7 +2,10 @@ package async
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"io"
+	"slices"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -38,21 +41,61 @@ type failure struct {
 	Attempts  int
 }
 
-// encode writes an item: a line of JSON, and the payload as it is.
+// plain is how an item begins that is an event and no more, which most are: its
+// texts follow, each after its length, and the payload as it is. What else there is
+// begins with JSON, and a line feed before the payload.
+const plain = 1
+
+// texts are what a plain item has.
+func (it *item) texts() [11]*string {
+	p := &it.Principal
+	return [...]*string{&it.ID, &it.Qualifier, (*string)(&p.Kind), &p.Account, &p.ARN, &p.UserID, &p.AccessKeyID, &it.Trigger.Kind, &it.Trigger.Source, &it.TraceID, &it.TraceState}
+}
+
+// encode writes an item.
 func (it item) encode() []byte {
-	header, _ := json.Marshal(it) // strings and numbers always encode
-	data := make([]byte, 0, len(header)+1+len(it.payload))
-	return append(append(append(data, header...), '\n'), it.payload...)
+	if it.Delivery != nil || it.Failure != nil || !it.Accepted.IsZero() {
+		header, _ := json.Marshal(it) // strings and numbers always encode
+		return slices.Concat(header, []byte("\n"), it.payload)
+	}
+	texts, size := it.texts(), 1
+	for _, s := range texts {
+		size += binary.MaxVarintLen32 + len(*s)
+	}
+	data := append(make([]byte, 0, size+len(it.payload)), plain)
+	for _, s := range texts {
+		data = append(binary.AppendUvarint(data, uint64(len(*s))), *s...)
+	}
+	return append(data, it.payload...)
 }
 
 // decode reads an item. Its payload is a part of data.
 func decode(data []byte) (it item, err error) {
+	if len(data) > 0 && data[0] == plain {
+		return it, it.decodePlain(data[1:])
+	}
 	header, payload, _ := bytes.Cut(data, []byte("\n"))
 	if err := json.Unmarshal(header, &it); err != nil {
-		return it, pinfold.Errorf(pinfold.Internal, "reading what was stored of an event: %w", err)
+		return it, unreadable(err)
 	}
 	it.payload = payload
 	return it, nil
+}
+
+func (it *item) decodePlain(data []byte) error {
+	for _, s := range it.texts() {
+		n, size := binary.Uvarint(data)
+		if size <= 0 || n > uint64(len(data)-size) {
+			return unreadable(io.ErrUnexpectedEOF)
+		}
+		*s, data = string(data[size:size+int(n)]), data[size+int(n):]
+	}
+	it.payload = data
+	return nil
+}
+
+func unreadable(err error) error {
+	return pinfold.Errorf(pinfold.Internal, "reading what was stored of an event: %w", err)
 }
 
 // invocation is the event as an attempt has it.

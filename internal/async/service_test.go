@@ -143,6 +143,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add(item{Delivery: &delivery{To: "arn", Numbers: map[string]string{"ErrorCode": "200"}}, Accepted: time.Unix(1, 0), Failure: &failure{Condition: "x"}}.encode())
 	f.Add([]byte("{}"))
 	f.Add([]byte("\n\n"))
+	f.Add([]byte(`{"ID":"a","Principal":{"Kind":"root"},"Trigger":{"Kind":"async"}}` + "\n{}"))
+	f.Add([]byte("\x01\x01a\x02b"))
+	f.Add([]byte("\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01a"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		it, err := decode(data)
 		if err != nil {
