@@ -35,6 +35,7 @@ type pump struct {
 
 	mu      sync.Mutex
 	pace    pace
+	full    bool                // there was no room for more when it was looked for
 	tasks   map[uint64]struct{} // positions of what is being worked on
 	notes   map[uint64]note     // of what waits, by position
 	orphans bool                // there were events of a function that is not there
@@ -91,6 +92,7 @@ func (p *pump) run() {
 	for ctx.Err() == nil {
 		p.mu.Lock()
 		n, until := p.pace.room(time.Now())
+		p.full = n == 0
 		p.mu.Unlock()
 		if n == 0 {
 			if until.IsZero() {
@@ -159,8 +161,19 @@ func (p *pump) notify() {
 	}
 }
 
-// begin has a message worked on, or gives it back if the room for it has gone.
+// begin has a message worked on, and then whatever there is room for.
 func (p *pump) begin(m backlog.Message) {
+	if t := p.start(m); t != nil {
+		p.s.owned.Go(func() {
+			for ; t != nil; t = p.next() {
+				p.do(t)
+			}
+		})
+	}
+}
+
+// start makes a task of a message, or gives it back if the room for it has gone.
+func (p *pump) start(m backlog.Message) *task {
 	t := &task{Message: m}
 	p.mu.Lock()
 	n, _ := p.pace.room(time.Now())
@@ -172,9 +185,31 @@ func (p *pump) begin(m backlog.Message) {
 	p.mu.Unlock()
 	if n == 0 {
 		p.settle(m.Receipt, verdict{then: giveBack})
-		return
+		return nil
 	}
-	p.s.owned.Go(func() { p.do(t) })
+	return t
+}
+
+// next returns what is to be done in the place of a task that has ended: a pump that
+// waits for room need not be woken for it.
+func (p *pump) next() *task {
+	ctx := p.s.receiving
+	p.mu.Lock()
+	n, _ := p.pace.room(time.Now())
+	mine := n > 0 && p.full && !p.pace.open && ctx.Err() == nil
+	p.mu.Unlock()
+	if !mine {
+		p.notify()
+		return nil
+	}
+	ms, err := p.line().Receive(ctx, 1, outOfSight, 0)
+	if n > 1 || err != nil || len(ms) == 0 {
+		p.notify() // it sees to that
+	}
+	if len(ms) == 0 {
+		return nil
+	}
+	return p.start(ms[0])
 }
 
 func (p *pump) do(t *task) {
@@ -195,7 +230,6 @@ func (p *pump) do(t *task) {
 	if v.then != remove {
 		p.settle(t.Receipt, v)
 	}
-	p.notify()
 	p.report(wasOpen, open, v.note.response.err)
 }
 
