@@ -14,6 +14,9 @@ type MessageQueue struct {
 	// ID tells the messages of this queue from those of others that had its name;
 	// each purge gives another one.
 	ID string `json:"id"`
+	// Born tells this queue from others that had its name. Queues of before Pinfold
+	// knew this have "".
+	Born string `json:"born,omitempty"`
 
 	FIFO                      bool          `json:"fifo,omitempty"`
 	ContentBasedDeduplication bool          `json:"contentBasedDeduplication,omitempty"`
@@ -65,6 +68,10 @@ type MoveTask struct {
 	ToMove       int64     `json:"toMove"`
 	Failure      string    `json:"failure,omitempty"`
 	Started      time.Time `json:"started"`
+	// SourceBorn and DestinationBorn are the Born of the queues that are meant; "" is
+	// any of that name.
+	SourceBorn      string `json:"sourceBorn,omitempty"`
+	DestinationBorn string `json:"destinationBorn,omitempty"`
 }
 
 // EventInvokeConfig is how asynchronous invocations of a function, version or

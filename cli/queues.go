@@ -240,6 +240,9 @@ func (sh *shell) purgeQueue() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if _, err := c.Messages(cmd.Context(), args[0], 1); err != nil { // before anything is asked
+				return meantQueue(cmd.Context(), c, args[0], err)
+			}
 			if !yes {
 				if err := sh.confirm("Remove all messages of " + args[0] + "?"); err != nil {
 					return err

@@ -40,7 +40,9 @@ type session struct {
 	lastly    []func(context.Context) error // removals of queues: after those
 	unserved  []app.Unserved                // what this server cannot give
 	losses    []string                      // what the changes throw away
-	after     []func() error                // the transaction
+	force     bool                          // what is thrown away may be
+	after     []func() error                // the transaction, if it was committed
+	atEnd     []func()                      // of the transaction, whatever became of it
 	base      string                        // identifies the state compared with
 }
 
@@ -87,9 +89,9 @@ func (s *session) plan() *app.Plan {
 // announced in the same order, so that no route leads to a function that is
 // forgotten.
 func (s *session) apply(ctx context.Context, force bool) error {
+	s.force = force
 	if len(s.losses) > 0 && !force {
-		return pinfold.Errorf(pinfold.Conflict, "nothing was changed, because it would throw messages away: %s; have them handled, move them or purge the queue, or give --force",
-			strings.Join(s.losses, ", "))
+		return losing(s.losses...)
 	}
 	for _, step := range slices.Concat(s.steps, s.removals, s.lastly) {
 		if err := step(ctx); err != nil {
@@ -97,6 +99,18 @@ func (s *session) apply(ctx context.Context, force bool) error {
 		}
 	}
 	return nil
+}
+
+func losing(losses ...string) error {
+	return pinfold.Errorf(pinfold.Conflict, "nothing was changed, because it would throw messages away: %s; have them handled, move them or purge the queue, or give --force",
+		strings.Join(losses, ", "))
+}
+
+// end is to be called when the transaction is over.
+func (s *session) end() {
+	for _, fn := range s.atEnd {
+		fn()
+	}
 }
 
 func (s *session) change(op app.Op, kind, name string, detail ...string) {

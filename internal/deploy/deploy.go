@@ -113,6 +113,9 @@ func (d *Deployer) Apply(ctx context.Context, a *app.Application, base string, f
 		deployed, err = d.describe(ctx, tx, record)
 		return err
 	})
+	if s != nil {
+		s.end()
+	}
 	if err == nil {
 		err = s.settle()
 	}
@@ -122,6 +125,12 @@ func (d *Deployer) Apply(ctx context.Context, a *app.Application, base string, f
 // Remove removes an application with everything that it made. If that would lose
 // messages, it is an error with code Conflict, unless force says that they may be.
 func (d *Deployer) Remove(ctx context.Context, name, stage string, force bool) error {
+	var s *session
+	defer func() {
+		if s != nil {
+			s.end()
+		}
+	}()
 	return d.Store.Update(ctx, func(tx store.Tx) error {
 		if _, err := tx.Apps().Get(d.key(name, stage)); err != nil {
 			if pinfold.CodeOf(err) == pinfold.NotFound {
@@ -129,8 +138,8 @@ func (d *Deployer) Remove(ctx context.Context, name, stage string, force bool) e
 			}
 			return err
 		}
-		s, err := d.compare(ctx, tx, &app.Application{Name: name, Stage: stage})
-		if err != nil {
+		var err error
+		if s, err = d.compare(ctx, tx, &app.Application{Name: name, Stage: stage}); err != nil {
 			return err
 		}
 		if err := s.apply(ctx, force); err != nil {

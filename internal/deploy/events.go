@@ -50,25 +50,53 @@ func (s *session) queueService() service[pinfold.MessageQueue] {
 		put: func(ctx context.Context, want pinfold.MessageQueue, _ *pinfold.MessageQueue) error {
 			return s.queues.Set(ctx, want.Name, attributes(want), maps.Clone(want.Tags))
 		},
-		remove: func(ctx context.Context, q pinfold.MessageQueue) error { return s.queues.Delete(ctx, queueRef(q)) },
+		remove: s.removeQueue,
 		check: func(ctx context.Context, q pinfold.MessageQueue) error {
-			if q.Redrive == nil {
-				return nil
+			if err := s.queues.Check(q.Name, attributes(q), q.Tags); err != nil || q.Redrive == nil {
+				return err
 			}
-			return s.checkQueue(ctx, q.Redrive.DeadLetter)
-		},
-		holds: func(_ context.Context, q pinfold.MessageQueue) (string, error) {
-			n, err := s.d.Queues.Counts(queueRef(q))
-			switch total := n.Visible + n.InFlight + n.Delayed; {
-			case err != nil || total == 0:
-				return "", err
-			case total == 1:
-				return "1 message", nil
-			default:
-				return fmt.Sprintf("%d messages", total), nil
+			to, err := s.findQueue(ctx, q.Redrive.DeadLetter)
+			if err != nil {
+				return err
 			}
+			return queue.CheckRedrive(&q, &to)
 		},
+		holds: s.messages,
 	}
+}
+
+// messages says how many messages a queue has, "" for none.
+func (s *session) messages(_ context.Context, q pinfold.MessageQueue) (string, error) {
+	n, err := s.d.Queues.Counts(queueRef(q))
+	switch total := n.Visible + n.InFlight + n.Delayed; {
+	case err != nil || total == 0:
+		return "", err
+	case total == 1:
+		return "1 message", nil
+	default:
+		return fmt.Sprintf("%d messages", total), nil
+	}
+}
+
+// removeQueue deletes a queue, unless something has been sent to it since it was
+// looked at: who sends to it from now on waits for the end of the transaction.
+func (s *session) removeQueue(ctx context.Context, q pinfold.MessageQueue) error {
+	if s.force {
+		return s.queues.Delete(ctx, queueRef(q))
+	}
+	release, err := s.d.Queues.Hold(ctx, queueRef(q))
+	if err != nil {
+		return err
+	}
+	s.atEnd = append(s.atEnd, release)
+	held, err := s.messages(ctx, q)
+	if err != nil {
+		return err
+	}
+	if held != "" {
+		return losing(fmt.Sprintf("queue %s has %s", q.Name, held))
+	}
+	return s.queues.Delete(ctx, queueRef(q))
 }
 
 // attributes are those of a queue as SetQueueAttributes of SQS has them.
@@ -138,25 +166,28 @@ func deadLettersFirst(queues []app.Resource[pinfold.MessageQueue]) []app.Resourc
 
 // checkQueue makes sure that a queue is there, or comes with the application.
 func (s *session) checkQueue(ctx context.Context, arn string) error {
+	_, err := s.findQueue(ctx, arn)
+	return err
+}
+
+// findQueue returns a queue as it is, or as it comes with the application.
+func (s *session) findQueue(ctx context.Context, arn string) (q pinfold.MessageQueue, err error) {
 	for _, q := range s.want.Queues {
 		if q.Want.ARN() == arn {
-			return nil
+			return q.Want, nil
 		}
 	}
 	ref, ok := queue.ParseARN(arn)
 	if !ok {
-		return pinfold.Errorf(pinfold.Invalid, "%q is not the ARN of a queue", arn)
+		return q, pinfold.Errorf(pinfold.Invalid, "%q is not the ARN of a queue", arn)
 	}
 	if s.queues == nil {
-		return pinfold.Errorf(pinfold.Unserved, "the server has no queues, and so not %s", arn)
+		return q, pinfold.Errorf(pinfold.Unserved, "the server has no queues, and so not %s", arn)
 	}
-	if _, err := s.queues.Record(ctx, ref); err != nil {
-		if pinfold.CodeOf(err) == pinfold.NotFound {
-			return pinfold.Errorf(pinfold.NotFound, "there is no queue %s, neither here nor in the application", arn)
-		}
-		return err
+	if q, err = s.queues.Record(ctx, ref); pinfold.CodeOf(err) == pinfold.NotFound {
+		err = pinfold.Errorf(pinfold.NotFound, "there is no queue %s, neither here nor in the application", arn)
 	}
-	return nil
+	return q, err
 }
 
 // checkFunction makes sure that a function is there, or comes with the application.

@@ -256,6 +256,31 @@ func TestQueueWithMessages(t *testing.T) {
 	}
 }
 
+// TestSentWhileRemoved: a message that is sent while its queue is being removed stops
+// the removal, or is refused. It is not lost.
+func TestSentWhileRemoved(t *testing.T) {
+	h := newHouse(t).withEvents()
+	jobs := h.Queues.Ref("jobs")
+	for range 50 {
+		h.apply(shop())
+		sent := make(chan error)
+		go func() {
+			_, err := h.Queues.Send(t.Context(), jobs, &queue.Message{Body: "x"})
+			sent <- err
+		}()
+		removed := h.Remove(t.Context(), "hello", "dev", false)
+		err := <-sent
+		switch {
+		case err == nil && pinfold.CodeOf(removed) == pinfold.Conflict:
+			if err := h.Remove(t.Context(), "hello", "dev", true); err != nil {
+				t.Fatal(err)
+			}
+		case removed != nil || pinfold.ReasonOf(err) != "QueueDoesNotExist":
+			t.Fatalf("sent: %v; removed: %v", err, removed)
+		}
+	}
+}
+
 // TestEventsRefused: a plan promises nothing that the deployment would refuse, and
 // a deployment that fails late leaves nothing.
 func TestEventsRefused(t *testing.T) {
@@ -279,6 +304,16 @@ func TestEventsRefused(t *testing.T) {
 		"a mapping without a UUID":  {func(a *app.Application) { a.Mappings[0].Want.UUID = "" }, pinfold.Invalid, "it has no UUID"},
 		"another account": {func(a *app.Application) { a.Queues[0].Want.Account = "1" }, pinfold.Invalid,
 			`serverless.yml:20: queue Jobs: it is of account "1" in region "us-east-1", and this server is 000000000000 in us-east-1`},
+		"a timeout that is too long": {func(a *app.Application) { a.Queues[1].Want.VisibilityTimeout = 43_201 }, pinfold.Invalid,
+			"serverless.yml:30: queue Dead: Invalid value for the parameter VisibilityTimeout."},
+		"a name that cannot be": {func(a *app.Application) { a.Queues[0].Want.Name = "all.jobs" }, pinfold.Invalid, "serverless.yml:20: queue Jobs: Can only include"},
+		"a policy that is none": {func(a *app.Application) { a.Queues[1].Want.Policy = "{" }, pinfold.Invalid, "serverless.yml:30: queue Dead: Invalid value for the parameter Policy."},
+		"a tag that is too long": {func(a *app.Application) { a.Queues[1].Want.Tags = map[string]string{"aws:x": "y"} }, pinfold.Invalid,
+			"serverless.yml:30: queue Dead: Tag keys cannot start with 'aws:'"},
+		"too many receives": {func(a *app.Application) { a.Queues[0].Want.Redrive.MaxReceiveCount = 1001 }, pinfold.Invalid,
+			"Invalid value for maxReceiveCount: 1001, valid values are from 1 to 1000 both inclusive."},
+		"a dead-letter queue that does not want it": {func(a *app.Application) { a.Queues[1].Want.RedriveAllow = &pinfold.RedriveAllow{Permission: "denyAll"} }, pinfold.Invalid,
+			"serverless.yml:20: queue Jobs: Value"},
 		"two queues of one name": {func(a *app.Application) { a.Queues[1].Want.Name = "jobs" }, pinfold.Invalid,
 			"serverless.yml:30: queue Dead: another queue of the application is named jobs, too"},
 	} {
@@ -289,9 +324,6 @@ func TestEventsRefused(t *testing.T) {
 		}
 		h.refused(a, c.code, c.says)
 	}
-	late := shop() // what only the service itself can see
-	late.Queues[1].Want.RedriveAllow = &pinfold.RedriveAllow{Permission: "denyAll"}
-	h.refused(late, pinfold.Invalid, "serverless.yml:20: queue Jobs: ")
 	if names, _ := h.Queues.List("", "", 0); len(names) != 0 {
 		t.Errorf("a deployment that failed left %v", names)
 	}

@@ -32,27 +32,41 @@ func checkQueueName(name string, fifo bool) error {
 	return nil
 }
 
-// Create creates a queue with attributes, as CreateQueue of SQS has them. One that
-// exists with the same values is left as it is.
-func (s *Service) Create(ctx context.Context, name string, attributes, tags map[string]string) error {
-	ref := s.Ref(name)
-	q := defaults(ref)
+// fresh is a new queue with attributes and tags.
+func (s *Service) fresh(name string, attributes, tags map[string]string) (q pinfold.MessageQueue, err error) {
+	q = defaults(s.Ref(name))
 	if value, ok := attributes["FifoQueue"]; ok {
 		if err := setBool(&q.FIFO, "FifoQueue", value); err != nil {
-			return err
+			return q, err
 		}
 		if !q.FIFO {
-			return unknownAttribute("FifoQueue")
+			return q, unknownAttribute("FifoQueue")
 		}
 		q.DeduplicationScope, q.FifoThroughputLimit = scopeQueue, limitQueue
 	}
 	if err := checkQueueName(name, q.FIFO); err != nil {
-		return err
+		return q, err
 	}
 	if err := setAttributes(&q, attributes); err != nil {
-		return err
+		return q, err
 	}
-	if err := checkTags(tags); err != nil {
+	q.Tags = tags
+	return q, checkTags(tags)
+}
+
+// Check returns what is wrong with a queue that is to be created or set, as far as
+// that does not depend on others.
+func (s *Service) Check(name string, attributes, tags map[string]string) error {
+	_, err := s.fresh(name, attributes, tags)
+	return err
+}
+
+// Create creates a queue with attributes, as CreateQueue of SQS has them. One that
+// exists with the same values is left as it is.
+func (s *Service) Create(ctx context.Context, name string, attributes, tags map[string]string) error {
+	ref := s.Ref(name)
+	q, err := s.fresh(name, attributes, tags)
+	if err != nil {
 		return err
 	}
 	return s.store.Update(ctx, func(tx store.Tx) error {
@@ -67,7 +81,7 @@ func (s *Service) Create(ctx context.Context, name string, attributes, tags map[
 			return err
 		}
 		now := time.Now().UTC().Truncate(time.Second)
-		q.ID, q.Tags, q.Created, q.Modified = uuid.NewString(), tags, now, now
+		q.ID, q.Born, q.Created, q.Modified = uuid.NewString(), uuid.NewString(), now, now
 		tx.AfterCommit(func() { s.reload(ref) })
 		return tx.Queues().Put(ref.key(), q)
 	})
@@ -89,21 +103,27 @@ func checkRedrive(tx store.Tx, q *pinfold.MessageQueue) error {
 	if q.Redrive == nil {
 		return nil
 	}
-	text := redriveText(q.Redrive)
 	ref, ok := ParseARN(q.Redrive.DeadLetter)
 	if !ok {
-		return invalidValue(text, "RedrivePolicy", "Invalid value for deadLetterTargetArn.")
+		return invalidValue(redriveText(q.Redrive), "RedrivePolicy", "Invalid value for deadLetterTargetArn.")
 	}
 	to, err := tx.Queues().Get(ref.key())
 	switch {
 	case pinfold.CodeOf(err) == pinfold.NotFound:
-		return invalidValue(text, "RedrivePolicy", "Dead letter target does not exist.")
+		return invalidValue(redriveText(q.Redrive), "RedrivePolicy", "Dead letter target does not exist.")
 	case err != nil:
 		return err
-	case !allows(&to, q.ARN()):
-		return invalidValue(text, "RedrivePolicy", "The redrive allow policy of the dead-letter queue does not permit this source queue.")
 	}
-	return nil
+	return CheckRedrive(q, &to)
+}
+
+// CheckRedrive returns an error if a queue does not allow another one to have it as
+// its dead-letter queue.
+func CheckRedrive(q, to *pinfold.MessageQueue) error {
+	if allows(to, q.ARN()) {
+		return nil
+	}
+	return invalidValue(redriveText(q.Redrive), "RedrivePolicy", "The redrive allow policy of the dead-letter queue does not permit this source queue.")
 }
 
 // change changes a queue's record.
@@ -150,7 +170,7 @@ func (s *Service) Set(ctx context.Context, name string, attributes, tags map[str
 	}
 	return s.change(ctx, ref, func(tx store.Tx, q *pinfold.MessageQueue) error {
 		fresh := defaults(ref)
-		fresh.ID, fresh.FIFO, fresh.Created, fresh.Tags = q.ID, q.FIFO, q.Created, tags
+		fresh.ID, fresh.Born, fresh.FIFO, fresh.Created, fresh.Tags = q.ID, q.Born, q.FIFO, q.Created, tags
 		if q.FIFO {
 			fresh.DeduplicationScope, fresh.FifoThroughputLimit = scopeQueue, limitQueue
 		}

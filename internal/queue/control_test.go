@@ -1,12 +1,14 @@
 package queue_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -383,5 +385,51 @@ func TestSendEvent(t *testing.T) {
 				t.Errorf("%s: %v", to, err)
 			}
 		}
+	})
+}
+
+// TestHold: who sends to a queue that is held waits for what becomes of it.
+func TestHold(t *testing.T) {
+	inHouse(t, func(h *house) {
+		q := h.create("q")
+		sending := func() (sent chan error) {
+			sent = make(chan error, 1)
+			go func() {
+				_, err := h.Send(h.ctx(), q, &queue.Message{Body: "x"})
+				sent <- err
+			}()
+			synctest.Wait()
+			if len(sent) != 0 {
+				t.Error("it did not wait")
+			}
+			return sent
+		}
+		release, err := h.Hold(h.ctx(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(h.ctx(), time.Second)
+		defer cancel()
+		if _, err := h.Send(ctx, q, &queue.Message{Body: "y"}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("sent with %v", err)
+		}
+		sent := sending()
+		release()
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		h.want(q, "x")
+
+		if release, err = h.Hold(h.ctx(), q); err != nil {
+			t.Fatal(err)
+		}
+		sent = sending()
+		if err := h.Delete(h.ctx(), q); err != nil {
+			t.Fatal(err)
+		}
+		release()
+		h.refused(<-sent, "QueueDoesNotExist", "The specified queue does not exist.")
+		_, err = h.Hold(h.ctx(), q)
+		h.refused(err, "QueueDoesNotExist", "The specified queue does not exist.")
 	})
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -55,6 +56,10 @@ func (s *Service) StartMove(ctx context.Context, source, destination string, rat
 	if err != nil {
 		return "", err
 	}
+	task := pinfold.MoveTask{
+		Source: source, SourceBorn: from.record.Load().Born, Destination: destination, MaxPerSecond: rate, Handle: moveHandle(source), Status: moveRunning,
+		ToMove: int64(from.backlog.Counts().Visible), Started: time.Now().UTC().Truncate(time.Millisecond),
+	}
 	if destination != "" {
 		to, err := s.resource(destination, "DestinationArn")
 		switch {
@@ -65,16 +70,13 @@ func (s *Service) StartMove(ctx context.Context, source, destination string, rat
 		case to.record.Load().FIFO != from.record.Load().FIFO:
 			return "", invalid("The destination queue must be of the same type as the source queue.")
 		}
+		task.DestinationBorn = to.record.Load().Born
 	}
 	if rate < 0 || rate > maxMoveRate {
 		return "", invalidValue(rate, "MaxNumberOfMessagesPerSecond", "Must be between 1 and 500, if provided.")
 	}
 	if !slices.ContainsFunc(s.all(), func(l *line) bool { return l.buriesIn(from.arn) }) {
 		return "", invalid("Source queue must be configured as a Dead Letter Queue.")
-	}
-	task := pinfold.MoveTask{
-		Source: source, Destination: destination, MaxPerSecond: rate, Handle: moveHandle(source), Status: moveRunning,
-		ToMove: int64(from.backlog.Counts().Visible), Started: time.Now().UTC().Truncate(time.Millisecond),
 	}
 	return task.Handle, s.control.Update(ctx, func(tx store.Tx) error {
 		tasks, err := moveTasks(tx, from.ref)
@@ -128,6 +130,16 @@ func moveHandle(source string) string {
 	return base64.StdEncoding.EncodeToString(text)
 }
 
+// MoveSource returns the ARN of the queue whose messages the task of a handle moves.
+func MoveSource(handle string) (string, error) {
+	text, err := base64.StdEncoding.DecodeString(handle)
+	var name moveName
+	if err != nil || json.Unmarshal(text, &name) != nil || name.Task == "" || name.Source == "" {
+		return "", invalid("Value for parameter TaskHandle is invalid.")
+	}
+	return name.Source, nil
+}
+
 // Moves returns the latest move tasks of a queue, at most max; 0 is 1.
 func (s *Service) Moves(ctx context.Context, source string, max int) (all []pinfold.MoveTask, err error) {
 	if max == 0 {
@@ -150,12 +162,11 @@ func (s *Service) Moves(ctx context.Context, source string, max int) (all []pinf
 // CancelMove has a move task end. It returns how many messages it has moved so far;
 // those stay where they are.
 func (s *Service) CancelMove(ctx context.Context, handle string) (moved int64, err error) {
-	text, err := base64.StdEncoding.DecodeString(handle)
-	var name moveName
-	if err != nil || json.Unmarshal(text, &name) != nil || name.Task == "" || name.Source == "" {
-		return 0, invalid("Value for parameter TaskHandle is invalid.")
+	source, err := MoveSource(handle)
+	if err != nil {
+		return 0, err
 	}
-	l, err := s.resource(name.Source, "SourceArn")
+	l, err := s.resource(source, "SourceArn")
 	if err != nil {
 		return 0, noResource("SourceArn")
 	}
@@ -294,7 +305,7 @@ const moveVisibility = time.Minute
 func (m *movers) step(ctx context.Context, task *pinfold.MoveTask) (n int, failure string, err error) {
 	ref, _ := ParseARN(task.Source)
 	from, err := m.line(ref)
-	if err != nil {
+	if err != nil || !from.is(task.SourceBorn) {
 		return 0, nonExistent, nil
 	}
 	max := MaxReceive
@@ -304,7 +315,7 @@ func (m *movers) step(ctx context.Context, task *pinfold.MoveTask) (n int, failu
 	ms, err := from.backlog.Receive(ctx, max, moveVisibility, 0)
 	for i, message := range ms {
 		if ctx.Err() == nil {
-			failure, err = m.move(ctx, from, message, task.Destination)
+			failure, err = m.move(ctx, from, message, task)
 		}
 		if failure != "" || err != nil || ctx.Err() != nil {
 			for _, rest := range ms[i:] {
@@ -317,6 +328,10 @@ func (m *movers) step(ctx context.Context, task *pinfold.MoveTask) (n int, failu
 	return n, failure, err
 }
 
+// is reports whether a queue is the one that was meant, and not another one that has
+// its name now.
+func (l *line) is(born string) bool { return born == "" || l.record.Load().Born == born }
+
 // The reasons why tasks fail, in AWS's words.
 const (
 	nonExistent = "AWS.SimpleQueueService.NonExistentQueue"
@@ -325,23 +340,27 @@ const (
 
 // move moves a message: it is a new one where it goes to, with an id and a time of
 // its own. Source: "Dead-letter queue redrive", SQS developer guide.
-func (m *movers) move(ctx context.Context, from *line, message backlog.Message, destination string) (failure string, err error) {
+func (m *movers) move(ctx context.Context, from *line, message backlog.Message, task *pinfold.MoveTask) (failure string, err error) {
 	o, err := open(message)
 	if err != nil {
 		return err.Error(), nil
 	}
-	if destination == "" {
-		destination = o.Source
-	}
+	destination := cmp.Or(task.Destination, o.Source)
 	if destination == "" {
 		return noSource, nil
 	}
 	ref, _ := ParseARN(destination)
-	to, done, err := m.sendingTo(ref)
-	if err != nil {
+	to, done, err := m.sendingTo(ctx, ref)
+	switch {
+	case pinfold.CodeOf(err) == pinfold.NotFound:
 		return nonExistent, nil
+	case err != nil:
+		return "", err
 	}
 	defer done()
+	if !to.is(task.DestinationBorn) {
+		return nonExistent, nil
+	}
 	fresh := envelope{Message: o.Message, MD5Body: o.MD5Body}
 	if err := to.put(ctx, &fresh, from.id+"-"+strconv.FormatUint(message.Position, 10)); err != nil {
 		return "", err

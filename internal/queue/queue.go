@@ -75,9 +75,10 @@ type line struct {
 	recent  recent // FIFO
 	retries retries
 
-	sending sync.RWMutex // held by those who send; taken in full to end that
-	gone    bool         // guarded by sending: deleted or purged
-	purged  time.Time    // when it took the place of one that was purged
+	sending sync.RWMutex  // held by those who send; taken in full to end that
+	gone    bool          // guarded by sending: deleted or purged
+	held    chan struct{} // likewise; not nil: who wants to send waits until it is closed
+	purged  time.Time     // when it took the place of one that was purged
 }
 
 const backlogPrefix = "sqs."
@@ -219,17 +220,64 @@ func (s *shared) replace(ref Ref) (old *line) {
 }
 
 // sendingTo returns a queue that will not be deleted or purged until done is called.
-func (s *shared) sendingTo(ref Ref) (l *line, done func(), err error) {
+func (s *shared) sendingTo(ctx context.Context, ref Ref) (l *line, done func(), err error) {
 	for {
 		if l, err = s.line(ref); err != nil {
 			return nil, nil, err
 		}
 		l.sending.RLock()
-		if !l.gone {
+		if !l.gone && l.held == nil {
 			return l, l.sending.RUnlock, nil
 		}
+		held := l.held
 		l.sending.RUnlock()
+		if err := wait(ctx, held); err != nil {
+			return nil, nil, err
+		}
 	}
+}
+
+// wait waits until a queue is not held any more; one that is nil was not.
+func wait(ctx context.Context, held <-chan struct{}) error {
+	if held == nil {
+		return nil
+	}
+	select {
+	case <-held:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Hold has who wants to send to a queue wait until release is called, and returns
+// when nobody is sending: so that it can be looked whether it has messages before it
+// is deleted, and nothing comes in between. Release it when the transaction is over.
+func (s *Service) Hold(ctx context.Context, ref Ref) (release func(), err error) {
+	for {
+		l, err := s.line(ref)
+		if err != nil {
+			return nil, err
+		}
+		l.sending.Lock()
+		if !l.gone && l.held == nil {
+			l.held = make(chan struct{})
+			l.sending.Unlock()
+			return l.release, nil
+		}
+		held := l.held
+		l.sending.Unlock()
+		if err := wait(ctx, held); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (l *line) release() {
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	close(l.held)
+	l.held = nil
 }
 
 // Record returns what a queue is like.

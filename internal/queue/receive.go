@@ -30,11 +30,16 @@ type ReceiveOptions struct {
 	Visibility *pinfold.Seconds // nil: the queue's
 	Wait       *pinfold.Seconds // for the first message; nil: the queue's
 	Attempt    string           // ReceiveRequestAttemptId, of FIFO queues
-	System     []string         // the system attributes to have
+	System     []string         // the system attributes to have; names of a queue's are none, and no error
 	Attributes []string         // the message attributes to have: names, prefixes such as "bar.*", All
 }
 
 func (o *ReceiveOptions) check() error {
+	for _, name := range o.System {
+		if name != All && !slices.Contains(SystemAttributes, name) && !slices.Contains(attributeNames, name) {
+			return unknownAttribute(name)
+		}
+	}
 	switch {
 	case o.Max < 1 || o.Max > MaxReceive:
 		return invalidValue(o.Max, "MaxNumberOfMessages", "Must be between 1 and 10, if provided.")
@@ -161,7 +166,7 @@ func (s *shared) sift(ctx context.Context, l *line, ms []backlog.Message) (got [
 // is no such queue: then the message stays where it is.
 func (s *shared) bury(ctx context.Context, l *line, o *opened, arn string) (bool, error) {
 	ref, _ := ParseARN(arn)
-	to, done, err := s.sendingTo(ref)
+	to, done, err := s.sendingTo(ctx, ref)
 	if err != nil {
 		return false, nil
 	}

@@ -180,6 +180,48 @@ func TestMoveOverRestarts(t *testing.T) {
 	})
 }
 
+// TestMoveAndAnotherQueueOfThatName: a task does not go on with a queue that took the
+// place of the one that it was about.
+func TestMoveAndAnotherQueueOfThatName(t *testing.T) {
+	inHouse(t, func(h *house) {
+		_, _, dead := deadHouse(h, 10)
+		elsewhere := h.create("elsewhere")
+		h.startMove(dead, elsewhere.ARN(), 2)
+		after(2 * time.Second)
+		if err := h.Delete(h.ctx(), elsewhere); err != nil {
+			t.Fatal(err)
+		}
+		h.create("elsewhere")
+		after(2 * time.Second)
+		if task := h.move(dead); task.Status != "FAILED" || task.Failure != "AWS.SimpleQueueService.NonExistentQueue" {
+			t.Errorf("task %+v", task)
+		}
+		h.want(elsewhere)
+
+		handle := h.startMove(dead, elsewhere.ARN(), 2)
+		after(2 * time.Second)
+		if err := h.Delete(h.ctx(), dead); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := h.Counts(elsewhere)
+		h.create("dead")
+		h.send(dead, queue.Message{Body: "new"})
+		after(5 * time.Second)
+		if now, _ := h.Counts(elsewhere); now != before || before.Visible == 0 {
+			t.Errorf("moved on: %+v, before %+v", now, before)
+		}
+		h.want(dead, "new")
+		_, err := h.CancelMove(h.ctx(), handle) // it went with its queue
+		h.refused(err, "ResourceNotFoundException", "Task does not exist.")
+		if tasks, err := h.Moves(h.ctx(), dead.ARN(), 10); len(tasks) != 0 || err != nil {
+			t.Errorf("%+v %v", tasks, err)
+		}
+		h.startMove(dead, elsewhere.ARN(), 0)
+		after(time.Second)
+		h.want(dead)
+	})
+}
+
 func TestMovesThatFail(t *testing.T) {
 	inHouse(t, func(h *house) {
 		a, _, dead := deadHouse(h, 1)

@@ -31,7 +31,7 @@ func (s *Service) Send(ctx context.Context, ref Ref, m *Message) (Sent, error) {
 // SendBatch stores messages in their order. It has a result for each; its own error
 // is for a batch of which none is sent.
 func (s *Service) SendBatch(ctx context.Context, ref Ref, ms []*Message) ([]Result, error) {
-	l, done, err := s.sendingTo(ref)
+	l, done, err := s.sendingTo(ctx, ref)
 	if err != nil {
 		return nil, err
 	}

@@ -93,6 +93,10 @@ var statusOf = map[pinfold.Code]int{
 	pinfold.Internal:    http.StatusInternalServerError,
 }
 
+// maxErrorMessage is how many bytes of what was wrong an error has: many repeat a
+// part of the request, which may be large.
+const maxErrorMessage = 4096
+
 // ToError turns any error into one for the wire of a service. A pinfold.Error's
 // Reason, if it is the name of one of the service's errors or a common one, is
 // the code; else names says which error stands for which pinfold.Code.
@@ -105,6 +109,9 @@ func (s *Service) ToError(err error, names map[pinfold.Code]string) *Error {
 		code = pinfold.Timeout
 	} else if ok && e.Message != "" {
 		message = err.Error()
+	}
+	if len(message) > maxErrorMessage {
+		message = strings.ToValidUTF8(message[:maxErrorMessage], "") + "..."
 	}
 	if e := s.named(reason, message); e != nil {
 		return e

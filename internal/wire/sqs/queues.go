@@ -188,9 +188,6 @@ func (a *adapter) StartMessageMoveTask(ctx context.Context, in *StartMessageMove
 }
 
 func (a *adapter) CancelMessageMoveTask(ctx context.Context, in *CancelMessageMoveTaskRequest) (*CancelMessageMoveTaskResult, error) {
-	if err := need(in.TaskHandle, "TaskHandle"); err != nil {
-		return nil, err
-	}
 	moved, err := a.Queues.CancelMove(ctx, *in.TaskHandle)
 	return &CancelMessageMoveTaskResult{ApproximateNumberOfMessagesMoved: &moved}, err
 }

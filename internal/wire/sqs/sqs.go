@@ -136,14 +136,44 @@ func invalid(format string, args ...any) error {
 
 // authorize asks whether the caller may have an operation done. Who may do something
 // to one message may do it to a batch. Source: "Actions, resources, and condition
-// keys for Amazon SQS", service authorization reference.
+// keys for Amazon SQS", service authorization reference; of move tasks, "Configuring
+// queue permissions for dead-letter queue redrive", SQS developer guide.
 func (a *adapter) authorize(ctx context.Context, operation string, in any) error {
 	arn, err := a.resource(in)
 	if err != nil {
 		return err
 	}
 	who := protocol.CallerFrom(ctx).Principal
-	return a.Authorizer.Authorize(ctx, who, pinfold.Action{Name: "sqs:" + strings.TrimSuffix(operation, "Batch"), Resource: arn})
+	may := func(action, arn string) error {
+		return a.Authorizer.Authorize(ctx, who, pinfold.Action{Name: "sqs:" + action, Resource: arn})
+	}
+	if err := may(strings.TrimSuffix(operation, "Batch"), arn); err != nil || !strings.HasSuffix(operation, "MessageMoveTask") && operation != "ListMessageMoveTasks" {
+		return err
+	}
+	for _, action := range []string{"ReceiveMessage", "DeleteMessage", "GetQueueAttributes"} {
+		if err := may(action, arn); err != nil {
+			return err
+		}
+	}
+	if start, ok := in.(*StartMessageMoveTaskRequest); ok {
+		for _, to := range a.destinations(start) {
+			if err := may("SendMessage", to); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// destinations returns the ARNs of the queues that a move task may send to: of all
+// whose dead-letter queue it is about, if it names none.
+func (a *adapter) destinations(in *StartMessageMoveTaskRequest) (arns []string) {
+	if to := value(in.DestinationArn); to != "" {
+		return []string{to}
+	}
+	ref, _ := queue.ParseARN(*in.SourceArn)
+	names, _, _ := a.Queues.DeadLetterSources(ref, "", 0) // of one that is not there: the operation says so
+	return each(names, func(name string) string { return a.Queues.Ref(name).ARN() })
 }
 
 // resource returns the ARN of what a request is about.
@@ -157,6 +187,11 @@ func (a *adapter) resource(in any) (string, error) {
 		return value(in.SourceArn), need(in.SourceArn, "SourceArn")
 	case *ListMessageMoveTasksRequest:
 		return value(in.SourceArn), need(in.SourceArn, "SourceArn")
+	case *CancelMessageMoveTaskRequest:
+		if in.TaskHandle == nil {
+			return "", missing("TaskHandle")
+		}
+		return queue.MoveSource(*in.TaskHandle)
 	}
 	url := queueURL(in)
 	if url == nil {

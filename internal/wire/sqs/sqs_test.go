@@ -124,6 +124,8 @@ func TestErrorsInBothProtocols(t *testing.T) {
 		{"DeleteMessage", `{"QueueUrl":"q","ReceiptHandle":"x"}`, "QueueUrl=q&ReceiptHandle=x", 404, "ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", `The input receipt handle "x" is not a valid receipt handle.`},
 		{"CreateQueue", `{"QueueName":"q","Attributes":{"DelaySeconds":"5"}}`, "QueueName=q&Attribute.1.Name=DelaySeconds&Attribute.1.Value=5", 400, "QueueNameExists", "QueueAlreadyExists", "A queue already exists with the same name and a different value for attribute DelaySeconds"},
 		{"CreateQueue", `{"QueueName":"a b"}`, "QueueName=a+b", 400, "InvalidParameterValueException", "InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"},
+		{"ReceiveMessage", `{"QueueUrl":"q","AttributeNames":["VisibilityTimeout","Nonsense"]}`, "QueueUrl=q&AttributeName.1=VisibilityTimeout&AttributeName.2=Nonsense", 400, "InvalidAttributeName", "InvalidAttributeName", "Unknown Attribute Nonsense."},
+		{"ReceiveMessage", `{"QueueUrl":"q","MessageSystemAttributeNames":["Nonsense"]}`, "QueueUrl=q&MessageSystemAttributeName.1=Nonsense", 400, "InvalidAttributeName", "InvalidAttributeName", "Unknown Attribute Nonsense."},
 		{"SetQueueAttributes", `{"QueueUrl":"q","Attributes":{"Nonsense":"1"}}`, "QueueUrl=q&Attribute.1.Name=Nonsense&Attribute.1.Value=1", 400, "InvalidAttributeName", "InvalidAttributeName", "Unknown Attribute Nonsense."},
 		{"SetQueueAttributes", `{"QueueUrl":"q","Attributes":{"VisibilityTimeout":"43201"}}`, "QueueUrl=q&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=43201", 400, "InvalidAttributeValue", "InvalidAttributeValue", "Invalid value for the parameter VisibilityTimeout."},
 		{"SetQueueAttributes", `{"QueueUrl":"q","Attributes":{"RedrivePolicy":"{\"maxReceiveCount\":5}"}}`, "", 400, "InvalidParameterValueException", "InvalidParameterValue", `Value {"maxReceiveCount":5} for parameter RedrivePolicy is invalid. Reason: Redrive policy does not contain mandatory attribute: deadLetterTargetArn.`},
@@ -217,8 +219,76 @@ func TestActions(t *testing.T) {
 		{Name: "sqs:SendMessage", Resource: "arn:aws:sqs:us-east-1:000000000000:q"},
 		{Name: "sqs:ListQueues", Resource: "arn:aws:sqs:us-east-1:000000000000:*"},
 		{Name: "sqs:ListMessageMoveTasks", Resource: "arn:aws:sqs:us-east-1:000000000000:q"},
+		{Name: "sqs:ReceiveMessage", Resource: "arn:aws:sqs:us-east-1:000000000000:q"},
+		{Name: "sqs:DeleteMessage", Resource: "arn:aws:sqs:us-east-1:000000000000:q"},
+		{Name: "sqs:GetQueueAttributes", Resource: "arn:aws:sqs:us-east-1:000000000000:q"},
 	}
 	if !slices.Equal(s.permit.asked, want) {
 		t.Errorf("asked %v", s.permit.asked)
+	}
+}
+
+// TestActionsOfMoveTasks: who has messages moved must be allowed to do by hand what
+// that does.
+func TestActionsOfMoveTasks(t *testing.T) {
+	const arn = "arn:aws:sqs:us-east-1:000000000000:"
+	s := newServer(t)
+	for _, name := range []string{"dead", "forbidden"} {
+		s.json("CreateQueue", `{"QueueName":"`+name+`"}`)
+	}
+	policy := `,"Attributes":{"RedrivePolicy":"{\"deadLetterTargetArn\":\"` + arn + `dead\",\"maxReceiveCount\":1}"}}`
+	s.json("CreateQueue", `{"QueueName":"a"`+policy)
+	s.permit.asked = nil
+	for _, c := range []struct {
+		operation, request string
+		status             int
+		asked              string // beside what is done to the dead-letter queue in any case
+	}{
+		{"StartMessageMoveTask", `{"SourceArn":"` + arn + `dead","DestinationArn":"` + arn + `forbidden"}`, 403, "SendMessage forbidden"},
+		{"StartMessageMoveTask", `{"SourceArn":"` + arn + `dead"}`, 200, "SendMessage a"},
+		{"CancelMessageMoveTask", `{"TaskHandle":"{T}"}`, 200, ""},
+		{"CancelMessageMoveTask", `{"TaskHandle":"x"}`, 400, "-"},
+		{"CancelMessageMoveTask", `{}`, 400, "-"},
+	} {
+		w := s.json(c.operation, s.fill(c.request))
+		s.body(w)
+		var asked []string
+		for _, a := range s.permit.asked {
+			asked = append(asked, strings.TrimPrefix(a.Name, "sqs:")+" "+strings.TrimPrefix(a.Resource, arn))
+		}
+		s.permit.asked = nil
+		var want []string
+		if c.asked != "-" {
+			want = []string{c.operation + " dead", "ReceiveMessage dead", "DeleteMessage dead", "GetQueueAttributes dead"}
+		}
+		if c.asked != "-" && c.asked != "" {
+			want = append(want, c.asked)
+		}
+		if w.Code != c.status || !slices.Equal(asked, want) {
+			t.Errorf("%s %s: %d %s, asked %q", c.operation, c.request, w.Code, w.Body, asked)
+		}
+	}
+	s.json("CreateQueue", `{"QueueName":"b"`+policy)
+	s.json("CreateQueue", `{"QueueName":"c"`+strings.Replace(policy, "dead", "forbidden", 1))
+	if w := s.json("StartMessageMoveTask", `{"SourceArn":"`+arn+`forbidden"}`); w.Code != 403 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestLongEcho: an error repeats what was wrong, but not megabytes of it.
+func TestLongEcho(t *testing.T) {
+	s := newServer(t)
+	s.json("CreateQueue", `{"QueueName":"q"}`)
+	long := strings.Repeat("ä", 1<<20)
+	for operation, request := range map[string]string{
+		"DeleteMessage":      `{"QueueUrl":"q","ReceiptHandle":"{}"}`,
+		"DeleteMessageBatch": `{"QueueUrl":"q","Entries":[{"Id":"a","ReceiptHandle":"{}"}]}`,
+		"GetQueueUrl":        `{"QueueName":"{}"}`,
+		"GetQueueAttributes": `{"QueueUrl":"q","AttributeNames":["{}"]}`,
+		"ReceiveMessage":     `{"QueueUrl":"x/{}"}`,
+	} {
+		if w := s.json(operation, strings.Replace(request, "{}", long, 1)); w.Body.Len() > 5000 {
+			t.Errorf("%s: %d bytes", operation, w.Body.Len())
+		}
 	}
 }
