@@ -3,7 +3,6 @@ package mux
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"pinfold.dev/pinfold"
@@ -50,20 +49,12 @@ func (m *Mux) identify(r *http.Request) (*protocol.Service, error) {
 // Gateway's two generations do, the target header or the path decides, and a
 // served one comes before one that is not.
 func (m *Mux) pick(r *http.Request, fits func(*protocol.Service) bool) *protocol.Service {
-	var found []*protocol.Service
-	for i := range known {
-		if fits(&known[i]) {
-			found = append(found, &known[i])
-		}
-	}
-	for _, server := range m.options.Services { // one that has no description among the known
-		if model := server.Model(); fits(model) && !slices.ContainsFunc(found, func(s *protocol.Service) bool { return s.Name == model.Name }) {
-			found = append(found, model)
-		}
-	}
 	prefix, _, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	best, bestScore := (*protocol.Service)(nil), -1
-	for _, s := range found {
+	for _, s := range m.known {
+		if !fits(s) {
+			continue
+		}
 		score := 0
 		server := m.served[s.Name]
 		if server != nil {

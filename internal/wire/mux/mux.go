@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -58,6 +59,7 @@ type Options struct {
 // Mux is an http.Handler.
 type Mux struct {
 	options Options
+	known   []*protocol.Service         // served or not
 	served  map[string]*protocol.Server // by name
 	// bodies is the memory that large bodies share: what is signed must be read
 	// before it is known whether its sender may send anything at all.
@@ -67,8 +69,15 @@ type Mux struct {
 // New returns the handler of a listener.
 func New(o Options) *Mux {
 	m := &Mux{options: o, served: map[string]*protocol.Server{}, bodies: semaphore.NewWeighted(maxBodies)}
+	for i := range known {
+		m.known = append(m.known, &known[i])
+	}
 	for _, s := range o.Services {
-		m.served[s.Model().Name] = s
+		model := s.Model()
+		m.served[model.Name] = s
+		if !slices.ContainsFunc(known, func(k protocol.Service) bool { return k.Name == model.Name }) {
+			m.known = append(m.known, model)
+		}
 	}
 	return m
 }
