@@ -161,7 +161,7 @@ func (l *Log) Stream(ctx context.Context, name string, limits log.Limits) (log.S
 	if err := l.up(ctx); err != nil {
 		return nil, err
 	}
-	s := &stream{log: l, name: name, subject: l.opts.Prefix + "." + name + ".", limits: limits}
+	s := &stream{log: l, name: name, subject: l.opts.Prefix + "." + name + ".", storedAs: storedAs(l.streamName(name)), limits: limits}
 	js, err := l.js.Stream(ctx, l.streamName(name))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		js, err = l.js.CreateOrUpdateStream(ctx, s.config(jetstream.StreamConfig{
