@@ -46,7 +46,7 @@ const (
 )
 
 var (
-	groupPattern  = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
+	groupPattern  = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]+$`)
 	streamPattern = regexp.MustCompile(`^[^:*]+$`)
 )
 
@@ -94,7 +94,7 @@ func (s *Store) change(ref GroupRef, fn func(*group) error) error {
 // CreateGroup makes a group. The groups of functions make themselves.
 // class is "" for the usual one, STANDARD.
 func (s *Store) CreateGroup(ref GroupRef, class string, tags map[string]string) error {
-	if !groupPattern.MatchString(ref.Name) || strings.HasPrefix(ref.Name, "aws/") {
+	if len(ref.Name) > maxName || !groupPattern.MatchString(ref.Name) || strings.HasPrefix(ref.Name, "aws/") {
 		return invalid("%q cannot be a log group's name: it must have 1 to %d letters, digits and any of . - _ / #, and not begin with aws/", ref.Name, maxName)
 	}
 	if err := checkTags(tags, len(tags)); err != nil {

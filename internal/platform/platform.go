@@ -29,6 +29,7 @@ import (
 	"pinfold.dev/pinfold/internal/pool"
 	"pinfold.dev/pinfold/internal/provision"
 	"pinfold.dev/pinfold/internal/runtimes"
+	"pinfold.dev/pinfold/internal/sandbox"
 	"pinfold.dev/pinfold/internal/store/blob"
 	"pinfold.dev/pinfold/internal/store/sql"
 	"pinfold.dev/pinfold/internal/wire/sigv4"
@@ -50,6 +51,7 @@ type Platform struct {
 	logs      *logs.Store
 	pool      *pool.Pool
 	timetable *provision.Timetable
+	driver    func() (sandbox.Driver, error) // waits until it is open
 	launcher  *runtimes.Launcher
 	settling  sync.Mutex // of one function's settings after the other
 	kinds     []string   // of cells; guarded by settling
@@ -115,7 +117,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (_ *Platform, err er
 		}
 	}()
 	for _, open := range []func(context.Context) error{
-		p.openFolder, p.openMetrics, p.openLog, p.openListeners, p.openState, p.openIdentity, p.openEvents, p.openServices, p.openAccounts, p.openInstances, p.openSources, p.openDoors,
+		p.openFolder, p.openMetrics, p.openLog, p.openListeners, p.openSandboxes, p.openState, p.openIdentity, p.openEvents, p.openServices, p.openAccounts, p.openInstances, p.openSources, p.openDoors,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, err
@@ -223,7 +225,7 @@ func (p *Platform) openServices(context.Context) error {
 }
 
 func (p *Platform) openInstances(ctx context.Context) error {
-	driver, err := p.openSandboxes(ctx)
+	driver, err := p.walls()
 	if err != nil {
 		return err
 	}

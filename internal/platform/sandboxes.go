@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/sandbox"
@@ -14,15 +15,36 @@ import (
 	"pinfold.dev/pinfold/internal/sandbox/process"
 )
 
-// openSandboxes opens the sandbox driver that the configuration asks for. What
-// is weaker about it than it could be is among the facts, for everyone to see.
-func (p *Platform) openSandboxes(ctx context.Context) (sandbox.Driver, error) {
-	driver, err := p.driver(ctx)
+// openSandboxes begins to open the sandbox driver that the configuration asks for:
+// that is half of a start, and most of it is to wait for other processes. walls
+// returns it when it is there.
+func (p *Platform) openSandboxes(ctx context.Context) error {
+	p.driver = sync.OnceValues(func() (sandbox.Driver, error) {
+		driver, err := p.newDriver(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := driver.Sweep(ctx); err != nil {
+			return nil, errors.Join(err, driver.Close())
+		}
+		return driver, nil
+	})
+	go p.driver()
+	p.closing(func() error {
+		driver, err := p.driver()
+		if err != nil {
+			return nil // whoever needed it was told
+		}
+		return driver.Close()
+	})
+	return nil
+}
+
+// walls returns the driver. What is weaker about it than it could be is among the
+// facts from then on, for everyone to see.
+func (p *Platform) walls() (sandbox.Driver, error) {
+	driver, err := p.driver()
 	if err != nil {
-		return nil, err
-	}
-	p.closing(driver.Close)
-	if err := driver.Sweep(ctx); err != nil {
 		return nil, err
 	}
 	can := driver.Capabilities()
@@ -42,9 +64,9 @@ const runFolder = "run"
 
 func contained(can sandbox.Capabilities) bool { return can.Filesystem && can.Processes && can.Network }
 
-// driver is the visible list of sandbox drivers, strongest first. Only "auto"
+// newDriver is the visible list of sandbox drivers, strongest first. Only "auto"
 // goes on to a weaker one.
-func (p *Platform) driver(ctx context.Context) (sandbox.Driver, error) {
+func (p *Platform) newDriver(ctx context.Context) (sandbox.Driver, error) {
 	run, err := p.folder.sub(runFolder)
 	if err != nil {
 		return nil, err

@@ -45,6 +45,16 @@ func compilePattern(java string) (pattern, error) {
 	return p, nil
 }
 
+// mustPattern is compilePattern for what the descriptions of served services have:
+// a test compiles them all.
+func mustPattern(java string) pattern {
+	p, err := compilePattern(java)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
 type backtracking struct{ re *regexp2.Regexp }
 
 func (b backtracking) MatchString(s string) bool {

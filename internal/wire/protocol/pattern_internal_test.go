@@ -2,8 +2,12 @@ package protocol
 
 import (
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -101,5 +105,40 @@ func TestEveryPatternOfAWS(t *testing.T) {
 				t.Errorf("%s: %s: %v", filepath.Base(file), name, err)
 			}
 		}
+	}
+}
+
+// TestServedPatterns compiles the patterns of all shapes that are served: a server
+// does so when the first value comes.
+func TestServedPatterns(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("..", "*", "api_gen.go"))
+	if err != nil || len(files) < 5 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			pair, ok := n.(*ast.KeyValueExpr)
+			if !ok {
+				return true
+			}
+			key, named := pair.Key.(*ast.Ident)
+			value, literal := pair.Value.(*ast.BasicLit)
+			if !named || key.Name != "Pattern" || !literal {
+				return true
+			}
+			java, err := strconv.Unquote(value.Value)
+			if err == nil {
+				_, err = compilePattern(java)
+			}
+			if err != nil {
+				t.Errorf("%s: %s: %v", file, value.Value, err)
+			}
+			return true
+		})
 	}
 }

@@ -5,14 +5,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
 
-// rules are the constraints of a shape, compiled.
+// rules are the constraints of a shape. Its pattern is compiled when the first value
+// comes: a server that starts would wait for some hundred of them, which few need.
 type rules struct {
 	limits
-	pattern pattern
+	pattern func() pattern // nil: any value will do
 }
 
 func compileRules(n *node) (r rules, err error) {
@@ -20,7 +22,7 @@ func compileRules(n *node) (r rules, err error) {
 		return r, err
 	}
 	if n.shape.Pattern != "" {
-		r.pattern, err = compilePattern(n.shape.Pattern)
+		r.pattern = sync.OnceValue(func() pattern { return mustPattern(n.shape.Pattern) })
 	}
 	return r, err
 }
@@ -77,7 +79,7 @@ func (n *node) holds(c constraint, v reflect.Value) bool {
 	case atLeast:
 		return n.size(v) >= n.rules.least
 	case matches:
-		return n.rules.pattern.MatchString(v.String())
+		return n.rules.pattern().MatchString(v.String())
 	}
 	return slices.Contains(n.shape.Enum, v.String())
 }

@@ -309,18 +309,25 @@ func (t *Tree) add(n *home, id string, h *hierarchy) {
 	}
 }
 
-// find returns the folders called name at most depth below dir.
+// find returns the folders called name at most depth below dir. A start waits for
+// it, on a machine that may have thousands of groups: those without any below them
+// are not opened, which their count of links tells.
 func find(dir, name string, depth int) (found []string) {
 	for _, f := range folders(dir) {
 		path := filepath.Join(dir, f)
+		var stat unix.Stat_t
 		if f == name {
 			found = append(found, path)
-		} else if depth > 1 {
+		} else if depth > 1 && unix.Lstat(path, &stat) == nil && stat.Nlink != childless {
 			found = append(found, find(path, name, depth-1)...)
 		}
 	}
 	return found
 }
+
+// childless is how many links a folder without folders has: from the one that it is
+// in, and from itself. File systems that do not count, and not that of groups, say 1.
+const childless = 2
 
 // folders returns the names of the folders in dir, none if it is gone.
 func folders(dir string) (names []string) {
