@@ -189,6 +189,7 @@ func (p *Platform) Run(ctx context.Context) error {
 	group.Go(func() error { return notStopped(p.schedules.Run(ctx)) })
 	group.Go(func() error { p.pollers.Run(ctx); return nil })
 	group.Go(func() error { p.keepHouse(ctx); return nil })
+	group.Go(func() error { p.giveBack(ctx); return nil })
 	group.Go(func() error { p.stock(ctx); return nil })
 	group.Go(func() error { p.timetable.Run(ctx); return nil })
 	err := group.Wait()
