@@ -158,6 +158,10 @@ func (d jsonDecoder) scalar(n *node, v reflect.Value) error {
 		if kind != '"' {
 			return wrong("a string")
 		}
+		if bytes.IndexByte(raw, '\\') < 0 { // nothing is escaped
+			v.SetString(string(raw[1 : len(raw)-1]))
+			return nil
+		}
 		s, err := jsontext.AppendUnquote(nil, raw)
 		v.SetString(string(s))
 		return err
