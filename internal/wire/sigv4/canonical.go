@@ -133,7 +133,8 @@ func appendHeader(b []byte, r *http.Request, name string) []byte {
 	case "transfer-encoding":
 		return append(b, strings.Join(r.TransferEncoding, ",")...)
 	}
-	for i, value := range r.Header.Values(name) {
+	var room [64]byte
+	for i, value := range r.Header[string(appendKey(room[:0], name))] {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -144,6 +145,19 @@ func appendHeader(b []byte, r *http.Request, name string) []byte {
 			}
 			b = append(b, word...)
 		}
+	}
+	return b
+}
+
+// appendKey appends how net/http writes a header's name that is in lower case:
+// http.CanonicalHeaderKey makes a string of each, which is most of the work here.
+func appendKey(b []byte, name string) []byte {
+	first := true
+	for _, c := range []byte(name) {
+		if first && 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		b, first = append(b, c), c == '-'
 	}
 	return b
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"hash"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,10 +42,10 @@ type Secrets func(accessKeyID, sessionToken string) (secret string, found bool)
 // Its errors have AWS's texts, and AWS's names as their Reason: see
 // [MissingAuthenticationToken] and its neighbours.
 func Verify(r *http.Request, body []byte, secrets Secrets, now time.Time) (Signature, error) {
-	return verify(r, body, secrets, now, signingKey)
+	return verify(r, body, secrets, now, newKey)
 }
 
-func verify(r *http.Request, body []byte, secrets Secrets, now time.Time, keyOf func(secret, date, region, service string) []byte) (Signature, error) {
+func verify(r *http.Request, body []byte, secrets Secrets, now time.Time, keyOf func(secret, date, region, service string) *key) (Signature, error) {
 	c, err := readClaim(r)
 	if err != nil {
 		return Signature{}, err
@@ -63,10 +64,10 @@ func verify(r *http.Request, body []byte, secrets Secrets, now time.Time, keyOf 
 	if !found {
 		return Signature{}, invalidClientToken()
 	}
-	key := keyOf(secret, c.date, c.Region, c.Service)
+	k := keyOf(secret, c.date, c.Region, c.Service)
 	var room [1024]byte // most requests need less
 	for _, path := range c.canonicalPaths(r) {
-		want := c.sign(key, c.canonicalRequest(room[:0], r, path, payload))
+		want := c.sign(k, c.canonicalRequest(room[:0], r, path, payload))
 		if subtle.ConstantTimeCompare([]byte(want), []byte(c.signature)) == 1 {
 			return c.Signature, nil
 		}
@@ -75,11 +76,11 @@ func verify(r *http.Request, body []byte, secrets Secrets, now time.Time, keyOf 
 }
 
 // sign returns the hex signature of a canonical request.
-func (c *claim) sign(key, canonical []byte) string {
+func (c *claim) sign(k *key, canonical []byte) string {
 	sum := sha256.Sum256(canonical)
 	b := make([]byte, 0, 256)
 	b = appendAll(b, algorithm, "\n", c.timestamp, "\n", c.date, "/", c.Region, "/", c.Service, "/", terminator, "\n")
-	return hex.EncodeToString(mac(key, hex.AppendEncode(b, sum[:])))
+	return hex.EncodeToString(k.mac(hex.AppendEncode(b, sum[:])))
 }
 
 // signingKey narrows a secret down to a day, a region and a service.
@@ -91,11 +92,28 @@ func signingKey(secret, date, region, service string) []byte {
 	return key
 }
 
+// key is a signing key. What HMAC makes of it, which is half of its work for a short
+// text, is kept.
+type key struct{ states sync.Pool } // of hash.Hash
+
+func newKey(secret, date, region, service string) *key {
+	k := signingKey(secret, date, region, service)
+	return &key{sync.Pool{New: func() any { return hmac.New(sha256.New, k) }}}
+}
+
+func (k *key) mac(message []byte) []byte {
+	h := k.states.Get().(hash.Hash)
+	defer k.states.Put(h)
+	h.Reset()
+	h.Write(message)
+	return h.Sum(nil)
+}
+
 // keys remembers what secrets were narrowed down to, which is a third of the work of
 // checking a signature.
 type keys struct {
 	mu    sync.RWMutex
-	known map[scoped][]byte
+	known map[scoped]*key
 }
 
 type scoped struct{ secret, date, region, service string }
@@ -103,23 +121,23 @@ type scoped struct{ secret, date, region, service string }
 // maxKeys is how many are remembered: signers decide on the region that they name.
 const maxKeys = 1024
 
-func (k *keys) of(secret, date, region, service string) []byte {
+func (k *keys) of(secret, date, region, service string) *key {
 	id := scoped{secret, date, region, service}
 	k.mu.RLock()
-	key := k.known[id]
+	found := k.known[id]
 	k.mu.RUnlock()
-	if key != nil {
-		return key
+	if found != nil {
+		return found
 	}
-	key = signingKey(secret, date, region, service)
+	found = newKey(secret, date, region, service)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.known == nil || len(k.known) >= maxKeys {
-		k.known = map[scoped][]byte{}
+		k.known = map[scoped]*key{}
 	}
 	// What a request brought would keep all of it in memory.
-	k.known[scoped{secret, strings.Clone(date), strings.Clone(region), strings.Clone(service)}] = key
-	return key
+	k.known[scoped{secret, strings.Clone(date), strings.Clone(region), strings.Clone(service)}] = found
+	return found
 }
 
 func mac(key, message []byte) []byte {
