@@ -17,7 +17,7 @@ import (
 // about to pass and not before.
 
 // departure has reads begin that have waited for a while, on all connections of
-// all doors.
+// the doors where it matters that a client has left.
 type departure struct {
 	mu    sync.Mutex
 	conns map[*departing]struct{}
@@ -98,7 +98,8 @@ func (d *departure) close() {
 // departing is a connection of a departure.
 type departing struct {
 	net.Conn
-	of     *departure
+	of     *departure    // nil where nobody wants to know whether the client has left
+	spared bool          // a read of one byte, since there was something to read
 	since  atomic.Int64  // the tick at which a read began to wait; 0: none does
 	woken  chan struct{} // has a value when that is to end
 	closed atomic.Bool
@@ -109,8 +110,12 @@ type departing struct {
 	reading bool
 }
 
+// watch returns c as a connection of d, which may be nil.
 func (d *departure) watch(c net.Conn) *departing {
 	w := &departing{Conn: c, of: d, woken: make(chan struct{}, 1)}
+	if d == nil {
+		return w
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.conns[w] = struct{}{}
@@ -124,10 +129,18 @@ func (c *departing) signal() {
 	}
 }
 
-// Read reads. Who asks for one byte only wants to know whether the client is there.
+// Read reads. Who asks for one byte only wants to know whether the client is there:
+// where that is nobody's business he learns nothing, and asks no more. Who does ask
+// again has a buffer with room for one byte.
 func (c *departing) Read(b []byte) (int, error) {
-	if len(b) == 1 && !c.linger() {
-		return 0, os.ErrDeadlineExceeded
+	if len(b) == 1 {
+		switch {
+		case c.of == nil && !c.spared:
+			c.spared = true
+			return 0, nil
+		case c.of != nil && !c.linger():
+			return 0, os.ErrDeadlineExceeded
+		}
 	}
 	for {
 		if err := c.begin(); err != nil {
@@ -135,6 +148,7 @@ func (c *departing) Read(b []byte) (int, error) {
 		}
 		n, err := c.Conn.Read(b)
 		if late := c.end(err); n > 0 || !late {
+			c.spared = false
 			return n, err
 		}
 	}
@@ -216,9 +230,11 @@ func (c *departing) SetDeadline(t time.Time) error {
 
 // Close ends reads that wait, too.
 func (c *departing) Close() error {
-	c.of.mu.Lock()
-	delete(c.of.conns, c)
-	c.of.mu.Unlock()
+	if c.of != nil {
+		c.of.mu.Lock()
+		delete(c.of.conns, c)
+		c.of.mu.Unlock()
+	}
 	c.closed.Store(true)
 	err := c.Conn.Close()
 	c.signal()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -58,6 +59,41 @@ func TestPipelinedRequests(t *testing.T) {
 			}
 			if body, err := io.ReadAll(resp.Body); string(body) != path[:2] || err != nil {
 				t.Errorf("%s: %q, %v", path, body, err)
+			}
+		}
+	})
+}
+
+// Where nobody wants to know whether the client has left nothing is read ahead, and
+// requests come in whole, those too of which a buffer has room for one more byte.
+func TestNobodyAsksWhoHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := connectBy(t, nil, func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-r.Context().Done():
+				t.Error("the request ended while its handler ran")
+			case <-time.After(time.Hour):
+			}
+			_, _ = io.WriteString(w, r.URL.Path+r.Header.Get("End"))
+		})
+		in := bufio.NewReader(c)
+		for _, path := range []string{"/a", "/b"} {
+			request := "GET " + path + " HTTP/1.1\r\nHost: x\r\nLong: " + strings.Repeat("x", 5000) + "\r\nEnd: !\r\n\r\n"
+			cut := strings.Index(request, "Long:") + 4095 // net/http's buffer has 4,096 bytes
+			for _, part := range []string{request[:cut], request[cut:]} {
+				if _, err := io.WriteString(c, part); err != nil {
+					t.Fatal(err)
+				}
+			}
+			go func() { _, _ = io.WriteString(c, "GET /next HTTP/1.1\r\nHost: x\r\n\r\n") }()
+			for _, want := range []string{path + "!", "/next"} {
+				resp, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if body, err := io.ReadAll(resp.Body); string(body) != want || err != nil {
+					t.Errorf("%q, %v, not %q", body, err, want)
+				}
 			}
 		}
 	})

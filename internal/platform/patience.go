@@ -38,10 +38,21 @@ type patientConn struct {
 }
 
 // SetWriteDeadline is what a handler says of its answer: zero lets it take any time.
+// net/http says that, too, after every answer: so it takes effect with the next write.
 func (c *patientConn) SetWriteDeadline(t time.Time) error {
 	c.freed.Store(t.IsZero())
-	c.until = time.Time{}
-	return c.Conn.SetWriteDeadline(t)
+	if t.IsZero() {
+		return nil
+	}
+	return c.bound(t)
+}
+
+func (c *patientConn) bound(until time.Time) error {
+	if until.Equal(c.until) {
+		return nil
+	}
+	c.until = until
+	return c.Conn.SetWriteDeadline(until)
 }
 
 // Read reads the next request, whose answer is not freed yet.
@@ -58,15 +69,15 @@ func (c *patientConn) Read(b []byte) (int, error) {
 const renewal = 5 * time.Second
 
 func (c *patientConn) Write(b []byte) (int, error) {
-	if c.freed.Load() {
-		return c.Conn.Write(b)
-	}
-	now := time.Now()
-	if until := now.Add(patience + time.Duration(len(b)/minRate)*time.Second); until.Sub(c.until) > renewal || c.until.After(until) {
-		if err := c.Conn.SetWriteDeadline(until); err != nil {
-			return 0, err
+	var until time.Time
+	if !c.freed.Load() {
+		until = time.Now().Add(patience + time.Duration(len(b)/minRate)*time.Second)
+		if lacks := until.Sub(c.until); 0 <= lacks && lacks <= renewal {
+			until = c.until
 		}
-		c.until = until
+	}
+	if err := c.bound(until); err != nil {
+		return 0, err
 	}
 	return c.Conn.Write(b)
 }

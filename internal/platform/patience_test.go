@@ -30,18 +30,23 @@ func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // connect serves a handler as a platform does, and returns a connection to it.
 func connect(t *testing.T, h http.HandlerFunc) net.Conn {
+	d := newDeparture()
+	t.Cleanup(d.close)
+	return connectBy(t, d, h)
+}
+
+// connectBy has d, which may be nil, look whether the client has left.
+func connectBy(t *testing.T, d *departure, h http.HandlerFunc) net.Conn {
 	ours, theirs := net.Pipe()
 	listener := &pipes{make(chan net.Conn, 1), make(chan struct{})}
 	listener.conns <- theirs
 	server := &http.Server{Handler: boundBody(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	served := make(chan error, 1)
-	d := newDeparture()
 	go func() { served <- server.Serve(patient{listener, d}) }()
 	t.Cleanup(func() {
 		ours.Close()
 		server.Close()
 		<-served
-		d.close()
 	})
 	return ours
 }

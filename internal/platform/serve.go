@@ -109,11 +109,10 @@ const doorCount = 2
 
 // dressed gives a listener what the server behind it expects of connections.
 func (p *Platform) dressed(i int, l net.Listener) net.Listener {
-	l = patient{l, p.departure}
-	if i == publicDoor {
-		l = naming{l}
+	if i == publicDoor { // a function that was called runs on: nobody asks whether its caller has left
+		return naming{patient{l, nil}}
 	}
-	return l
+	return patient{l, p.departure}
 }
 
 // recordAccess has a request written to the log, if that is asked for or it
