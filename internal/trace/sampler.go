@@ -36,7 +36,8 @@ type Sampler struct {
 	began  time.Time
 
 	mu       sync.Mutex
-	numbers  map[pinfold.TraceID]uint64 // of the traces that are known
+	numbers  map[pinfold.TraceID]uint64 // of the latest traces that are known
+	earlier  map[pinfold.TraceID]uint64 // and of the others, to be forgotten together
 	ring     []known                    // by number, modulo its length, which is a power of two
 	oldest   uint64                     // number of the first trace that is known
 	waiting  uint64                     // and of the first that is not decided
@@ -64,7 +65,6 @@ type SamplerStats struct {
 // known is a trace that others may still come to, or that has been decided. It
 // has no pointers, as there are many.
 type known struct {
-	id          pinfold.TraceID
 	since       time.Duration // when its first record came, after the sampler began
 	records     int32         // that wait
 	first, last int32         // their slots
@@ -80,7 +80,7 @@ type slot struct {
 const none = -1
 
 const (
-	maxDecided   = 1 << 14 // decisions that are remembered
+	generation   = 1 << 14 // traces; those of the last two are known
 	maxFunctions = 10_000  // whose slowness is known
 	maxRoom      = 64      // records' room that is kept between two PutAlls
 )
@@ -92,7 +92,8 @@ func NewSampler(config SamplerConfig, keep func([]pinfold.Record)) *Sampler {
 	config.Window = cmp.Or(config.Window, 10*time.Second)
 	config.MaxRecords = cmp.Or(config.MaxRecords, 10_000)
 	s := &Sampler{
-		config: config, keep: keep, began: time.Now(), numbers: make(map[pinfold.TraceID]uint64), ring: make([]known, 64), free: none,
+		config: config, keep: keep, began: time.Now(), ring: make([]known, 64), free: none,
+		numbers: make(map[pinfold.TraceID]uint64), earlier: make(map[pinfold.TraceID]uint64),
 		slowness: make(map[string]*quantile), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go s.run()
@@ -136,6 +137,9 @@ func (s *Sampler) put(out []pinfold.Record, r *pinfold.Record, now time.Duration
 	reason := s.reason(r)
 	n, found := s.numbers[r.Trace]
 	if !found {
+		n, found = s.earlier[r.Trace]
+	}
+	if !found {
 		n = s.begin(r.Trace, now)
 	}
 	t := s.trace(n)
@@ -159,6 +163,11 @@ func (s *Sampler) trace(n uint64) *known { return &s.ring[n&uint64(len(s.ring)-1
 
 // begin returns the number of a new trace. The caller holds the lock.
 func (s *Sampler) begin(id pinfold.TraceID, now time.Duration) uint64 {
+	if len(s.numbers) >= generation && len(s.numbers) > s.config.MaxRecords { // so none of earlier waits
+		s.oldest = s.next - uint64(len(s.numbers))
+		s.numbers, s.earlier = s.earlier, s.numbers
+		clear(s.numbers)
+	}
 	if s.next-s.oldest == uint64(len(s.ring)) {
 		small := s.ring
 		s.ring = make([]known, 2*len(small))
@@ -168,7 +177,7 @@ func (s *Sampler) begin(id pinfold.TraceID, now time.Duration) uint64 {
 	}
 	n := s.next
 	s.next++
-	*s.trace(n) = known{id: id, since: now, first: none, last: none, keep: s.inShare(id)}
+	*s.trace(n) = known{since: now, first: none, last: none, keep: s.inShare(id)}
 	s.numbers[id] = n
 	return n
 }
@@ -253,10 +262,6 @@ func (s *Sampler) decide(out []pinfold.Record) []pinfold.Record {
 		out = append(out, s.slots[at].record)
 	}
 	s.slots[t.last].next, s.free = s.free, t.first
-	if s.waiting-s.oldest > maxDecided {
-		delete(s.numbers, s.trace(s.oldest).id)
-		s.oldest++
-	}
 	return out
 }
 
