@@ -20,7 +20,9 @@ import (
 
 // Entry is one record of a stream.
 type Entry struct {
-	// Position is where it is in its stream: ascending, with gaps. The log sets it.
+	// Position is where it is in its stream: ascending, with gaps. The log sets it. While
+	// a log is open no entry gets one that another one had, though an engine should lose
+	// what it acknowledged: that is a gap, then.
 	Position uint64
 	Time     time.Time // when it was stored; the log sets it
 	// Subject is what it is about: tokens of ASCII letters, digits, "-" and "_",

@@ -46,7 +46,7 @@ func TestAckIsPlain(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := s.(*stream)
-	b := l.pipeline.batch(1)
+	b := own.batch(1)
 	m, err := own.message(&log.Entry{Subject: "a", Data: []byte("x")})
 	if err != nil {
 		t.Fatal(err)

@@ -2,11 +2,14 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +19,26 @@ import (
 )
 
 // startCluster starts servers that replicate.
-func startCluster(t *testing.T, n int) (all []*server.Server) {
+func startCluster(t *testing.T, n int) []*server.Server {
+	t.Helper()
+	for {
+		all := beginCluster(t, n)
+		if !slices.ContainsFunc(all, func(s *server.Server) bool { return !s.ReadyForConnections(clusterWait) }) {
+			for !slices.ContainsFunc(all, func(s *server.Server) bool { return s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == n }) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			return all
+		}
+		for _, s := range all { // a port was taken since we looked
+			s.Shutdown()
+		}
+	}
+}
+
+// clusterWait is how long a server of a cluster may take to begin.
+const clusterWait = 20 * time.Second
+
+func beginCluster(t *testing.T, n int) (all []*server.Server) {
 	t.Helper()
 	var routes []*url.URL
 	var ports []int
@@ -34,14 +56,6 @@ func startCluster(t *testing.T, n int) (all []*server.Server) {
 			ServerName: fmt.Sprint("n", i), Routes: routes,
 			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port},
 		}))
-	}
-	for _, s := range all {
-		if !s.ReadyForConnections(startWait) {
-			t.Fatal("a server did not start")
-		}
-	}
-	for !slices.ContainsFunc(all, func(s *server.Server) bool { return s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == n }) {
-		time.Sleep(10 * time.Millisecond)
 	}
 	return all
 }
@@ -101,13 +115,71 @@ func TestCluster(t *testing.T) {
 			}
 			last = e.Position
 			if i++; i == n/3 {
-				for _, one := range servers { // the one that has it
-					if account, err := one.LookupAccount(server.DEFAULT_GLOBAL_ACCOUNT); err == nil && account.JetStreamIsStreamLeader(l.streamName("test")) {
-						one.Shutdown()
-						one.WaitForShutdown()
-					}
-				}
+				stopLeader(l, servers)
 			}
 		}
 	}
+}
+
+// stopLeader stops the server that stores entries.
+func stopLeader(l *Log, servers []*server.Server) {
+	for _, one := range servers {
+		if account, err := one.LookupAccount(server.DEFAULT_GLOBAL_ACCOUNT); err == nil && account.JetStreamIsStreamLeader(l.streamName("test")) {
+			one.Shutdown()
+			one.WaitForShutdown()
+			return
+		}
+	}
+}
+
+// What reads to the end does so though the server dies that has the stream: while it
+// begins, while it reads, while it asks whether there is more.
+func TestClusterEnd(t *testing.T) {
+	t.Parallel()
+	servers := startCluster(t, 3)
+	l, s := open(t, Options{URL: urls(servers), Replicas: 3})
+	const n = 10_000
+	entries := make([]log.Entry, 100)
+	for i := range n / len(entries) {
+		for j := range entries {
+			entries[j] = log.Entry{Subject: "s", Data: fmt.Append(nil, i*len(entries)+j)}
+		}
+		for _, stored := range s.Append(t.Context(), entries...) {
+			if stored.Err != nil {
+				t.Fatal(stored.Err)
+			}
+		}
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	for i := range 8 {
+		all.Go(func() {
+			time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+			r, err := s.Read(t.Context(), log.From{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer r.Close()
+			for read := 0; ; {
+				some, err := r.Next(t.Context(), 10)
+				if errors.Is(err, io.EOF) && read == n {
+					return
+				}
+				if err != nil {
+					t.Errorf("%v after %d of %d", err, read, n)
+					return
+				}
+				for _, e := range some {
+					if string(e.Data) != fmt.Sprint(read) {
+						t.Errorf("read %s, want %d", e.Data, read)
+						return
+					}
+					read++
+				}
+			}
+		})
+	}
+	time.Sleep(40 * time.Millisecond)
+	stopLeader(l, servers)
 }

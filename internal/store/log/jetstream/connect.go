@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -29,7 +30,7 @@ func (l *Log) connect(ctx context.Context) (*nats.Conn, error) {
 		}),
 	}
 	if l.server != nil {
-		options = append(options, nats.InProcessServer(l.server), nats.Timeout(answerWait), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+		options = append(options, nats.InProcessServer(&door{log: l}), nats.Timeout(answerWait), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
 		nc, err := nats.Connect("", options...)
 		if err != nil {
 			return nil, pinfold.Errorf(pinfold.Internal, "open the log in %s: %w", l.opts.Dir, err)
@@ -37,6 +38,7 @@ func (l *Log) connect(ctx context.Context) (*nats.Conn, error) {
 		return nc, nil
 	}
 	options = append(options,
+		nats.SetCustomDialer(&door{log: l, Dialer: net.Dialer{Timeout: patience}}),
 		nats.Timeout(patience),
 		nats.ReconnectWait(250*time.Millisecond),
 		nats.PingInterval(10*time.Second),
@@ -99,8 +101,24 @@ func (l *Log) credentials() (all []nats.Option, err error) {
 	return all, nil
 }
 
-// askWait is how long a cluster may take for an answer before it is asked again.
-const askWait = 2 * time.Second
+// door makes connections, each a reason to doubt: it may lead to servers that have
+// lost something.
+type door struct {
+	log *Log
+	net.Dialer
+}
+
+// Dial implements nats.CustomDialer.
+func (d *door) Dial(network, address string) (net.Conn, error) {
+	d.log.doubts.Add(1)
+	return d.Dialer.Dial(network, address)
+}
+
+// InProcessConn implements nats.InProcessConnProvider.
+func (d *door) InProcessConn() (net.Conn, error) {
+	d.log.doubts.Add(1)
+	return d.log.server.InProcessConn()
+}
 
 // inspect looks whether external servers can do what the log needs.
 func (l *Log) inspect(ctx context.Context) error {

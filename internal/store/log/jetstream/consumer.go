@@ -27,7 +27,7 @@ func (s *stream) Consumer(ctx context.Context, name string, cfg log.ConsumerConf
 	if err := log.CheckPattern(cfg.Subjects); err != nil {
 		return nil, err
 	}
-	if err := s.log.up(ctx); err != nil {
+	if err := s.up(ctx); err != nil {
 		return nil, err
 	}
 	config := jetstream.ConsumerConfig{
@@ -58,7 +58,7 @@ func (s *stream) DeleteConsumer(ctx context.Context, name string) error {
 	if err := log.CheckName(name); err != nil {
 		return err
 	}
-	if err := s.log.up(ctx); err != nil {
+	if err := s.up(ctx); err != nil {
 		return err
 	}
 	if err := s.js.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -77,7 +77,7 @@ type durable struct {
 // Fetch implements log.Consumer.
 func (c *durable) Fetch(ctx context.Context, max int) ([]log.Delivery, error) {
 	for {
-		if err := c.s.log.up(ctx); pinfold.CodeOf(err) == pinfold.Unavailable && c.s.log.closed.Err() == nil {
+		if err := c.s.up(ctx); pinfold.CodeOf(err) == pinfold.Unavailable && c.s.log.closed.Err() == nil {
 			continue // it waits for entries, so it may wait for servers
 		} else if err != nil {
 			return nil, err

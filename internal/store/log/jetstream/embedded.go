@@ -73,8 +73,7 @@ func (e *embedded) start() error {
 	return nil
 }
 
-// InProcessConn implements nats.InProcessConnProvider: a connection to the server
-// that runs now.
+// InProcessConn returns a connection to the server that runs now.
 func (e *embedded) InProcessConn() (net.Conn, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

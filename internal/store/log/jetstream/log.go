@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -71,8 +72,14 @@ type Log struct {
 	close    context.CancelFunc
 	owners   owners
 
-	mu          sync.Mutex
-	reconnected chan struct{} // closed and made anew when there is another connection
+	doubts atomic.Uint64 // how often there was reason to doubt that streams have what they had
+	kick   chan struct{} // has clear look whether there are new ones
+	ended  chan struct{} // closed when clear has ended; nil: it has not begun
+
+	reconnected event // there is another connection
+
+	mu      sync.Mutex
+	extents map[string]*extent
 }
 
 var _ log.Log = (*Log)(nil)
@@ -80,8 +87,10 @@ var _ log.Log = (*Log)(nil)
 const (
 	// patience is how long calls wait for a connection that is lost.
 	patience = 5 * time.Second
-	// apiWait is how long servers may take to answer what is asked rarely.
+	// apiWait is how long servers may take to answer what is asked rarely, and askWait
+	// how long before they are asked again.
 	apiWait = 10 * time.Second
+	askWait = 2 * time.Second
 )
 
 // Open opens the log. An error has the code Unavailable if the servers cannot be
@@ -98,8 +107,9 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		o.Logger = slog.Default()
 	}
 	l := &Log{
-		opts:        o,
-		reconnected: make(chan struct{}),
+		opts:    o,
+		kick:    make(chan struct{}, 1),
+		extents: map[string]*extent{},
 	}
 	l.closed, l.close = context.WithCancel(context.Background())
 	if err := l.open(ctx); err != nil {
@@ -124,6 +134,8 @@ func (l *Log) open(ctx context.Context) (err error) {
 	if l.pipeline, err = newPipeline(l); err != nil {
 		return l.failed(ctx, err, "open the log at %s", l.where())
 	}
+	l.ended = make(chan struct{})
+	go l.clear()
 	l.nc.SetDisconnectErrHandler(func(_ *nats.Conn, err error) {
 		l.pipeline.lose()
 		if l.closed.Err() == nil && l.server == nil {
@@ -144,6 +156,9 @@ func (l *Log) Close() error {
 	if l.nc != nil {
 		l.nc.Close()
 	}
+	if l.ended != nil {
+		<-l.ended
+	}
 	if l.server != nil {
 		l.server.close()
 	}
@@ -161,11 +176,34 @@ func (l *Log) Stream(ctx context.Context, name string, limits log.Limits) (log.S
 	if err := l.up(ctx); err != nil {
 		return nil, err
 	}
-	s := &stream{log: l, name: name, subject: l.opts.Prefix + "." + name + ".", storedAs: storedAs(l.streamName(name)), limits: limits}
-	js, err := l.js.Stream(ctx, l.streamName(name))
+	s := l.newStream(name)
+	s.limits = limits
+	doubt := l.doubts.Load()
+	err := l.ask(ctx, func(ctx context.Context) (err error) {
+		s.js, err = l.openStream(ctx, s)
+		return err
+	})
+	if err != nil {
+		return nil, l.failed(ctx, err, "open stream %s of the log", name)
+	}
+	s.extent = l.extent(name, doubt)
+	s.extent.reach(s.js.CachedInfo().State.LastSeq)
+	if l.doubted(s.extent) { // since we asked
+		l.look()
+	}
+	return s, nil
+}
+
+func (l *Log) newStream(name string) *stream {
+	return &stream{log: l, name: name, subject: l.opts.Prefix + "." + name + ".", storedAs: storedAs(l.streamName(name))}
+}
+
+// openStream has the servers have a stream, with the limits that it is to have.
+func (l *Log) openStream(ctx context.Context, s *stream) (jetstream.Stream, error) {
+	js, err := l.js.Stream(ctx, l.streamName(s.name))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		js, err = l.js.CreateOrUpdateStream(ctx, s.config(jetstream.StreamConfig{
-			Name:              l.streamName(name),
+		return l.js.CreateOrUpdateStream(ctx, s.config(jetstream.StreamConfig{
+			Name:              l.streamName(s.name),
 			Description:       "A stream of Pinfold's log",
 			Storage:           jetstream.FileStorage,
 			Replicas:          max(l.opts.Replicas, 1),
@@ -173,17 +211,15 @@ func (l *Log) Stream(ctx context.Context, name string, limits log.Limits) (log.S
 			AllowMsgSchedules: true,
 			AllowRollup:       true, // schedules ask for it
 		}))
-	} else if err == nil {
-		had := js.CachedInfo().Config
-		if want := s.config(had); want.MaxAge != had.MaxAge || want.MaxBytes != had.MaxBytes || want.MaxMsgsPerSubject != had.MaxMsgsPerSubject || want.Duplicates != had.Duplicates {
-			js, err = l.js.UpdateStream(ctx, want)
-		}
 	}
 	if err != nil {
-		return nil, l.failed(ctx, err, "open stream %s of the log", name)
+		return nil, err
 	}
-	s.js = js
-	return s, nil
+	had := js.CachedInfo().Config
+	if want := s.config(had); want.MaxAge != had.MaxAge || want.MaxBytes != had.MaxBytes || want.MaxMsgsPerSubject != had.MaxMsgsPerSubject || want.Duplicates != had.Duplicates {
+		return l.js.UpdateStream(ctx, want)
+	}
+	return js, nil
 }
 
 // Delete implements log.Log.
@@ -197,28 +233,35 @@ func (l *Log) Delete(ctx context.Context, name string) error {
 	if err := l.js.DeleteStream(ctx, l.streamName(name)); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return l.failed(ctx, err, "delete stream %s of the log", name)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.extents, name)
 	return nil
 }
 
 // up waits until there is a connection, for a while.
-func (l *Log) up(ctx context.Context) error {
+func (l *Log) up(ctx context.Context) error { return l.await(ctx, l.nc.IsConnected, &l.reconnected) }
+
+// await waits until a log is ready for something, which is so when something happens,
+// for a while.
+func (l *Log) await(ctx context.Context, ready func() bool, when *event) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if l.closed.Err() != nil {
 		return log.Closed()
 	}
-	if l.nc.IsConnected() {
+	if ready() {
 		return nil
 	}
-	again := l.reconnection()
-	if l.nc.IsConnected() {
+	happens := when.next()
+	if ready() {
 		return nil
 	}
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
-	case <-again:
+	case <-happens.Done():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -229,18 +272,54 @@ func (l *Log) up(ctx context.Context) error {
 	}
 }
 
-// reconnection returns a channel that is closed at the next connection.
-func (l *Log) reconnection() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.reconnected
+func (l *Log) onReconnect(*nats.Conn) {
+	l.reconnected.happen()
+	l.look()
 }
 
-func (l *Log) onReconnect(*nats.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	close(l.reconnected)
-	l.reconnected = make(chan struct{})
+// event is something that happens again and again.
+type event struct {
+	mu   sync.Mutex
+	wait context.Context // done the next time; nil: nobody waits
+	end  context.CancelFunc
+}
+
+// next returns what is done the next time that it happens.
+func (e *event) next() context.Context {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.wait == nil {
+		e.wait, e.end = context.WithCancel(context.Background())
+	}
+	return e.wait
+}
+
+func (e *event) happen() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.wait != nil {
+		e.end()
+		e.wait = nil
+	}
+}
+
+// ask makes a call that waits for an answer, and once more when there is none: what
+// is asked is lost with a server that dies, and while a cluster elects.
+func (l *Log) ask(ctx context.Context, call func(context.Context) error) error {
+	for wait := askWait; ; wait *= 2 {
+		err := l.askOnce(ctx, min(wait, apiWait), call)
+		if ctx.Err() != nil || l.closed.Err() != nil || wait >= apiWait || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
+}
+
+// askOnce makes a call that waits for an answer, until there is another connection.
+func (l *Log) askOnce(ctx context.Context, wait time.Duration, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	defer context.AfterFunc(l.reconnected.next(), cancel)()
+	return call(ctx)
 }
 
 // where names the log for people, without passwords.

@@ -41,6 +41,7 @@ type batch struct {
 	ids     []uint64
 	left    int
 	done    chan struct{} // closed when none is left
+	doubt   uint64        // it is sent while this is the latest of Log.doubts
 }
 
 const (
@@ -62,9 +63,9 @@ func newPipeline(l *Log) (*pipeline, error) {
 	return p, err
 }
 
-// batch returns a batch of n requests.
-func (p *pipeline) batch(n int) *batch {
-	return &batch{answers: make([]*nats.Msg, n), errs: make([]error, n), ids: make([]uint64, 0, n), left: 1, done: make(chan struct{})}
+// batch returns a batch of n requests, to be sent while a doubt is the latest.
+func (p *pipeline) batch(doubt uint64, n int) *batch {
+	return &batch{answers: make([]*nats.Msg, n), errs: make([]error, n), ids: make([]uint64, 0, n), left: 1, done: make(chan struct{}), doubt: doubt}
 }
 
 // send sends a batch's request number index. What hinders it is in b.errs.
@@ -81,7 +82,9 @@ func (p *pipeline) send(ctx context.Context, b *batch, index int, m *nats.Msg) {
 	b.left++
 	p.mu.Unlock()
 	m.Reply = p.prefix + strconv.FormatUint(id, 36)
-	if err := p.log.nc.PublishMsg(m); err != nil {
+	if p.log.doubts.Load() != b.doubt {
+		p.settle(id, nil, errUnsent)
+	} else if err := p.log.nc.PublishMsg(m); err != nil {
 		p.settle(id, nil, err)
 	}
 }
@@ -164,8 +167,9 @@ func (p *pipeline) answer(m *nats.Msg) {
 var (
 	// errLost is the end of requests whose answers went with the connection.
 	errLost = errors.New("the connection was lost")
-	// errStuck is that of one that was not sent.
-	errStuck = errors.New("the servers do not answer those before")
+	// errStuck and errUnsent are those of one that was not sent.
+	errStuck  = errors.New("the servers do not answer those before")
+	errUnsent = errors.New("the connection was lost before")
 )
 
 // lose ends all requests that are on their way.

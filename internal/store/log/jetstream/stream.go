@@ -34,6 +34,8 @@ type stream struct {
 	storedAs string
 	limits   log.Limits
 	js       jetstream.Stream
+	extent   *extent
+	doubt    uint64 // the one that is being cleared; 0: none
 }
 
 // config puts what the log says about a stream into its configuration.
@@ -81,13 +83,14 @@ func (s *stream) waiting(pattern string) string {
 // acknowledgement, as far as the window allows.
 func (s *stream) Append(ctx context.Context, entries ...log.Entry) []log.Stored {
 	all := make([]log.Stored, len(entries))
-	if err := s.log.up(ctx); err != nil {
+	if err := s.up(ctx); err != nil {
 		for i := range all {
 			all[i].Err = err
 		}
 		return all
 	}
-	b := s.log.pipeline.batch(len(entries))
+	b := s.batch(len(entries))
+	last := s.extent.last.Load()
 	for i := range entries {
 		m, err := s.message(&entries[i])
 		if err != nil {
@@ -99,10 +102,19 @@ func (s *stream) Append(ctx context.Context, entries ...log.Entry) []log.Stored 
 	s.log.pipeline.wait(ctx, b)
 	for i := range all {
 		if all[i].Err == nil {
-			all[i] = s.stored(ctx, b.answers[i], b.errs[i])
+			all[i] = s.believe(s.stored(ctx, b.answers[i], b.errs[i]), last)
 		}
 	}
 	return all
+}
+
+// batch returns a batch of n requests. None is sent any more when there is a new doubt
+// about the streams.
+func (s *stream) batch(n int) *batch {
+	if s.doubt != 0 {
+		return s.log.pipeline.batch(s.doubt, n)
+	}
+	return s.log.pipeline.batch(s.extent.trusted.Load(), n)
 }
 
 // message makes a message of an entry that can be stored.
@@ -142,7 +154,7 @@ func (s *stream) stored(ctx context.Context, answer *nats.Msg, err error) log.St
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
 		return log.Stored{Err: pinfold.Errorf(pinfold.TooLarge, "the servers of the log take messages of at most %d bytes: raise max_payload in their configuration", s.log.nc.MaxPayload())}
-	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrNoResponders), errors.Is(err, errStuck):
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrNoResponders), errors.Is(err, errStuck), errors.Is(err, errUnsent):
 		return log.Stored{Err: s.log.failed(ctx, err, "store in stream %s of the log: nothing was stored", s.name)}
 	case err == nil:
 		if position, ok := plainAck(answer.Data, s.storedAs); ok {
@@ -192,13 +204,16 @@ func (s *stream) entry(subject string, header nats.Header, data []byte, position
 
 // Get implements log.Stream.
 func (s *stream) Get(ctx context.Context, position uint64) (log.Entry, error) {
-	if err := s.log.up(ctx); err != nil {
+	if err := s.up(ctx); err != nil {
 		return log.Entry{}, err
 	}
-	m, err := s.js.GetMsg(ctx, position)
-	if errors.Is(err, jetstream.ErrMsgNotFound) && s.js.CachedInfo().Config.Replicas > 1 {
-		m, err = s.getFromLeader(ctx, position)
-	}
+	var m *jetstream.RawStreamMsg
+	err := s.log.ask(ctx, func(ctx context.Context) (err error) {
+		if m, err = s.js.GetMsg(ctx, position); errors.Is(err, jetstream.ErrMsgNotFound) && s.js.CachedInfo().Config.Replicas > 1 {
+			m, err = s.fromLeader(ctx, wanted{Position: position})
+		}
+		return err
+	})
 	if err == nil {
 		if e, is := s.entry(m.Subject, m.Header, m.Data, m.Sequence, m.Time); is {
 			return e, nil
@@ -211,21 +226,32 @@ func (s *stream) Get(ctx context.Context, position uint64) (log.Entry, error) {
 	return log.Entry{}, s.log.failed(ctx, err, "get entry %d of stream %s of the log", position, s.name)
 }
 
-// getFromLeader asks the server that stores entries. GetMsg asks any that has them,
+// wanted is which message is asked for: the one at a position or, with Next, the first
+// one from there on whose subject matches that, or from a time on.
+type wanted struct {
+	Position uint64     `json:"seq,omitempty"`
+	Time     *time.Time `json:"start_time,omitempty"`
+	Next     string     `json:"next_by_subj,omitempty"`
+}
+
+// fromLeader asks the server that stores entries. GetMsg asks any that has them,
 // which may be behind: that it knows none does not say that there is none.
-func (s *stream) getFromLeader(ctx context.Context, position uint64) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := context.WithTimeout(ctx, apiWait)
-	defer cancel()
-	answer, err := s.log.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.log.streamName(s.name), fmt.Appendf(nil, `{"seq":%d}`, position))
+func (s *stream) fromLeader(ctx context.Context, w wanted) (*jetstream.RawStreamMsg, error) {
+	request, err := json.Marshal(w)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.log.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.log.streamName(s.name), request)
 	if err != nil {
 		return nil, err
 	}
 	var response struct {
 		Message struct {
-			Subject string    `json:"subject"`
-			Header  []byte    `json:"hdrs"`
-			Data    []byte    `json:"data"`
-			Time    time.Time `json:"time"`
+			Subject  string    `json:"subject"`
+			Position uint64    `json:"seq"`
+			Header   []byte    `json:"hdrs"`
+			Data     []byte    `json:"data"`
+			Time     time.Time `json:"time"`
 		} `json:"message"`
 		Error *jetstream.APIError `json:"error"`
 	}
@@ -238,7 +264,7 @@ func (s *stream) getFromLeader(ctx context.Context, position uint64) (*jetstream
 		}
 		return nil, e
 	}
-	m := &jetstream.RawStreamMsg{Subject: response.Message.Subject, Sequence: position, Data: response.Message.Data, Time: response.Message.Time}
+	m := &jetstream.RawStreamMsg{Subject: response.Message.Subject, Sequence: response.Message.Position, Data: response.Message.Data, Time: response.Message.Time}
 	if len(response.Message.Header) > 0 {
 		m.Header, err = nats.DecodeHeadersMsg(response.Message.Header)
 	}
@@ -247,10 +273,14 @@ func (s *stream) getFromLeader(ctx context.Context, position uint64) (*jetstream
 
 // Remove implements log.Stream.
 func (s *stream) Remove(ctx context.Context, positions ...uint64) error {
-	if err := s.log.up(ctx); err != nil {
+	if err := s.up(ctx); err != nil {
 		return err
 	}
-	b := s.log.pipeline.batch(len(positions))
+	return s.remove(ctx, positions...)
+}
+
+func (s *stream) remove(ctx context.Context, positions ...uint64) error {
+	b := s.batch(len(positions))
 	for i, position := range positions {
 		s.log.pipeline.send(ctx, b, i, &nats.Msg{Subject: "$JS.API.STREAM.MSG.DELETE." + s.log.streamName(s.name), Data: fmt.Appendf(nil, `{"seq":%d,"no_erase":true}`, position)})
 	}
@@ -292,7 +322,7 @@ func (s *stream) Purge(ctx context.Context, subjects string, before uint64) erro
 	if err := log.CheckPattern(subjects); err != nil {
 		return err
 	}
-	if err := s.log.up(ctx); err != nil {
+	if err := s.up(ctx); err != nil {
 		return err
 	}
 	var err error
@@ -310,7 +340,7 @@ const purgeStep = 1000
 
 // purgeSlowly purges from the front on, so that appends come in between.
 func (s *stream) purgeSlowly(ctx context.Context, filter string, before uint64) error {
-	info, err := s.js.Info(ctx)
+	info, err := s.info(ctx)
 	if err != nil {
 		return err
 	}
@@ -341,7 +371,7 @@ func (s *stream) purge(ctx context.Context, filter string, before uint64) (purge
 	if err != nil {
 		return 0, err
 	}
-	b := s.log.pipeline.batch(1)
+	b := s.batch(1)
 	s.log.pipeline.send(ctx, b, 0, &nats.Msg{Subject: "$JS.API.STREAM.PURGE." + s.log.streamName(s.name), Data: request})
 	s.log.pipeline.wait(ctx, b)
 	if b.errs[0] != nil {
@@ -357,19 +387,31 @@ func (s *stream) purge(ctx context.Context, filter string, before uint64) (purge
 	return 0, response.Error
 }
 
+// info asks about the stream.
+func (s *stream) info(ctx context.Context, options ...jetstream.StreamInfoOpt) (info *jetstream.StreamInfo, err error) {
+	err = s.log.ask(ctx, func(ctx context.Context) (err error) {
+		info, err = s.js.Info(ctx, options...)
+		return err
+	})
+	if err == nil {
+		s.extent.reach(info.State.LastSeq)
+	}
+	return info, err
+}
+
 // Info implements log.Stream.
 func (s *stream) Info(ctx context.Context, subjects string) (log.Info, error) {
 	if err := log.CheckPattern(subjects); err != nil {
 		return log.Info{}, err
 	}
-	if err := s.log.up(ctx); err != nil {
+	if err := s.up(ctx); err != nil {
 		return log.Info{}, err
 	}
 	var options []jetstream.StreamInfoOpt
 	if subjects != "" {
 		options = append(options, jetstream.WithSubjectFilter(s.filter(subjects)))
 	}
-	info, err := s.js.Info(ctx, options...)
+	info, err := s.info(ctx, options...)
 	if err != nil {
 		return log.Info{}, s.log.failed(ctx, err, "ask about stream %s of the log", s.name)
 	}
