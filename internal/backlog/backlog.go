@@ -135,6 +135,9 @@ func (b *Backlog) Receive(ctx context.Context, max int, visibility, wait time.Du
 	looked := false // at what was sent before this call
 	for {
 		ms, err := b.take(ctx, max, visibility)
+		if err != nil && (ctx.Err() != nil || b.hub.ctx.Err() != nil) {
+			return nil, nil // who waits is gone, or we are
+		}
 		if err != nil || len(ms) > 0 {
 			return ms, err
 		}

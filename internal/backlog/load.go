@@ -61,6 +61,9 @@ func (b *Backlog) hungry(max int) bool {
 // load reads from the log until there is something to be had for a receive of as
 // many as are wanted, or nothing more to be read.
 func (b *Backlog) load(ctx context.Context, wanted int) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.hub.ctx, cancel)()
 	b.loading.Lock()
 	defer b.loading.Unlock()
 	for {
