@@ -37,9 +37,9 @@ func startNATS(t *testing.T, dir string, port int) (s *server.Server, stop func(
 	return s, stop
 }
 
-// TestLostEnd: servers that lose what they had acknowledged, as by a power cut, take
+// TestServersLoseTheEnd: servers that lose what they had acknowledged, as by a power cut, take
 // nothing from those who go on: what is in memory is delivered, and so is what comes.
-func TestLostEnd(t *testing.T) {
+func TestServersLoseTheEnd(t *testing.T) {
 	t.Parallel()
 	dir, older := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
 	s, stop := startNATS(t, dir, -1)
