@@ -1,11 +1,12 @@
 // Package backlog keeps lines of messages that wait to be handled: what is below
 // SQS's queues and below asynchronous invocations.
 //
-// A message is in the log until it is removed. That it was received, and is out of
-// sight until its visibility timeout runs out, is known in memory alone, where only
-// a window of a long backlog is: so a crash has everything visible again that was in
-// flight, as an expired timeout would. Receive counts and times are written down
-// when a message comes back without having been removed, and on a clean stop.
+// A message is in the log until its removal is written down, and a little longer
+// (removals.go). That it was received, and is out of sight until its visibility timeout
+// runs out, is known in memory alone, where only a window of a long backlog is: so a
+// crash has everything visible again that was in flight, as an expired timeout would.
+// Receive counts and times are written down when a message comes back without having
+// been removed, and on a clean stop.
 //
 // A [Hub] has all backlogs of a platform, in one stream of the log, which it
 // follows: a message is in its backlog because the log says so, whoever put it
@@ -96,7 +97,7 @@ type Backlog struct {
 
 	mu      sync.Mutex
 	window  *window // nil: nobody has asked for this backlog yet
-	total   int     // messages in the log
+	total   int     // messages in the log that are not removed
 	counted uint64  // up to which position they are in total
 	floor   uint64  // up to which position they are in the window, or were
 	seen    uint64  // highest position of a message that the log has shown
@@ -106,6 +107,7 @@ type Backlog struct {
 	alarmAt time.Time
 	notes   map[uint64]note // of messages that are not in the window yet, by position
 	unread  map[uint64]bool // positions beyond floor that were removed already
+	dead    []corpse        // removed, and still in the log
 	dropped bool
 }
 
@@ -118,10 +120,13 @@ func (b *Backlog) Send(ctx context.Context, items ...Item) []log.Stored {
 			entries[i].ID = b.id + "/" + it.ID
 		}
 	}
+	had := b.hub.acked.Load()
 	stored := b.hub.stream.Append(ctx, entries...)
 	for _, s := range stored {
-		if s.Err == nil {
-			b.hub.acknowledged(s.Position)
+		if s.Duplicate {
+			b.hub.acknowledged(s.Position, 0)
+		} else if s.Err == nil {
+			b.hub.acknowledged(s.Position, had)
 		}
 	}
 	return stored
@@ -210,7 +215,7 @@ func (b *Backlog) fill(ctx context.Context, ms []Message) ([]Message, error) {
 		e, err := b.hub.stream.Get(ctx, ms[i].Position)
 		switch {
 		case pinfold.CodeOf(err) == pinfold.NotFound:
-			b.forget(ms[i].Position)
+			b.forget(false, ms[i].Position)
 			ms[i].Position, lost = 0, true
 		case err != nil:
 			return ms, err
@@ -243,7 +248,9 @@ func (b *Backlog) Remove(ctx context.Context, receipts ...Receipt) []error {
 		m := b.window.messages[r.Position]
 		switch {
 		case m == nil:
-			unknown = append(unknown, i)
+			if r.Position > b.floor && !b.unread[r.Position] {
+				unknown = append(unknown, i)
+			}
 		case b.window.fifo && (m.state != InFlight || m.receives != r.Receive):
 			errs[i] = ErrStale
 		default:
@@ -251,7 +258,7 @@ func (b *Backlog) Remove(ctx context.Context, receipts ...Receipt) []error {
 		}
 	}
 	b.mu.Unlock()
-	for _, i := range unknown { // received before a crash, and not read since; or removed
+	for _, i := range unknown { // received before a crash, and not read since; or of another backlog
 		e, err := b.hub.stream.Get(ctx, receipts[i].Position)
 		switch {
 		case pinfold.CodeOf(err) == pinfold.NotFound || err == nil && e.Subject != b.id:
@@ -264,39 +271,49 @@ func (b *Backlog) Remove(ctx context.Context, receipts ...Receipt) []error {
 	if len(positions) == 0 {
 		return errs
 	}
-	if err := b.hub.stream.Remove(ctx, positions...); err != nil {
+	if err := b.hub.removals.remove(ctx, b, positions); err != nil {
 		for i := range errs {
 			errs[i] = cmp.Or(errs[i], err)
 		}
-		return errs
 	}
-	b.forget(positions...)
 	return errs
 }
 
-// forget takes messages out of the window that are not in the log any more.
-func (b *Backlog) forget(positions ...uint64) {
+// forget takes out what is removed; inLog says whether it is still in the log. It
+// returns what has died by that.
+func (b *Backlog) forget(inLog bool, positions ...uint64) (died toll) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range positions {
+		c := corpse{position: p}
 		m := b.window.messages[p]
 		switch {
 		case m != nil:
+			c.bytes = m.bytes
 			b.total--
 			b.hub.cached(-len(m.data))
 			b.hub.journal.forget(m)
 			b.window.remove(m)
-		case b.behind && p > b.floor && !b.unread[p]:
-			b.total--
+		case p > b.floor && !b.unread[p] && !b.dropped:
+			if p <= b.counted {
+				b.total--
+			}
 			if b.unread == nil {
 				b.unread = map[uint64]bool{}
 			}
-			b.unread[p] = true // a reader may have it already
+			b.unread[p] = true // it is still to be read, or a reader has it already
+		default:
+			continue
+		}
+		if inLog {
+			b.dead = append(b.dead, c)
+			died.add(toll{1, c.bytes})
 		}
 	}
 	if b.behind || b.window.receivable() > 0 {
 		b.notify(1) // there is room, or a group has its turn
 	}
+	return died
 }
 
 // Extend has a message in flight be so for another time, from now; for 0 it is
@@ -438,10 +455,9 @@ func (b *Backlog) Expire(ctx context.Context, before time.Time) (n int, err erro
 		if len(old) == 0 {
 			return n, nil
 		}
-		if err := b.hub.stream.Remove(ctx, old...); err != nil {
+		if err := b.hub.removals.remove(ctx, b, old); err != nil {
 			return n, err
 		}
-		b.forget(old...)
 		n += len(old)
 	}
 }
@@ -459,6 +475,8 @@ func meta(it Item) string {
 func (b *Backlog) count(e *log.Entry) {
 	if e.Position > b.counted {
 		b.counted = e.Position
-		b.total++
+		if !b.unread[e.Position] {
+			b.total++
+		}
 	}
 }

@@ -2,6 +2,7 @@ package backlog
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -30,14 +31,16 @@ type Options struct {
 
 // Hub has all backlogs of a platform.
 type Hub struct {
-	log     *slog.Logger
-	stream  log.Stream
-	journal *journal
-	ctx     context.Context
-	cancel  context.CancelFunc
-	owned   sync.WaitGroup // of the goroutines
-	bytes   atomic.Int64   // of messages in memory
-	acked   atomic.Uint64  // highest position that a sender was told of
+	log      *slog.Logger
+	stream   log.Stream
+	journal  *journal
+	removals *removals
+	ctx      context.Context
+	cancel   context.CancelFunc
+	owned    sync.WaitGroup // of the goroutines
+	bytes    atomic.Int64   // of messages in memory
+	acked    atomic.Uint64  // highest position that a sender was told of
+	rewound  atomic.Bool    // the log has given one a second time: it has lost its end
 
 	mu       sync.Mutex
 	backlogs map[string]*Backlog
@@ -56,6 +59,14 @@ func Open(ctx context.Context, o Options) (*Hub, error) {
 	if h.stream, err = o.Log.Stream(ctx, "messages", log.Limits{Dedup: dedup}); err != nil {
 		return nil, err
 	}
+	records, err := o.Log.Stream(ctx, "removals", log.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	h.removals = newRemovals(h, records)
+	if err := h.removals.replay(ctx); err != nil {
+		return nil, err
+	}
 	info, err := h.stream.Info(ctx, ">")
 	if err != nil {
 		return nil, err
@@ -71,6 +82,8 @@ func Open(ctx context.Context, o Options) (*Hub, error) {
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	h.owned.Go(func() { h.follow(reader) })
 	h.owned.Go(func() { h.journal.run(h.ctx) })
+	h.owned.Go(func() { h.removals.write(h.ctx) })
+	h.owned.Go(func() { h.removals.undertake(h.ctx) })
 	return h, nil
 }
 
@@ -78,12 +91,13 @@ func Open(ctx context.Context, o Options) (*Hub, error) {
 func (h *Hub) Close() error {
 	h.cancel()
 	h.owned.Wait()
+	err := h.removals.close(h.ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, b := range h.backlogs {
 		b.close()
 	}
-	return h.journal.flush(h.ctx)
+	return errors.Join(err, h.journal.flush(h.ctx))
 }
 
 func (b *Backlog) close() {
@@ -149,14 +163,18 @@ func (h *Hub) Drop(ctx context.Context, id string) error {
 		return err
 	}
 	h.mu.Lock()
+	last := max(info.Last, h.progress, h.acked.Load())
 	old := h.backlogs[id]
-	h.backlogs[id] = &Backlog{hub: h, id: id, counted: info.Last, floor: info.Last, seen: info.Last}
+	h.backlogs[id] = &Backlog{hub: h, id: id, counted: last, floor: last, seen: last}
 	h.mu.Unlock()
 	if old != nil {
 		old.drop()
 	}
-	if err := h.stream.Purge(ctx, id, info.Last+1); err != nil {
+	if err := h.stream.Purge(ctx, id, last+1); err != nil {
 		return err
+	}
+	if old != nil {
+		old.dig(0) // it is gone
 	}
 	return h.journal.stream.Purge(ctx, id+".*", 0)
 }
@@ -238,8 +256,12 @@ func (h *Hub) take(entries []log.Entry) {
 	}
 }
 
-// acknowledged notes that a sender was told that a position is stored.
-func (h *Hub) acknowledged(position uint64) {
+// acknowledged notes that a sender was told that a position is stored, which began when
+// others had been told of those up to another one.
+func (h *Hub) acknowledged(position, had uint64) {
+	if position <= had && !h.rewound.Swap(true) {
+		h.log.Error("the log has lost messages that it had acknowledged: start Pinfold anew; what is sent until then is kept, and delivered only after that", "position", position, "had", had)
+	}
 	for {
 		old := h.acked.Load()
 		if position <= old || h.acked.CompareAndSwap(old, position) {

@@ -104,6 +104,36 @@ func TestCountsOfTheUnseen(t *testing.T) {
 	})
 }
 
+// TestRemovedUnseen: so is what is removed before the hub saw it, and it stays in the log
+// until the hub has.
+func TestRemovedUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := newLateLog(mem.New())
+		defer late.Close()
+		h := openHub(t, late)
+		defer h.Close()
+		b := h.Backlog("q", backlog.Config{})
+		letGo := late.hold()
+		first := send(t, b, backlog.Item{Data: []byte("1")})[0] // the hub has read it, and not seen it
+		synctest.Wait()
+		second := send(t, b, backlog.Item{Data: []byte("2")})[0]
+		for range 2 {
+			if errs := b.Remove(t.Context(), backlog.Receipt{Position: first.Position}, backlog.Receipt{Position: second.Position}); errs[0] != nil || errs[1] != nil {
+				t.Fatal(errs)
+			}
+		}
+		time.Sleep(time.Minute)
+		wantStored(t, "unseen", late, 2, 1)
+		letGo()
+		send(t, b, backlog.Item{Data: []byte("3")})
+		visible(t, "all seen", b, 1)
+		want(t, "what there is", receive(t, b, 10, time.Hour, 0), "3")
+		remove(t, b, backlog.Message{Receipt: backlog.Receipt{Position: second.Position + 1, Receive: 1}})
+		time.Sleep(2 * time.Second)
+		wantStored(t, "in the end", late, 0, 0)
+	})
+}
+
 // TestReadBeforeFollowed: a backlog that is read from the log may be ahead of the
 // hub that follows it.
 func TestReadBeforeFollowed(t *testing.T) {

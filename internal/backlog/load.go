@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +18,10 @@ func (b *Backlog) arrive(e *log.Entry, now time.Time) {
 	b.count(e)
 	b.floor = e.Position
 	if b.unread[e.Position] {
+		delete(b.unread, e.Position)
 		return
 	}
-	m := &message{position: e.Position, sent: e.Time}
+	m := &message{position: e.Position, sent: e.Time, bytes: len(e.Data)}
 	delay, group, _ := strings.Cut(e.Meta, " ")
 	if ms, err := strconv.ParseInt(delay, 10, 64); err == nil {
 		m.due = e.Time.Add(time.Duration(ms) * time.Millisecond)
@@ -93,7 +95,8 @@ func (b *Backlog) load(ctx context.Context, wanted int) error {
 		if err != nil {
 			b.floor = max(b.floor, b.upTo)
 			if b.behind = b.seen > b.floor; !b.behind {
-				b.notes, b.unread = nil, nil
+				b.notes = nil
+				maps.DeleteFunc(b.unread, func(p uint64, _ bool) bool { return p <= b.floor })
 			}
 		}
 		b.setAlarm()

@@ -1,10 +1,12 @@
 package backlog_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,8 +15,8 @@ import (
 	"pgregory.net/rapid"
 
 	"pinfold.dev/pinfold/internal/backlog"
-	"pinfold.dev/pinfold/internal/store/log"
 	"pinfold.dev/pinfold/internal/store/log/jetstream"
+	"pinfold.dev/pinfold/internal/store/log/logtest"
 	"pinfold.dev/pinfold/internal/store/log/mem"
 )
 
@@ -69,7 +71,7 @@ type machine struct {
 	model
 	times
 	t       *testing.T
-	log     log.Log
+	log     *logtest.Faulty
 	hub     *backlog.Hub
 	backlog *backlog.Backlog
 	n       int
@@ -91,21 +93,22 @@ var (
 	real = times{visibilities: []time.Duration{0, time.Hour}, delays: []time.Duration{0, 0, 0, time.Hour}, waits: []time.Duration{0}}
 )
 
-func (m *machine) open() {
+func (m *machine) open(r *rapid.T) {
 	hub, err := backlog.Open(m.t.Context(), backlog.Options{Log: m.log, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	hub.Hurry(rapid.IntRange(1, 10).Draw(r, "bury"), rapid.IntRange(1, 20).Draw(r, "dead"), rapid.IntRange(1, 20).Draw(r, "front"))
 	m.hub, m.backlog = hub, hub.Backlog("q.1", backlog.Config{FIFO: m.fifo})
 }
 
 // run does whatever comes to rapid's mind, over a log of its own.
 func (m *machine) run(r *rapid.T) {
-	m.open()
+	m.open(r)
 	defer func() { m.hub.Crash(); m.log.Close() }()
 	actions := map[string]func(*rapid.T){
 		"send": m.send, "receive": m.receive, "remove": m.remove, "extend": m.extend, "return": m.giveBack,
-		"restart": m.restart, "crash": m.crash, "": m.check,
+		"restart": m.restart, "crash": m.crash, "break": m.breakDown, "": m.check,
 	}
 	if m.virtual {
 		actions["wait"] = m.wait
@@ -118,7 +121,7 @@ func TestModel(t *testing.T) {
 		t.Run(fmt.Sprintf("fifo=%v", fifo), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rapid.Check(timeless{t}, func(r *rapid.T) {
-					(&machine{model: model{fifo: fifo}, times: virtual, t: t, log: mem.New()}).run(r)
+					(&machine{model: model{fifo: fifo}, times: virtual, t: t, log: logtest.NewFaulty(mem.New())}).run(r)
 				})
 			})
 		})
@@ -160,7 +163,7 @@ func TestModelOnJetStream(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					(&machine{model: model{fifo: fifo}, times: real, t: t, log: l}).run(r)
+					(&machine{model: model{fifo: fifo}, times: real, t: t, log: logtest.NewFaulty(l)}).run(r)
 				})
 			})
 		}
@@ -263,6 +266,9 @@ func (m *machine) remove(r *rapid.T) {
 		}
 		return
 	}
+	if errors.Is(err, errBroken) {
+		return
+	}
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -301,13 +307,38 @@ func (m *machine) wait(r *rapid.T) {
 	time.Sleep(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, 10 * time.Second, 2 * time.Minute}).Draw(r, "time"))
 }
 
+var errBroken = errors.New("broken")
+
+// breakDown has what was removed stay in the log, in whole or in part, until the next
+// start; or has nothing written down.
+func (m *machine) breakDown(r *rapid.T) {
+	if rapid.Bool().Draw(r, "full") {
+		m.log.Before(func(ctx context.Context, op logtest.Op) error {
+			if op.Stream == "removals" && op.Name == "Append" {
+				return errBroken
+			}
+			return nil
+		})
+		return
+	}
+	var left atomic.Int64
+	left.Store(int64(rapid.IntRange(0, 3).Draw(r, "steps")))
+	m.log.Before(func(ctx context.Context, op logtest.Op) error {
+		if (op.Name == "Remove" || op.Name == "Purge") && left.Add(-1) < 0 {
+			return errBroken
+		}
+		return nil
+	})
+}
+
 // restart keeps counts, and what is in flight.
 func (m *machine) restart(r *rapid.T) {
 	m.check(r)
+	m.log.Before(nil)
 	if err := m.hub.Close(); err != nil {
 		r.Fatal(err)
 	}
-	m.open()
+	m.open(r)
 	m.compare(r, func(s *sent, g backlog.Message) bool {
 		return g.Receive == s.Receive && (!s.inFlight || g.State == backlog.InFlight && g.Due.Sub(s.due).Abs() < time.Second)
 	})
@@ -319,7 +350,8 @@ func (m *machine) crash(r *rapid.T) {
 		synctest.Wait() // notes are written at once, but behind the back
 	}
 	m.hub.Crash()
-	m.open()
+	m.log.Before(nil)
+	m.open(r)
 	m.compare(r, func(s *sent, g backlog.Message) bool { return !m.virtual || g.Receive <= s.Receive })
 }
 

@@ -17,6 +17,7 @@ type message struct {
 	index    int // in window.timed; -1: it is not there
 	group    *group
 	data     []byte // nil: to be read from the log
+	bytes    int    // of data
 	journal  journaled
 }
 
