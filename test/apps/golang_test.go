@@ -24,7 +24,7 @@ func golang(t *testing.T) string {
 	}
 	dir := platformtest.Files(t, map[string]string{"serverless.yml": string(manifest), "README.md": "It must not be packed."})
 	for program, file := range map[string]string{"web": "bin/bootstrap", "rest": "bin/rest"} {
-		build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", filepath.Join(dir, file), "./golang/"+program)
+		build := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", filepath.Join(dir, file), "./golang/"+program)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)

@@ -6,9 +6,9 @@ package cli_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"pinfold.dev/pinfold/platformtest"
 )
 
 // binary is the program under test.
@@ -29,11 +29,8 @@ func build(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	binary = filepath.Join(dir, "pinfold")
-	cmd := exec.Command("go", "build", "-o", binary, "pinfold.dev/pinfold/cmd/pinfold")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building pinfold: %v\n%s", err, out)
+	if binary, err = platformtest.Program(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -26,13 +25,7 @@ import (
 
 // binary builds the program that is killed, once.
 var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "pinfold")
-	build := exec.Command("go", "build", "-o", path, "pinfold.dev/pinfold/cmd/pinfold")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
+	return platformtest.Program(scratch)
 })
 
 var scratch string

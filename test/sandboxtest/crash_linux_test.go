@@ -28,11 +28,9 @@ type server struct {
 // program builds the real program.
 func program(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "pinfold")
-	build := exec.Command("go", "build", "-o", path, "pinfold.dev/pinfold/cmd/pinfold")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	path, err := platformtest.Program(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

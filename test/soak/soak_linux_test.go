@@ -1,8 +1,6 @@
 package soak
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,11 +15,9 @@ func TestNothingLeaks(t *testing.T) {
 		t.Skip("it takes half a minute")
 	}
 	dir := platformtest.DataFolder(t)
-	binary := filepath.Join(dir, "pinfold")
-	build := exec.Command("go", "build", "-o", binary, "pinfold.dev/pinfold/cmd/pinfold")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	binary, err := platformtest.Program(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
 	r, err := mixed.Run(t.Context(), mixed.Options{
 		Binary: binary, Dir: filepath.Join(dir, "soak"), Sandbox: "auto", For: 30 * time.Second, Clients: 4, Rest: time.Minute, Say: t.Logf,
