@@ -26,7 +26,7 @@ import (
 
 // patience bounds every wait. It is no measure of anything: what takes that
 // long will never happen.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // place is where a person sits: a home, a data folder, an environment.
 type place struct {

@@ -1,25 +1,41 @@
 package cli_test
 
 import (
-	"strings"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"pinfold.dev/pinfold/internal/platform"
+	"pinfold.dev/pinfold/platformtest"
+	"pinfold.dev/pinfold/test/gosdk"
 )
 
-// makeQueue creates a queue with the aws command.
-func (p *place) makeQueue(t *testing.T, name string, attributes ...string) {
-	t.Helper()
-	args := []string{"sqs", "create-queue", "--queue-name", name}
-	if len(attributes) > 0 {
-		args = append(args, "--attributes", attributes[0])
+// queues is AWS's client of a server's queues, with the root key.
+func (p *place) queues(s *server) *sqs.Client {
+	p.t.Helper()
+	content, err := os.ReadFile(filepath.Join(p.data, platform.RootKeyFile))
+	var facts platform.Facts
+	if err == nil {
+		err = json.Unmarshal(content, &facts.RootKey)
 	}
-	p.sh(`eval "$(pinfold env)"; aws --endpoint-url "$AWS_ENDPOINT_URL" ` + quote(args)).ok()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	facts.Endpoints.API, facts.Region = s.api, "us-east-1"
+	return sqs.NewFromConfig(gosdk.Config(&platformtest.Platform{Facts: facts}))
 }
 
-func quote(args []string) string {
-	for i, a := range args {
-		args[i] = "'" + a + "'"
+// makeQueue creates a queue and returns its URL.
+func makeQueue(t *testing.T, queues *sqs.Client, name string, attributes map[string]string) string {
+	t.Helper()
+	out, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return strings.Join(args, " ")
+	return *out.QueueUrl
 }
 
 func TestQueue(t *testing.T) {
@@ -27,9 +43,10 @@ func TestQueue(t *testing.T) {
 	p := newPlace(t)
 	s := p.up()
 	p.run("queue", "ls").ok().says("There are no queues.")
-	p.makeQueue(t, "dead")
-	p.makeQueue(t, "jobs", `{"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:000000000000:dead\",\"maxReceiveCount\":1}"}`)
-	p.makeQueue(t, "orders.fifo", "FifoQueue=true")
+	queues := p.queues(s)
+	makeQueue(t, queues, "dead", nil)
+	jobs := makeQueue(t, queues, "jobs", map[string]string{"VisibilityTimeout": "0", "RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":1}`})
+	makeQueue(t, queues, "orders.fifo", map[string]string{"FifoQueue": "true"})
 
 	p.run("queue", "send", "jobs", "one").ok().says("-")
 	p.pipe("two\n", "queue", "send", "arn:aws:sqs:us-east-1:000000000000:jobs", "-", "-a", "kind=a").ok()
@@ -45,7 +62,11 @@ func TestQueue(t *testing.T) {
 	}
 	p.run("queue", "peek", "jobs", "-n", "1").ok().says("visible", "one").never("two")
 
-	p.sh(`eval "$(pinfold env)"; sqs="aws --endpoint-url $AWS_ENDPOINT_URL sqs"; url=$($sqs get-queue-url --queue-name jobs --query QueueUrl --output text); for i in 1 2 3; do $sqs receive-message --queue-url "$url" --visibility-timeout 0 --max-number-of-messages 10; done`).ok()
+	for range 3 { // received once each, which is as often as they may be
+		if _, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &jobs, MaxNumberOfMessages: 10}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	p.run("queue", "peek", "dead").ok().says("one", "two")
 	p.run("queue", "redrive", "dead").ok().says("where they came from")
 	p.run("queue", "redrive", "jobs").exits(1).complains("Source queue must be configured as a Dead Letter Queue.")

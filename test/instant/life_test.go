@@ -154,7 +154,8 @@ done
 func TestBadRuntimes(t *testing.T) {
 	t.Parallel()
 	h := start(t)
-	h.create(t, "custom", custom(badShell), timeout(1), memory(512))
+	h.create(t, "custom", custom(badShell), timeout(20), memory(512))
+	h.create(t, "brief", custom(badShell), timeout(1), memory(512)) // for what does not end by itself
 	for _, c := range []bad{
 		{do: "never", kind: "Sandbox.Timedout", message: "Task timed out after 1.00 seconds"},
 		{do: "no next", message: `"ok"`},
@@ -170,16 +171,20 @@ func TestBadRuntimes(t *testing.T) {
 		{do: "exit after", message: `"ok"`},
 	} {
 		t.Run(c.do, func(t *testing.T) {
-			a := h.call(t.Context(), "custom", `{"do":"`+c.do+`"}`)
+			name := "custom"
+			if c.do == "never" || c.do == "no next" {
+				name = "brief"
+			}
+			a := h.call(t.Context(), name, `{"do":"`+c.do+`"}`)
 			if c.kind == "" {
 				a.is(t, c.message)
 			} else {
 				a.fails(t, c.kind, c.message)
 			}
 			if c.then != "" {
-				h.logs(t, client.LogQuery{Functions: []string{"custom"}}, says(c.then))
+				h.logs(t, client.LogQuery{Functions: []string{name}}, says(c.then))
 			}
-			h.call(t.Context(), "custom", `{"do":"ok"}`).is(t, `"ok"`)
+			h.call(t.Context(), name, `{"do":"ok"}`).is(t, `"ok"`)
 		})
 	}
 }

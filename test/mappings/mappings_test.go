@@ -91,8 +91,8 @@ func partialFailures(t *testing.T, h *house) {
 			again <- retried
 		}
 		return map[string]any{"batchItemFailures": failures}, true
-	}, timeout(1))
-	url, arn := h.queue(t, "partial", "VisibilityTimeout", "2")
+	}, timeout(4))
+	url, arn := h.queue(t, "partial", "VisibilityTimeout", "5")
 	h.connect(t, arn, "partial", func(in *lambda.CreateEventSourceMappingInput) {
 		in.FunctionResponseTypes = []types.FunctionResponseType{types.FunctionResponseTypeReportBatchItemFailures}
 	})
@@ -111,9 +111,9 @@ func partialFailures(t *testing.T, h *house) {
 // poison: a message that always fails goes to the dead-letter queue, others get
 // through.
 func poison(t *testing.T, h *house) {
-	h.function(t, "picky", func(e event) (any, bool) { return nil, !slices.Contains(e.bodies(), "poison") }, timeout(1))
+	h.function(t, "picky", func(e event) (any, bool) { return nil, !slices.Contains(e.bodies(), "poison") }, timeout(4))
 	dead, deadARN := h.queue(t, "picky-dead")
-	url, arn := h.queue(t, "picky", "VisibilityTimeout", "3", "RedrivePolicy", `{"deadLetterTargetArn":"`+deadARN+`","maxReceiveCount":"2"}`)
+	url, arn := h.queue(t, "picky", "VisibilityTimeout", "5", "RedrivePolicy", `{"deadLetterTargetArn":"`+deadARN+`","maxReceiveCount":"2"}`)
 	h.connect(t, arn, "picky", func(in *lambda.CreateEventSourceMappingInput) { in.BatchSize = aws.Int32(1) })
 	h.send(t, url, "", "a", "poison", "b")
 	for {
