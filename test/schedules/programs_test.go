@@ -57,6 +57,16 @@ func testBoto3(t *testing.T, h *house) {
 	}
 }
 
+func testJavaScript(t *testing.T, h *house) {
+	const dir = "../apps/js-schedules"
+	if _, err := os.Stat(dir + "/node_modules"); err != nil {
+		t.Fatalf("the SDK is not installed: run test/setup.sh (%v)", err)
+	}
+	if out, err := h.run(t, "node", "--test", dir+"/schedules.test.js"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 func testCLI(t *testing.T, h *house) {
 	aws := func(args string, more ...string) string {
 		t.Helper()

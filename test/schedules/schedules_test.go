@@ -130,7 +130,7 @@ func TestSchedules(t *testing.T) {
 	h := start(t)
 	for name, test := range map[string]func(*testing.T, *house){
 		"Sends": testSends, "DeadLetter": testDeadLetter, "Schedules": testSchedules, "Groups": testGroups, "Rules": testRules, "Targets": testTargets, "Buses": testBuses,
-		"Boto3": testBoto3, "CLI": testCLI,
+		"Boto3": testBoto3, "JavaScript": testJavaScript, "CLI": testCLI,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
