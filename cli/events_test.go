@@ -31,13 +31,15 @@ func TestWhatIsPaused(t *testing.T) {
 	mapping := func(id, queue string, p *pinfold.EventPause) pinfold.MappingStatus {
 		return pinfold.MappingStatus{UUID: id, Source: "arn:aws:sqs:us-east-1:000000000000:" + queue, Function: "hello:live", State: "Enabled", Paused: p}
 	}
+	mappings := []pinfold.MappingStatus{mapping("1", "jobs", pause), mapping("2", "bare", pause), mapping("3", "good", nil)}
+	left := pinfold.MappingStatus{UUID: "4", Source: "arn:aws:sqs:us-east-1:000000000000:left", Function: "gone", State: "Enabled"}
 	sh.printOverview([]app.Deployed{{App: "a", Stage: "dev", Mappings: []app.DeployedMapping{{UUID: "1", Source: ":jobs", Function: "hello:live", State: "Enabled"}}}}, []client.FunctionStatus{
-		{Name: "hello", Events: &pinfold.AsyncStatus{Waiting: 1, Paused: pause}, Mappings: []pinfold.MappingStatus{mapping("1", "jobs", pause), mapping("2", "bare", pause), mapping("3", "good", nil)}},
-	})
+		{Name: "hello", Events: &pinfold.AsyncStatus{Waiting: 1, Paused: pause}, Mappings: mappings},
+	}, append(mappings, left))
 	const why = "paused since 1 min ago, being tried again: Rate Exceeded.\n"
 	for _, want := range []string{
 		"  mapping  jobs -> hello:live  Enabled, " + why, "1 wait, paused, jobs paused, bare paused\n",
-		"\n\nevents -> hello  " + why + "bare -> hello:live  Enabled, " + why + "good -> hello:live  Enabled\n",
+		"\n\nevents -> hello  " + why + "bare -> hello:live  Enabled, " + why + "good -> hello:live  Enabled\nleft -> gone  Enabled\n",
 	} {
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("%q is not in\n%s", want, out)

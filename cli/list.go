@@ -42,29 +42,31 @@ that is named, with why, since when, and when it is tried again.`,
 			if err != nil {
 				return err
 			}
-			if sh.json {
-				return sh.printJSON(map[string]any{"apps": apps, "functions": functions})
+			mappings, err := c.Mappings(cmd.Context())
+			if err != nil {
+				return err
 			}
-			sh.printOverview(apps, functions)
+			if sh.json {
+				return sh.printJSON(map[string]any{"apps": apps, "functions": functions, "mappings": mappings})
+			}
+			sh.printOverview(apps, functions, mappings)
 			return nil
 		},
 	})
 }
 
-func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionStatus) {
-	if len(apps) == 0 && len(functions) == 0 {
+func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionStatus, mappings []pinfold.MappingStatus) {
+	if len(apps) == 0 && len(functions) == 0 && len(mappings) == 0 {
 		fmt.Fprintln(sh.out, "Nothing is deployed yet. `pinfold deploy DIR` puts an application here.")
 		return
 	}
-	mappings := map[string]pinfold.MappingStatus{}
-	for _, f := range functions {
-		for _, m := range f.Mappings {
-			mappings[m.UUID] = m
-		}
+	byUUID := map[string]pinfold.MappingStatus{}
+	for _, m := range mappings {
+		byUUID[m.UUID] = m
 	}
 	for _, a := range apps {
 		fmt.Fprintln(sh.out, sh.out.bold(a.App+" ("+a.Stage+")"))
-		sh.printDeployed(&a, mappings)
+		sh.printDeployed(&a, byUUID)
 	}
 	if len(apps) > 0 {
 		fmt.Fprintln(sh.out)
@@ -105,12 +107,12 @@ func (sh *shell) printOverview(apps []app.Deployed, functions []client.FunctionS
 		}
 		fmt.Fprintln(sh.out, line)
 	}
-	sh.printUnowned(apps, functions, now)
+	sh.printUnowned(apps, functions, mappings, now)
 }
 
 // printUnowned shows what is about events and stands nowhere else: mappings of no
-// application, and what keeps events from a function.
-func (sh *shell) printUnowned(apps []app.Deployed, functions []client.FunctionStatus, now time.Time) {
+// application, also of functions that there are not, and what keeps events from a function.
+func (sh *shell) printUnowned(apps []app.Deployed, functions []client.FunctionStatus, mappings []pinfold.MappingStatus, now time.Time) {
 	shown := map[string]bool{}
 	for _, a := range apps {
 		for _, m := range a.Mappings {
@@ -126,10 +128,10 @@ func (sh *shell) printUnowned(apps []app.Deployed, functions []client.FunctionSt
 		if f.Events != nil && f.Events.Paused != nil {
 			line("events -> "+f.Name, sh.out.amber(pauseText(f.Events.Paused, now)))
 		}
-		for _, m := range f.Mappings {
-			if !shown[m.UUID] {
-				line(queueOf(m)+" -> "+m.Function, sh.mappingState(m, now))
-			}
+	}
+	for _, m := range mappings {
+		if !shown[m.UUID] {
+			line(queueOf(m)+" -> "+m.Function, sh.mappingState(m, now))
 		}
 	}
 }

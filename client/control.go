@@ -136,6 +136,12 @@ func (c *Client) Functions(ctx context.Context) ([]FunctionStatus, error) {
 	return all, c.call(ctx, http.MethodGet, "/_pinfold/v1/functions", nil, nil, &all)
 }
 
+// Mappings lists every event source mapping, also of functions that there are not.
+func (c *Client) Mappings(ctx context.Context) ([]pinfold.MappingStatus, error) {
+	var all []pinfold.MappingStatus
+	return all, c.call(ctx, http.MethodGet, "/_pinfold/v1/mappings", nil, nil, &all)
+}
+
 // FunctionNetwork is what a function may reach.
 type FunctionNetwork struct {
 	Function string          `json:"function"` // its name

@@ -128,9 +128,16 @@ func TestEvents(t *testing.T) {
 		was := cmp.Or(string(next.Rules[0].Want.Missed), "(none)")
 		next.Rules[0].Want.Missed, next.Schedules[0].Want.Missed = missed, missed
 		now := cmp.Or(string(missed), "(none)")
+		before, err := h.Schedules.Schedule(t.Context(), "nights", "nightly")
+		if err != nil {
+			t.Fatal(err)
+		}
 		h.expect(next, "~ schedule nights/nightly missed "+was+" -> "+now, "~ rule hourly missed "+was+" -> "+now)
 		h.apply(next)
 		h.expect(next)
+		if n, err := h.Schedules.Schedule(t.Context(), "nights", "nightly"); err != nil || n.Missed != missed || !n.Created.Equal(before.Created) || !n.Since.Equal(before.Since) {
+			t.Errorf("%+v %v, before %+v", n, err, before)
+		}
 	}
 
 	if err := h.Remove(t.Context(), "hello", "dev", false); err != nil {

@@ -68,16 +68,11 @@ func (s *session) scheduleService() service[pinfold.Schedule] {
 			return &have, err
 		},
 		put: func(ctx context.Context, want pinfold.Schedule, have *pinfold.Schedule) (err error) {
-			if have != nil && !loses(have.Missed, want.Missed) {
-				_, err = s.schedules.UpdateSchedule(ctx, want)
+			if have != nil {
+				_, err = s.schedules.SetSchedule(ctx, want)
 				return err
 			}
-			if have != nil {
-				err = s.schedules.DeleteSchedule(ctx, want.Group, want.Name)
-			}
-			if err == nil {
-				_, err = s.schedules.CreateSchedule(ctx, want)
-			}
+			_, err = s.schedules.CreateSchedule(ctx, want)
 			return err
 		},
 		remove: func(ctx context.Context, n pinfold.Schedule) error {
@@ -94,10 +89,6 @@ func scheduleTitle(n pinfold.Schedule) string {
 	}
 	return n.Group + "/" + n.Name
 }
-
-// loses reports whether a policy has to go. The service keeps one that a change does
-// not name, because AWS's clients know none.
-func loses(have, want pinfold.MissedPolicy) bool { return have != "" && want == "" }
 
 func scheduleWords(n pinfold.Schedule) map[string]string {
 	words := map[string]string{
@@ -139,13 +130,7 @@ func (s *session) ruleService() service[pinfold.Rule] {
 
 // putRule makes a rule and its targets as they are wanted.
 func (s *session) putRule(ctx context.Context, want pinfold.Rule, have *pinfold.Rule) error {
-	if have != nil && loses(have.Missed, want.Missed) {
-		if err := s.removeRule(ctx, *have); err != nil {
-			return err
-		}
-		have = nil
-	}
-	if _, err := s.schedules.PutRule(ctx, want, ""); err != nil {
+	if _, err := s.schedules.SetRule(ctx, want); err != nil {
 		return err
 	}
 	if have != nil {

@@ -34,6 +34,7 @@ func (p *Platform) controlRoutes() mux.Route {
 		},
 		Events:    p.async,
 		Queues:    queue.Desk{Service: p.queues},
+		Mappings:  p.mappingStatus,
 		Schedules: p.schedules.Statuses,
 		Principal: mux.Principal,
 		ARN: func(resource string) string {

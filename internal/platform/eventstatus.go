@@ -16,7 +16,8 @@ import (
 )
 
 // mappingStatus tells every event source mapping, and how it is.
-func (p *Platform) mappingStatus(ctx context.Context) (all []pinfold.MappingStatus, err error) {
+func (p *Platform) mappingStatus(ctx context.Context) ([]pinfold.MappingStatus, error) {
+	all := []pinfold.MappingStatus{}
 	polled := map[string]pinfold.MappingStatus{}
 	for _, s := range p.polledMappings() {
 		polled[s.UUID] = s

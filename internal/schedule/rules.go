@@ -22,6 +22,15 @@ const DefaultBus = "default"
 // service says account, region and times. pattern is the EventPattern of the
 // request, which is checked, and not served.
 func (s *Service) PutRule(ctx context.Context, r pinfold.Rule, pattern string) (pinfold.Rule, error) {
+	return s.setRule(ctx, r, pattern, true)
+}
+
+// SetRule is PutRule with Missed, too, as it is given.
+func (s *Service) SetRule(ctx context.Context, r pinfold.Rule) (pinfold.Rule, error) {
+	return s.setRule(ctx, r, "", false)
+}
+
+func (s *Service) setRule(ctx context.Context, r pinfold.Rule, pattern string, keepMissed bool) (pinfold.Rule, error) {
 	err := s.update(ctx, func(tx store.Tx) ([]ref, error) {
 		r.Account, r.Region = s.o.Scope.Account, s.o.Scope.Region
 		if r.Bus == "" {
@@ -35,7 +44,7 @@ func (s *Service) PutRule(ctx context.Context, r pinfold.Rule, pattern string) (
 		switch {
 		case err == nil:
 			r.Created, r.Since, r.Targets, r.Tags, r.Unsent = old.Created, old.Since, old.Targets, old.Tags, old.Unsent
-			if r.Missed == "" {
+			if r.Missed == "" && keepMissed {
 				r.Missed = old.Missed
 			}
 			if r.Expression != old.Expression || old.Disabled && !r.Disabled {

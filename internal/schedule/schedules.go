@@ -41,8 +41,18 @@ func (s *Service) CreateSchedule(ctx context.Context, n pinfold.Schedule) (pinfo
 }
 
 // UpdateSchedule replaces what a schedule is by all that is given; what is left out
-// has its default again, but for Missed. It returns the schedule as it is kept.
+// has its default again, but for Missed, which AWS's clients do not know. It returns
+// the schedule as it is kept.
 func (s *Service) UpdateSchedule(ctx context.Context, n pinfold.Schedule) (pinfold.Schedule, error) {
+	return s.setSchedule(ctx, n, true)
+}
+
+// SetSchedule is UpdateSchedule with Missed, too, as it is given.
+func (s *Service) SetSchedule(ctx context.Context, n pinfold.Schedule) (pinfold.Schedule, error) {
+	return s.setSchedule(ctx, n, false)
+}
+
+func (s *Service) setSchedule(ctx context.Context, n pinfold.Schedule, keepMissed bool) (pinfold.Schedule, error) {
 	err := s.update(ctx, func(tx store.Tx) ([]ref, error) {
 		s.fill(&n)
 		old, err := s.schedule(tx, n.Group, n.Name)
@@ -51,7 +61,7 @@ func (s *Service) UpdateSchedule(ctx context.Context, n pinfold.Schedule) (pinfo
 		}
 		n.Created, n.Since, n.Modified = old.Created, old.Since, s.now()
 		n.Token, n.Unsent = old.Token, old.Unsent
-		if n.Missed == "" {
+		if n.Missed == "" && keepMissed {
 			n.Missed = old.Missed
 		}
 		sameTimes := n.Expression == old.Expression && n.Zone == old.Zone && n.Start.Equal(old.Start) && n.End.Equal(old.End) && n.Window == old.Window

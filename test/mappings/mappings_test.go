@@ -19,6 +19,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 
+	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/client"
 )
 
@@ -308,6 +309,10 @@ func noFunction(t *testing.T, h *house) {
 	h.until(t, "the mapping says so", func(context.Context) bool {
 		return aws.ToString(h.state(t, id, "Enabled").LastProcessingResult) == "PROBLEM: Function not found"
 	})
+	all, err := h.p.Client.Mappings(t.Context())
+	if err != nil || !slices.ContainsFunc(all, func(m pinfold.MappingStatus) bool { return m.UUID == id && m.Function == "leaves" && m.Paused != nil }) {
+		t.Errorf("the platform tells %+v, %v", all, err)
+	}
 	h.function(t, "leaves", done) // comes back
 	h.empty(t, url)
 }

@@ -68,6 +68,8 @@ type Options struct {
 	// Network tells what the function that a person means by a name or an ARN may
 	// reach, a client.FunctionNetwork, after it was changed if to is not nil.
 	Network func(ctx context.Context, name string, to *pinfold.Network) (any, error)
+	// Mappings tells every event source mapping, and how it is.
+	Mappings func(ctx context.Context) ([]pinfold.MappingStatus, error)
 	// Schedules tells how schedules, and rules with one, are doing; nil: there are none.
 	Schedules func(ctx context.Context) ([]pinfold.ScheduleStatus, error)
 	// Principal finds who the listener says has signed the request.
@@ -104,6 +106,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /_pinfold/v1/queues/{name}/redrive", h.call("pinfold:RedriveMessages", h.redrive))
 	mux.HandleFunc("POST /_pinfold/v1/queues/{name}/purge", h.call("pinfold:PurgeQueue", h.purge))
 	mux.HandleFunc("PUT /_pinfold/v1/packages/{sha256}", h.call("pinfold:PutPackage", h.putPackage))
+	mux.HandleFunc("GET /_pinfold/v1/mappings", h.call("pinfold:ListMappings", h.mappings))
 	mux.HandleFunc("GET /_pinfold/v1/schedules", h.call("pinfold:ListSchedules", h.schedules))
 	mux.HandleFunc("GET /_pinfold/v1/logs", h.logs)
 	mux.HandleFunc("GET /_pinfold/v1/invocations", h.records)
@@ -177,6 +180,8 @@ func (h *handler) remove(r *http.Request) (any, error) {
 func (h *handler) functions(r *http.Request) (any, error) {
 	return h.Functions(r.Context())
 }
+
+func (h *handler) mappings(r *http.Request) (any, error) { return h.Mappings(r.Context()) }
 
 func (h *handler) schedules(r *http.Request) (any, error) {
 	if h.Schedules == nil {
