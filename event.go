@@ -308,6 +308,15 @@ type AsyncStatus struct {
 	Oldest   time.Time `json:"oldest,omitzero"` // when the oldest of those that are not Failed was sent
 	// Paused says why events wait though the function is there; nil: they do not.
 	Paused *EventPause `json:"paused,omitempty"`
+	Ended  AsyncEnded  `json:"ended"`
+}
+
+// AsyncEnded is what has become of the events of a function since the server
+// started, be it known of each or not.
+type AsyncEnded struct {
+	Succeeded   uint64 `json:"succeeded"`
+	GivenUp     uint64 `json:"givenUp"`     // after the last attempt, or because of their age
+	Undelivered uint64 `json:"undelivered"` // records and dead letters that no destination took
 }
 
 // AsyncEvents are the events of a function that have not ended, and those that

@@ -99,6 +99,32 @@ func TestSecondAttemptSucceeds(t *testing.T) {
 	})
 }
 
+// TestAgeBehindOthers has events end in time behind many that may grow older, while
+// none can be run.
+func TestAgeBehindOthers(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.does = always(nil, limited())
+		age := pinfold.Seconds(60)
+		w.configure("hello:live", pinfold.EventInvokeConfig{MaximumEventAge: &age})
+		for range 200 {
+			w.enqueue("hello", "{}")
+		}
+		for range 50 {
+			w.enqueue("hello:live", "{}")
+		}
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		if st := w.Status("hello"); st.Waiting != 200 || st.Failed != 50 || st.Ended != (pinfold.AsyncEnded{GivenUp: 50}) {
+			t.Errorf("%+v", st)
+		}
+		time.Sleep(defaultAge)
+		synctest.Wait()
+		if st := w.Status("hello"); st.Waiting != 0 || st.Failed != keptFailures || st.Ended != (pinfold.AsyncEnded{GivenUp: 250}) {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 // TestAge has an event end as soon as the next attempt would be too late, as AWS
 // was recorded to (test_maxeventage of localstack).
 func TestAge(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -115,11 +116,12 @@ const maxPayloads = pinfold.MaxAsyncPayload - 4<<10
 
 // succeed sends the record of an event that its function has taken.
 func (s *Service) succeed(ctx context.Context, p *pump, t *task, rules rules, r response) verdict {
-	if rules.onSuccess == "" {
-		return verdict{}
+	var all []item
+	if rules.onSuccess != "" {
+		body := recordOf(p.ref.With(t.Qualifier), &t.item, success, t.Receive, r)
+		all = append(all, t.delivery(rules.onSuccess, "success", body))
 	}
-	body := recordOf(p.ref.With(t.Qualifier), &t.item, success, t.Receive, r)
-	return s.deliverAll(ctx, p, t, t.delivery(rules.onSuccess, "success", body))
+	return s.deliverAll(ctx, p, t, &p.ended.succeeded, all...)
 }
 
 // giveUp ends an event without success: to its destination and its dead-letter
@@ -139,15 +141,14 @@ func (s *Service) giveUp(ctx context.Context, p *pump, t *task, rules rules, con
 		it.Delivery.Attributes, it.Delivery.Numbers = letterAttributes(t.ID, r)
 		all = append(all, it)
 	}
-	if len(all) > 0 {
-		return s.deliverAll(ctx, p, t, all...)
+	if len(all) == 0 {
+		it := t.item
+		it.Accepted = t.Sent
+		if s.keep(ctx, p.ref, it, failure{condition, r.message(), attempts}) != nil {
+			return verdict{then: giveBack}
+		}
 	}
-	it := t.item
-	it.Accepted = t.Sent
-	if s.keep(ctx, p.ref, it, failure{condition, r.message(), attempts}) != nil {
-		return verdict{then: giveBack}
-	}
-	return verdict{}
+	return s.deliverAll(ctx, p, t, &p.ended.givenUp, all...)
 }
 
 // deadLetter returns where a version's dead letters go.
@@ -201,14 +202,16 @@ func (t *task) delivery(to, kind string, body []byte) item {
 	}
 }
 
-// deliverAll sends what there is to be sent, and keeps what is not taken at once.
-func (s *Service) deliverAll(ctx context.Context, p *pump, t *task, all ...item) verdict {
+// deliverAll sends what there is to be sent when an event has ended, and keeps what
+// is not taken at once.
+func (s *Service) deliverAll(ctx context.Context, p *pump, t *task, ended *atomic.Uint64, all ...item) verdict {
 	for _, it := range all {
 		err := s.deliver(ctx, p.ref, &it)
 		switch {
 		case err == nil:
 			continue
 		case pinfold.CodeOf(err) == pinfold.TooLarge: // and always will be
+			p.ended.undelivered.Add(1)
 			err = s.keep(ctx, p.ref, it, failure{Error: err.Error(), Attempts: 1})
 		default:
 			err = s.insist(ctx, func(ctx context.Context) error { return s.store(ctx, deliveries, p.ref, it, it.Delivery.ID) })
@@ -217,6 +220,7 @@ func (s *Service) deliverAll(ctx context.Context, p *pump, t *task, all ...item)
 			return verdict{then: giveBack} // the service closes
 		}
 	}
+	ended.Add(1)
 	return verdict{}
 }
 
@@ -243,5 +247,6 @@ func (s *Service) send(ctx context.Context, p *pump, t *task) verdict {
 	if s.keep(ctx, p.ref, t.item, failure{Error: err.Error(), Attempts: t.Receive}) != nil {
 		return verdict{then: giveBack}
 	}
+	p.ended.undelivered.Add(1)
 	return verdict{}
 }

@@ -2,8 +2,10 @@ package async
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"pinfold.dev/pinfold"
@@ -54,14 +56,37 @@ func (s *Service) functionRef(name string) pinfold.FunctionRef {
 	return pinfold.FunctionRef{Account: s.o.Scope.Account, Region: s.o.Scope.Region, Name: name}
 }
 
+// ended is what has become of the events of a function.
+type ended struct{ succeeded, givenUp, undelivered atomic.Uint64 }
+
+// endedOf returns a function's. s.mu is held.
+func (s *Service) endedOf(name string) *ended {
+	if s.ended[name] == nil {
+		s.ended[name] = new(ended)
+	}
+	return s.ended[name]
+}
+
 // Statuses tells how the asynchronous invocations are of every function that has
-// any, by the function's name.
+// any, or has had since the service was opened, by the function's name.
 func (s *Service) Statuses() []pinfold.AsyncStatus {
 	names := map[string]bool{}
 	for id := range s.o.Hub.IDs(prefix) {
 		if _, ref, ok := parseLine(id); ok {
 			names[ref.Name] = true
 		}
+	}
+	s.mu.Lock()
+	ended := slices.Collect(maps.Keys(s.ended))
+	s.mu.Unlock()
+	for _, name := range ended {
+		if _, err := s.o.Functions.EventInvoke(s.receiving, s.functionRef(name)); pinfold.CodeOf(err) == pinfold.NotFound {
+			s.mu.Lock()
+			delete(s.ended, name)
+			s.mu.Unlock()
+			continue
+		}
+		names[name] = true
 	}
 	all := make([]pinfold.AsyncStatus, 0, len(names))
 	for name := range names {
@@ -71,6 +96,19 @@ func (s *Service) Statuses() []pinfold.AsyncStatus {
 	return all
 }
 
+// Waiting returns how many events a function has that have not ended.
+func (s *Service) Waiting(function string) int {
+	ref := s.functionRef(function)
+	s.mu.Lock()
+	p := s.pumps[lineID(events, ref)]
+	s.mu.Unlock()
+	if p == nil { // nor anything for one
+		return 0
+	}
+	c := p.line().Counts()
+	return c.Visible + c.Delayed + c.InFlight
+}
+
 // Status tells how the asynchronous invocations of a function are.
 func (s *Service) Status(function string) pinfold.AsyncStatus {
 	ref := s.functionRef(function)
@@ -78,6 +116,9 @@ func (s *Service) Status(function string) pinfold.AsyncStatus {
 	c := s.line(events, ref).Counts()
 	s.mu.Lock()
 	p := s.pumps[lineID(events, ref)]
+	if e := s.ended[function]; e != nil {
+		st.Ended = pinfold.AsyncEnded{Succeeded: e.succeeded.Load(), GivenUp: e.givenUp.Load(), Undelivered: e.undelivered.Load()}
+	}
 	s.mu.Unlock()
 	if p != nil {
 		p.mu.Lock()

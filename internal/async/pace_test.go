@@ -132,6 +132,31 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// TestMemory lets no more run while there is much in memory, and at once when there
+// is not any more.
+func TestMemory(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.held.Add(maxHeld)
+		w.does = func(context.Context, *pinfold.Invocation, int) (*pinfold.Result, error) {
+			time.Sleep(10 * time.Second)
+			return ok(), nil
+		}
+		for range 200 {
+			w.enqueue("hello", "{}")
+		}
+		time.Sleep(time.Minute)
+		if n := w.Status("hello").Running; n != firstLimit {
+			t.Errorf("%d run where there is no memory for more", n)
+		}
+		w.held.Add(-maxHeld)
+		time.Sleep(time.Minute)
+		w.wantNothing()
+		if n := w.held.Load(); n != 0 {
+			t.Errorf("%d bytes are held in the end", n)
+		}
+	})
+}
+
 // TestLimitIsRaised follows a limit that grows.
 func TestLimitIsRaised(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
@@ -173,7 +198,7 @@ func TestFairness(t *testing.T) {
 		w.wantTimes(id, began)
 		time.Sleep(10 * time.Minute)
 		all := w.Statuses()
-		if len(all) != 2 || all[0].Function != "broken" || all[0].Paused == nil || all[1].Paused != nil || all[1].Running == 0 {
+		if len(all) != 3 || all[0].Function != "broken" || all[0].Paused == nil || all[1].Ended.Succeeded != 1 || all[2].Paused != nil || all[2].Running == 0 {
 			t.Errorf("statuses are %+v", all)
 		}
 		time.Sleep(50 * time.Minute)

@@ -17,18 +17,19 @@ const (
 	// idle is after how long without anything to do a pump ends.
 	idle = 30 * time.Second
 	// batch is how many items are received at a time at most: they are in memory.
-	batch = 64
+	batch = 8
 	// maxNotes is how many notes a pump keeps.
 	maxNotes = 1000
 )
 
 // pump takes from a line whatever there is, and has it worked on.
 type pump struct {
-	s    *Service
-	kind lineKind
-	ref  pinfold.FunctionRef // unqualified
-	id   string              // of the line
-	work func(context.Context, *pump, *task) verdict
+	s     *Service
+	kind  lineKind
+	ref   pinfold.FunctionRef // unqualified
+	id    string              // of the line
+	work  func(context.Context, *pump, *task) verdict
+	ended *ended // of the function
 
 	woken   bool          // guarded by Service.mu: there may be something new
 	changed chan struct{} // has a value when there may be room
@@ -71,9 +72,9 @@ const (
 	giveBack             // it is tried again, as if it had not been
 )
 
-func newPump(s *Service, kind lineKind, ref pinfold.FunctionRef) *pump {
+func newPump(s *Service, kind lineKind, ref pinfold.FunctionRef, e *ended) *pump {
 	p := &pump{
-		s: s, kind: kind, ref: ref.With(""), id: lineID(kind, ref), changed: make(chan struct{}, 1),
+		s: s, kind: kind, ref: ref.With(""), id: lineID(kind, ref), ended: e, changed: make(chan struct{}, 1),
 		pace: pace{most: s.o.Concurrency, limit: min(firstLimit, s.o.Concurrency)}, tasks: map[uint64]struct{}{}, notes: map[uint64]note{},
 	}
 	p.work = s.invoke
@@ -91,7 +92,7 @@ func (p *pump) run() {
 	ctx := p.s.receiving
 	for ctx.Err() == nil {
 		p.mu.Lock()
-		n, until := p.pace.room(time.Now())
+		n, until := p.room(time.Now())
 		p.full = n == 0
 		p.mu.Unlock()
 		if n == 0 {
@@ -117,9 +118,21 @@ func (p *pump) run() {
 	}
 }
 
+// room is that of the pace, as far as there is memory for it. p.mu is held.
+func (p *pump) room(now time.Time) (n int, until time.Time) {
+	n, until = p.pace.room(now)
+	if p.s.held.Load() >= maxHeld {
+		n = min(n, max(0, firstLimit-len(p.tasks)))
+	}
+	return n, until
+}
+
 // stretch lets more run at a time while those that do take long. It returns when to
 // look again; zero: when one ends.
 func (p *pump) stretch() time.Time {
+	if p.s.held.Load() >= maxHeld { // those of others, perhaps
+		return time.Now().Add(slow)
+	}
 	if p.s.o.Waiting == nil {
 		return time.Time{}
 	}
@@ -176,11 +189,12 @@ func (p *pump) begin(m backlog.Message) {
 func (p *pump) start(m backlog.Message) *task {
 	t := &task{Message: m}
 	p.mu.Lock()
-	n, _ := p.pace.room(time.Now())
+	n, _ := p.pace.room(time.Now()) // whatever is held: it is in memory already
 	if n > 0 {
 		t.probe = p.pace.begin(time.Now())
 		t.last = p.notes[m.Position]
 		p.tasks[m.Position] = struct{}{}
+		p.s.held.Add(int64(len(m.Data)))
 	}
 	p.mu.Unlock()
 	if n == 0 {
@@ -195,7 +209,7 @@ func (p *pump) start(m backlog.Message) *task {
 func (p *pump) next() *task {
 	ctx := p.s.receiving
 	p.mu.Lock()
-	n, _ := p.pace.room(time.Now())
+	n, _ := p.room(time.Now())
 	mine := n > 0 && p.full && !p.pace.open && ctx.Err() == nil
 	p.mu.Unlock()
 	if !mine {
@@ -221,6 +235,7 @@ func (p *pump) do(t *task) {
 	wasOpen := p.pace.open
 	p.pace.end(time.Now(), t.probe, v.ending, v.note.response.err)
 	open := p.pace.open
+	p.s.held.Add(-int64(len(t.Data)))
 	delete(p.tasks, t.Position)
 	delete(p.notes, t.Position)
 	if v.then != remove && len(p.notes) < maxNotes {

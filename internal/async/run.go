@@ -35,8 +35,8 @@ const (
 	maxContended = 50 * time.Millisecond
 )
 
-// ended tells the pace of a function how it ran.
-func ended(res *pinfold.Result, waited time.Duration) ending {
+// placed tells the pace of a function how it ran.
+func placed(res *pinfold.Result, waited time.Duration) ending {
 	much := min(maxContended, max(contended, res.Phases.Handler))
 	switch {
 	case res.Phases.Cold || waited <= much/4: // who waits for a launch has the next ones not wait
@@ -102,7 +102,7 @@ func (s *Service) invoke(ctx context.Context, p *pump, t *task) verdict {
 	default:
 		v = verdict{then: again, after: wait, note: note{response: r.small()}}
 	}
-	v.ending = ended(res, inv.Placed.Queue)
+	v.ending = placed(res, inv.Placed.Queue)
 	return v
 }
 
@@ -150,23 +150,31 @@ func (s *Service) orphaned(p *pump, t *task) {
 }
 
 // sweep gives up events that have become too old while none can be run. It returns
-// when it is to be done again, which is not after until.
+// when it is to be done again, which is not after until, and not in the same second
+// for the sake of an event: it reads many.
 func (p *pump) sweep(ctx context.Context, until time.Time) time.Time {
+	soonest := time.Now().Add(time.Second)
 	for more := p.kind == events; more; {
 		more = false
-		ms, err := p.line().Peek(ctx, batch)
-		if err != nil {
-			return until // what comes of it comes with the next probe
-		}
-		for _, m := range ms {
+		err := p.line().Look(ctx, maxLook, func(m backlog.Message) error {
 			if m.State != backlog.Visible {
-				continue
+				return nil
 			}
 			deadline, over := p.expire(ctx, m)
 			more = more || over
-			if !over && deadline.Before(until) && time.Now().Before(deadline) {
+			if over || !time.Now().Before(deadline) {
+				return nil
+			}
+			if deadline.Before(soonest) {
+				deadline = soonest
+			}
+			if deadline.Before(until) {
 				until = deadline
 			}
+			return nil
+		})
+		if err != nil {
+			return until // what comes of it comes with the next probe
 		}
 	}
 	return until

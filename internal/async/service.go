@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,7 +49,12 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-const defaultConcurrency = 1000
+const (
+	defaultConcurrency = 1000
+	// maxHeld is from how many bytes of events that are being worked on no function
+	// gets more of them at a time than it does to begin with.
+	maxHeld = 256 << 20
+)
 
 // Service invokes functions asynchronously. It may be used concurrently.
 type Service struct {
@@ -58,9 +64,11 @@ type Service struct {
 	stopReceiving, stopRunning context.CancelFunc
 	owned                      sync.WaitGroup // of the goroutines
 	trimming                   sync.Mutex     // of failures
+	held                       atomic.Int64   // bytes of what is being worked on
 
 	mu     sync.Mutex
-	pumps  map[string]*pump // by the id of their line
+	pumps  map[string]*pump  // by the id of their line
+	ended  map[string]*ended // by the name of their function
 	closed bool
 }
 
@@ -69,7 +77,7 @@ func Open(o Options) *Service {
 	if o.Concurrency == 0 {
 		o.Concurrency = defaultConcurrency
 	}
-	s := &Service{o: o, pumps: map[string]*pump{}}
+	s := &Service{o: o, pumps: map[string]*pump{}, ended: map[string]*ended{}}
 	s.receiving, s.stopReceiving = context.WithCancel(context.Background())
 	s.running, s.stopRunning = context.WithCancel(context.Background())
 	for id := range o.Hub.IDs(prefix) {
@@ -175,7 +183,7 @@ func (s *Service) wake(kind lineKind, ref pinfold.FunctionRef) {
 	id := lineID(kind, ref)
 	p := s.pumps[id]
 	if p == nil {
-		p = newPump(s, kind, ref)
+		p = newPump(s, kind, ref, s.endedOf(ref.Name))
 		s.pumps[id] = p
 		s.owned.Go(p.run)
 	}

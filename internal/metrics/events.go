@@ -38,10 +38,10 @@ type eventCollector struct {
 	events Events
 	most   int // series of each metric that are not for other
 
-	messages, oldest                           *prometheus.Desc
-	async, asyncOldest, asyncPaused            *prometheus.Desc
-	paused, inFlight, batches, handled         *prometheus.Desc
-	schedules, scheduled, logEntries, logBytes *prometheus.Desc
+	messages, oldest                            *prometheus.Desc
+	async, asyncEnded, asyncOldest, asyncPaused *prometheus.Desc
+	paused, inFlight, batches, handled          *prometheus.Desc
+	schedules, scheduled, logEntries, logBytes  *prometheus.Desc
 }
 
 func newEventCollector(e Events, most int) *eventCollector {
@@ -53,6 +53,7 @@ func newEventCollector(e Events, most int) *eventCollector {
 		messages:    desc("queue_messages", "Messages in a queue, by their state: visible, in_flight, delayed.", "queue", "state"),
 		oldest:      desc("queue_oldest_seconds", "How long the oldest message has been in a queue; 0 if it is empty.", "queue"),
 		async:       desc("async_events", "Events of asynchronous invocations, by their state: waiting, running, delayed, sending, failed.", "function", "state"),
+		asyncEnded:  desc("async_ended_total", "Events of asynchronous invocations, by what became of them: succeeded, given_up; and undelivered records and dead letters.", "function", "result"),
 		asyncOldest: desc("async_oldest_seconds", "How long the oldest event has been waiting for a function; 0 if there is none.", "function"),
 		asyncPaused: desc("async_paused", "1 while events wait because their function is throttled or cannot be run.", "function"),
 		paused:      desc("mapping_paused", "1 while a queue's messages wait because their function is throttled, keeps failing or cannot be run.", "function", "source"),
@@ -117,6 +118,9 @@ func (c *eventCollector) asynchronous(out chan<- prometheus.Metric, all []pinfol
 		sum.Delayed += s.Delayed
 		sum.Sending += s.Sending
 		sum.Failed += s.Failed
+		sum.Ended.Succeeded += s.Ended.Succeeded
+		sum.Ended.GivenUp += s.Ended.GivenUp
+		sum.Ended.Undelivered += s.Ended.Undelivered
 		sum.Oldest = older(sum.Oldest, s.Oldest)
 		sum.Paused = cmp.Or(sum.Paused, s.Paused)
 	})
@@ -125,6 +129,9 @@ func (c *eventCollector) asynchronous(out chan<- prometheus.Metric, all []pinfol
 			pinfold.AsyncWaiting: s.Waiting, pinfold.AsyncRunning: s.Running, pinfold.AsyncDelayed: s.Delayed, pinfold.AsyncSending: s.Sending, pinfold.AsyncFailed: s.Failed,
 		} {
 			gauge(out, c.async, n, function, string(state))
+		}
+		for result, n := range map[string]uint64{"succeeded": s.Ended.Succeeded, "given_up": s.Ended.GivenUp, "undelivered": s.Ended.Undelivered} {
+			counter(out, c.asyncEnded, n, function, result)
 		}
 		out <- age(c.asyncOldest, s.Oldest, function)
 		gauge(out, c.asyncPaused, one(s.Paused != nil), function)

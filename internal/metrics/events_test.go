@@ -26,7 +26,7 @@ func happening() Events {
 		},
 		Async: func() []pinfold.AsyncStatus {
 			return []pinfold.AsyncStatus{
-				{Function: "a", Waiting: 1, Running: 2, Delayed: 3, Sending: 4, Failed: 5, Oldest: time.Now().Add(-time.Minute), Paused: pause},
+				{Function: "a", Waiting: 1, Running: 2, Delayed: 3, Sending: 4, Failed: 5, Oldest: time.Now().Add(-time.Minute), Paused: pause, Ended: pinfold.AsyncEnded{Succeeded: 30, GivenUp: 20, Undelivered: 10}},
 				{Function: "b", Waiting: 9},
 			}
 		},
@@ -58,6 +58,9 @@ func TestEvents(t *testing.T) {
 			`async_events{function="a",state="running"}`:                           2,
 			`async_events{function="a",state="delayed"}`:                           3,
 			`async_events{function="a",state="sending"}`:                           4,
+			`async_ended_total{function="a",result="succeeded"}`:                   30,
+			`async_ended_total{function="a",result="given_up"}`:                    20,
+			`async_ended_total{function="a",result="undelivered"}`:                 10,
 			`async_events{function="a",state="failed"}`:                            5,
 			`async_oldest_seconds{function="a"}`:                                   60,
 			`async_paused{function="a"}`:                                           1,

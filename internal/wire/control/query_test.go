@@ -95,7 +95,7 @@ func TestEvents(t *testing.T) {
 		status        int
 		asked, answer string
 	}{
-		{"GET hello/events", "", 200, "events hello 100", `"failed":1,"events":[{"id":"a","state":"failed"`},
+		{"GET hello/events", "", 200, "events hello 100", `"failed":1,"ended":{"succeeded":0,"givenUp":0,"undelivered":0},"events":[{"id":"a","state":"failed"`},
 		{"GET arn:hello/events?limit=5", "", 200, "events hello 5", `"id":"a"`},
 		{"GET hello/events?limit=0", "", 400, "", "is not a number of events"},
 		{"GET nobody/events", "", 404, "", "there is no function nobody"},
