@@ -27,7 +27,8 @@ type Plan struct {
 	Stage    string     `json:"stage"`
 	Changes  []Change   `json:"changes"`
 	Unserved []Unserved `json:"unserved,omitempty"`
-	// Losses are what the changes would throw away, such as the messages of a queue.
+	// Losses are what the changes would throw away, such as the messages of a queue
+	// or the events of a function.
 	// Where there are any, a deployment has to say that it may.
 	Losses []string `json:"losses,omitempty"`
 	// Missing are the code packages that the platform does not have yet.

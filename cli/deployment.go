@@ -124,7 +124,7 @@ func unservedError(unserved []app.Unserved) error {
 }
 
 func lossError(losses []string) error {
-	return pinfold.Errorf(pinfold.Conflict, "nothing was changed, because it would throw messages away: %s; have them handled, move them or purge the queue, or give --force", strings.Join(losses, ", "))
+	return pinfold.Errorf(pinfold.Conflict, "nothing was changed, because it would throw away what waits: %s; have it handled, move it, purge the queue or drop the events, or give --force", strings.Join(losses, ", "))
 }
 
 func forced(force bool) []client.Option {
@@ -134,7 +134,7 @@ func forced(force bool) []client.Option {
 	return nil
 }
 
-const forceUsage = "go ahead although messages of queues are lost"
+const forceUsage = "go ahead although messages of queues or events of functions are lost"
 
 // upload sends the code packages that the server does not have.
 func (d *deployment) upload(ctx context.Context, p *prepared) error {

@@ -21,8 +21,8 @@ func (sh *shell) remove() *cobra.Command {
 		Example: "  pinfold rm hello --stage prod",
 		Long: `Removes the application APP: its functions with all their versions, its layers,
 its routes and its keys, its queues and its schedules. The logs that its functions
-left stay. While one of its queues has messages nothing is removed, unless --force
-says so.`,
+left stay. While one of its queues has messages, or a function events that wait,
+nothing is removed, unless --force says so.`,
 		Args:              one("APP", "`pinfold ls` shows them"),
 		ValidArgsFunction: sh.completeApp,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -102,7 +102,7 @@ func (s *session) apply(ctx context.Context, force bool) error {
 }
 
 func losing(losses ...string) error {
-	return pinfold.Errorf(pinfold.Conflict, "nothing was changed, because it would throw messages away: %s; have them handled, move them or purge the queue, or give --force",
+	return pinfold.Errorf(pinfold.Conflict, "nothing was changed, because it would throw away what waits: %s; have it handled, move it, purge the queue or drop the events, or give --force",
 		strings.Join(losses, ", "))
 }
 

@@ -38,8 +38,10 @@ type Options struct {
 	Queues    *queue.Service
 	Mappings  *mapping.Registry
 	Schedules *schedule.Service
-	Target    app.Target // the platform that applications are deployed to
-	Now       func() time.Time
+	// Events, if it is not nil, tells how many events wait for a function, by its name.
+	Events func(function string) int
+	Target app.Target // the platform that applications are deployed to
+	Now    func() time.Time
 }
 
 // Deployer deploys applications.

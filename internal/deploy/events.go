@@ -68,14 +68,18 @@ func (s *session) queueService() service[pinfold.MessageQueue] {
 // messages says how many messages a queue has, "" for none.
 func (s *session) messages(_ context.Context, q pinfold.MessageQueue) (string, error) {
 	n, err := s.d.Queues.Counts(queueRef(q))
-	switch total := n.Visible + n.InFlight + n.Delayed; {
-	case err != nil || total == 0:
+	total := n.Visible + n.InFlight + n.Delayed
+	if err != nil || total == 0 {
 		return "", err
-	case total == 1:
-		return "1 message", nil
-	default:
-		return fmt.Sprintf("%d messages", total), nil
 	}
+	return several(total, "message"), nil
+}
+
+func several(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // removeQueue deletes a queue, unless something has been sent to it since it was

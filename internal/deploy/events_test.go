@@ -219,11 +219,17 @@ func TestQueueWithMessages(t *testing.T) {
 	if _, err := h.Queues.Receive(t.Context(), jobs, queue.ReceiveOptions{Max: 1, Visibility: &seconds}); err != nil {
 		t.Fatal(err)
 	}
-	const says = "nothing was changed, because it would throw messages away: queue jobs has 2 messages; have them handled, move them or purge the queue, or give --force"
+	const says = "nothing was changed, because it would throw away what waits: queue jobs has 2 messages; have it handled, move it, purge the queue or drop the events, or give --force"
 	if err := h.Remove(t.Context(), "hello", "dev", false); pinfold.CodeOf(err) != pinfold.Conflict || err.Error() != says {
 		t.Errorf("%v\nwant %s", err, says)
 	}
 	h.expect(shop()) // it is all there
+
+	h.Events = func(name string) int { return map[string]int{"hello-dev-greet": 3}[name] }
+	if err := h.Remove(t.Context(), "hello", "dev", false); pinfold.CodeOf(err) != pinfold.Conflict || !strings.Contains(err.Error(), "function hello-dev-greet has 3 events") {
+		t.Errorf("removal of a function with events: %v", err)
+	}
+	h.expect(shop())
 
 	a := shop()
 	fresh := aQueue("jobs-2")

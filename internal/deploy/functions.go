@@ -39,7 +39,14 @@ func (s *session) compareFunctions(ctx context.Context, seen func(any)) error {
 		} else if err != nil {
 			return err
 		}
-		s.change(app.Remove, "function", old.Name)
+		var detail []string
+		if s.d.Events != nil {
+			if n := s.d.Events(old.Name); n > 0 {
+				detail = append(detail, several(n, "event"))
+				s.losses = append(s.losses, "function "+old.Name+" has "+detail[0])
+			}
+		}
+		s.change(app.Remove, "function", old.Name, detail...)
 		s.removals = append(s.removals, func(ctx context.Context) error { return s.functions.Delete(ctx, s.d.ref(old.Name)) })
 	}
 	return nil

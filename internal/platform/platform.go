@@ -219,7 +219,7 @@ func (p *Platform) openServices(context.Context) error {
 	p.openMappings()
 	p.deployer = deploy.New(deploy.Options{
 		Store: timed{p.db, p}, Functions: p.functions, APIs: p.apis, Packages: p.packages, Logs: p.logs, Target: p.facts.Target,
-		Queues: p.queues, Mappings: p.mappings, Schedules: p.schedules,
+		Queues: p.queues, Mappings: p.mappings, Schedules: p.schedules, Events: func(function string) int { return p.async.Waiting(function) },
 	})
 	return nil
 }
