@@ -134,6 +134,29 @@ func TestRemovedUnseen(t *testing.T) {
 	})
 }
 
+// TestCountsOfTheLost: what servers have lost before it was read does not count.
+func TestCountsOfTheLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := mem.New()
+		defer l.Close()
+		h := openHub(t, l)
+		stored := send(t, h.Backlog("q", backlog.Config{}), backlog.Item{Data: []byte("1")}, backlog.Item{Data: []byte("2")}, backlog.Item{Data: []byte("3")})
+		h.Crash()
+		h = openHub(t, l)
+		defer h.Close()
+		s, err := l.Stream(t.Context(), "messages", log.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Remove(t.Context(), stored[1].Position); err != nil {
+			t.Fatal(err)
+		}
+		b := h.Backlog("q", backlog.Config{})
+		want(t, "what is left", receive(t, b, 10, 0, 0), "1", "3")
+		visible(t, "what is left", b, 2)
+	})
+}
+
 // TestReadBeforeFollowed: a backlog that is read from the log may be ahead of the
 // hub that follows it.
 func TestReadBeforeFollowed(t *testing.T) {

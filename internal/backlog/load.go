@@ -95,6 +95,7 @@ func (b *Backlog) load(ctx context.Context, wanted int) error {
 		if err != nil {
 			b.floor = max(b.floor, b.upTo)
 			if b.behind = b.seen > b.floor; !b.behind {
+				b.total = len(b.window.messages) // servers may have lost some that were counted
 				b.notes = nil
 				maps.DeleteFunc(b.unread, func(p uint64, _ bool) bool { return p <= b.floor })
 			}
