@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -25,8 +26,9 @@ const (
 
 // file is a mapped file of slots.
 type file struct {
-	name string
-	data []byte
+	name    string
+	data    []byte
+	touched atomic.Bool // since it was synced
 }
 
 func (f *file) slot(i int) *slot {
@@ -67,7 +69,9 @@ func mapFile(name string) (f *file, damage string, err error) {
 	if err != nil {
 		return nil, "", pinfold.Errorf(pinfold.Unavailable, "mapping counters in %s: %w", name, err)
 	}
-	return &file{name: name, data: data}, damage, nil
+	f = &file{name: name, data: data}
+	f.touch()
+	return f, damage, nil
 }
 
 // prepare gives a file its size and its header. Zeros are written and not left
@@ -108,9 +112,22 @@ func prepare(fd *os.File) (damage string, err error) {
 	return damage, err
 }
 
-// sync returns when what is in the file survives a loss of power.
+// touch is called after something was written. A load is cheaper where many do it.
+func (f *file) touch() {
+	if !f.touched.Load() {
+		f.touched.Store(true)
+	}
+}
+
+// sync returns when what is in the file survives a loss of power. One that nothing
+// was written to is left alone: even so the disk would write out what it has in its
+// cache, for each file, and everything else that is written would wait for that.
 func (f *file) sync() error {
+	if !f.touched.Swap(false) {
+		return nil
+	}
 	if err := unix.Msync(f.data, unix.MS_SYNC); err != nil {
+		f.touch() // to be tried again
 		return pinfold.Errorf(pinfold.Unavailable, "syncing %s: %w", f.name, err)
 	}
 	return nil

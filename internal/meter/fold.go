@@ -63,6 +63,7 @@ func (m *Meter) foldMonth(month string, over []*counter) error {
 	touched := map[*file]bool{}
 	for _, c := range over {
 		c.slot.state.Store(slotFolding)
+		c.file.touch()
 		touched[c.file] = true
 	}
 	for f := range touched {
@@ -89,6 +90,7 @@ func (m *Meter) foldMonth(month string, over []*counter) error {
 	defer m.mu.Unlock()
 	for _, c := range over {
 		c.slot.state.Store(slotFree)
+		c.file.touch()
 		delete(m.live, c)
 		m.free = append(m.free, c.place)
 		m.step("freed")

@@ -190,6 +190,9 @@ func (c *counter) add(d *delta) (ok bool) {
 		}
 	}()
 	c.slot.counts.add(d)
+	if c.file != nil {
+		c.file.touch()
+	}
 	return true
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"pinfold.dev/pinfold"
 )
@@ -584,4 +585,50 @@ func TestFolderOfAnyName(t *testing.T) {
 	if got := total(t, m).Requests; got != 2 {
 		t.Errorf("of 2 requests the ledger has %d", got)
 	}
+}
+
+// TestSyncWhatWasTouched has those files synced alone that something was counted in.
+func TestSyncWhatWasTouched(t *testing.T) {
+	m := quiet(t, Config{Dir: t.TempDir()})
+	now := noon
+	for i := range slotsPerFile + 1 {
+		m.Executed(execution(function(fmt.Sprint("f", i), "1", 128), now, 1))
+	}
+	touched := func() (all []bool) {
+		for _, f := range m.files {
+			all = append(all, f.touched.Load())
+		}
+		return all
+	}
+	check := func(after string, want ...bool) {
+		t.Helper()
+		if got := touched(); !slices.Equal(got, want) {
+			t.Errorf("after %s: %v, want %v", after, got, want)
+		}
+	}
+	sync := func() {
+		t.Helper()
+		if err := m.sync(); err != nil {
+			t.Error(err)
+		}
+	}
+	check("counting", true, true)
+	sync()
+	check("syncing", false, false)
+	m.Executed(execution(function("f0", "1", 128), now, 1))
+	check("counting in the first", true, false)
+	sync()
+	if err := m.fold(DayOf(now) + 1); err != nil {
+		t.Error(err)
+	}
+	check("freeing", true, true)
+	sync()
+	if err := unix.Munmap(m.files[0].data); err != nil {
+		t.Fatal(err)
+	}
+	m.files[0].touch()
+	if m.sync() == nil || !m.files[0].touched.Load() {
+		t.Error("a sync that failed is not tried again")
+	}
+	m.files = m.files[1:]
 }

@@ -23,6 +23,7 @@ func (m *Meter) house(c *counter) bool {
 			m.failed(p.file)
 			continue
 		}
+		p.file.touch()
 		if !filled {
 			m.free = append(m.free, p)
 			m.say("naming", pinfold.Errorf(pinfold.Internal, "the name of %s is too long for a counter: what it uses is in memory alone", c.key.Name))
@@ -93,6 +94,7 @@ func (m *Meter) settle() {
 		if guard(func() error { c.slot.counts.copyTo(&to.slot.counts); return nil }) != nil {
 			continue // with another slot, next time
 		}
+		to.file.touch()
 		m.homeless--
 		delete(m.live, c)
 		to.id = to.slot.id
