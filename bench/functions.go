@@ -50,8 +50,11 @@ func functions(ctx context.Context, b *bench) error {
 	if err := b.create(ctx, api, names[:settled], zipped); err != nil {
 		return err
 	}
-	took, err := b.callEach(ctx, p, names[:settled])
+	runtimes, err := bareRuntimes(ctx)
 	if err != nil {
+		return err
+	}
+	if _, _, err = b.callEach(ctx, p, names[:settled], runtimes[0]); err != nil { // the very first are those of a platform that has just started
 		return err
 	}
 	before, err := b.resting(ctx, p)
@@ -63,34 +66,39 @@ func functions(ctx context.Context, b *bench) error {
 		return err
 	}
 	created := time.Since(began)
-	more, err := b.callEach(ctx, p, names[settled:])
+	took, bare, err := b.callEach(ctx, p, names[settled:], runtimes[0])
 	if err != nil {
 		return err
 	}
-	took = append(took, more...)
 	after, err := b.resting(ctx, p)
 	if err != nil {
 		return err
 	}
-	b.functionFigures(before, after, settled, took, created)
+	b.functionFigures(before, after, settled, took, bare, created)
 	return nil
 }
 
-func (b *bench) functionFigures(before, after int64, settled int, took []time.Duration, created time.Duration) {
-	each := float64(after-before) / float64(len(took)-settled)
+func (b *bench) functionFigures(before, after int64, settled int, took, bare []time.Duration, created time.Duration) {
+	each := float64(after-before) / float64(len(took))
 	tenth := min(1000, len(took)/2)
-	firsts, lasts := took[settled:settled+tenth], took[len(took)-tenth:] // the very first are those of a platform that has just started
-	x := ratio(load.Median(lasts), load.Median(firsts))
-	b.figure(fmt.Sprintf("%d functions: platform memory per idle function", len(took)), "10 KB", fmt.Sprintf("%.1f KB", each/1024), each <= 10<<10)
-	b.figure(fmt.Sprintf("%d functions: p50 of the last %d calls against the first", len(took), tenth), "1.1 x", times(x), x <= 1.1)
+	ends := func(all []time.Duration, n int) (first, last time.Duration) {
+		return load.Median(all[:n]), load.Median(all[len(all)-n:])
+	}
+	first, last := ends(took, tenth)
+	bareFirst, bareLast := ends(bare, (tenth+yardstick-1)/yardstick)
+	x := ratio(last, first) / ratio(bareLast, bareFirst)
+	all := settled + len(took)
+	b.figure(fmt.Sprintf("%d functions: platform memory per idle function", all), "10 KB", fmt.Sprintf("%.1f KB", each/1024), each <= 10<<10)
+	b.figure(fmt.Sprintf("%d functions: p50 of the last %d calls against the first", all, tenth), "1.1 x", times(x), x <= 1.1)
 	t := table{
 		title: "Many functions, each called once",
 		note: fmt.Sprintf("Created through the Lambda API in %.0f s, then called through it one after the other. Memory is the resident set of the platform's process "+
-			"after a rest, less that with %d functions, when instances have gone; the garbage that Go has not collected or given back is in it.", created.Seconds(), settled),
-		head: []string{"functions", "resident before", "after", "p50 of the first", "p50 of the last", "p99 of all"},
+			"after a rest, less that with %d functions, when instances have gone; the garbage that Go has not collected or given back is in it. "+
+			"Before each %dth call Node.js is booted bare: the machine may be slower for the last than it was for the first, so the figure above is what was longer than that.", created.Seconds(), settled, yardstick),
+		head: []string{"functions", "resident before", "after", "p50 of the first", "p50 of the last", "p99 of all", "bare boot beside the first", "beside the last"},
 	}
 	p99 := load.Quantile(slices.Sorted(slices.Values(took)), .99)
-	t.row(fmt.Sprint(len(took)), megabytes(before), megabytes(after), ms(load.Median(firsts)), ms(load.Median(lasts)), ms(p99))
+	t.row(fmt.Sprint(all), megabytes(before), megabytes(after), ms(first), ms(last), ms(p99), ms(bareFirst), ms(bareLast))
 	b.tables = append(b.tables, t)
 }
 
@@ -114,21 +122,33 @@ func (b *bench) create(ctx context.Context, api *lambda.Client, names []string, 
 	return g.Wait()
 }
 
-func (b *bench) callEach(ctx context.Context, p *host.Pinfold, names []string) (took []time.Duration, err error) {
+// yardstick is how many calls there are for each bare boot beside them.
+const yardstick = 20
+
+// callEach calls functions one after the other, and now and then has a program
+// boot bare.
+func (b *bench) callEach(ctx context.Context, p *host.Pinfold, names, program []string) (took, bare []time.Duration, err error) {
 	tell := b.counter("functions called", len(names))
 	for i, name := range names {
 		tell(i)
+		if i%yardstick == 0 {
+			d, err := bareBoot(ctx, program)
+			if err != nil {
+				return nil, nil, err
+			}
+			bare = append(bare, d)
+		}
 		target, err := invokes(ctx, p, name, 1)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		s, err := load.Burst(ctx, target)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
 		took = append(took, s.Quantile(1))
 	}
-	return took, nil
+	return took, bare, nil
 }
 
 // resting is the resident memory of a platform that has had nothing to do: Go
