@@ -120,13 +120,10 @@ func (b *Backlog) Send(ctx context.Context, items ...Item) []log.Stored {
 			entries[i].ID = b.id + "/" + it.ID
 		}
 	}
-	had := b.hub.acked.Load()
 	stored := b.hub.stream.Append(ctx, entries...)
 	for _, s := range stored {
-		if s.Duplicate {
-			b.hub.acknowledged(s.Position, 0)
-		} else if s.Err == nil {
-			b.hub.acknowledged(s.Position, had)
+		if s.Err == nil {
+			b.hub.acknowledged(s.Position)
 		}
 	}
 	return stored

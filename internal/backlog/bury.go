@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"pinfold.dev/pinfold"
 	"pinfold.dev/pinfold/internal/store/log"
 )
 
@@ -45,13 +44,6 @@ func (r *removals) undertake(ctx context.Context) {
 // bury has the dead leave the log: those in front of their backlogs, and all if there
 // are many or it is asked for; and then the records of them.
 func (r *removals) bury(ctx context.Context, all bool) error {
-	if r.hub.rewound.Load() {
-		return nil // what is at a position may be something else
-	}
-	progress, err := r.hub.sure(ctx)
-	if err != nil {
-		return err
-	}
 	r.mu.Lock()
 	written, pending, graves := r.written, r.pending, r.graves
 	r.fresh, r.graves = toll{}, map[*Backlog]bool{}
@@ -59,6 +51,9 @@ func (r *removals) bury(ctx context.Context, all bool) error {
 	if len(graves) == 0 && pending == 0 {
 		return nil
 	}
+	r.hub.mu.Lock()
+	progress := r.hub.progress
+	r.hub.mu.Unlock()
 	var dug []grave
 	var left toll
 	for b := range graves {
@@ -69,7 +64,7 @@ func (r *removals) bury(ctx context.Context, all bool) error {
 		dug = append(dug, g)
 	}
 	all = all || pending > r.limits.dead || left.bytes > maxDeadBytes
-	err = r.carryOut(ctx, dug, progress, all)
+	err := r.carryOut(ctx, dug, progress, all)
 	gone := true
 	for _, g := range dug {
 		switch {
@@ -212,18 +207,4 @@ func (b *Backlog) undig(dead []corpse) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.dead = append(dead, b.dead...)
-}
-
-// sure returns up to where the hub has followed the log. It fails if the log has not
-// all that it had: what is at a position then may be something else.
-func (h *Hub) sure(ctx context.Context) (progress uint64, err error) {
-	h.mu.Lock()
-	progress = h.progress
-	h.mu.Unlock()
-	had := max(progress, h.acked.Load())
-	info, err := h.stream.Info(ctx, "")
-	if err == nil && info.Last < had {
-		err = pinfold.Errorf(pinfold.Unavailable, "the log ends at %d, and had messages up to %d", info.Last, had)
-	}
-	return progress, err
 }

@@ -40,7 +40,6 @@ type Hub struct {
 	owned    sync.WaitGroup // of the goroutines
 	bytes    atomic.Int64   // of messages in memory
 	acked    atomic.Uint64  // highest position that a sender was told of
-	rewound  atomic.Bool    // the log has given one a second time: it has lost its end
 
 	mu       sync.Mutex
 	backlogs map[string]*Backlog
@@ -256,12 +255,8 @@ func (h *Hub) take(entries []log.Entry) {
 	}
 }
 
-// acknowledged notes that a sender was told that a position is stored, which began when
-// others had been told of those up to another one.
-func (h *Hub) acknowledged(position, had uint64) {
-	if position <= had && !h.rewound.Swap(true) {
-		h.log.Error("the log has lost messages that it had acknowledged: start Pinfold anew; what is sent until then is kept, and delivered only after that", "position", position, "had", had)
-	}
+// acknowledged notes that a sender was told that a position is stored.
+func (h *Hub) acknowledged(position uint64) {
 	for {
 		old := h.acked.Load()
 		if position <= old || h.acked.CompareAndSwap(old, position) {

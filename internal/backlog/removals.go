@@ -161,7 +161,7 @@ func (r *removals) next() (group []*removal, record bool) {
 	if r.waiting = r.waiting[n:]; len(r.waiting) == 0 {
 		r.waiting = nil
 	}
-	return group, r.pending < 2*r.limits.dead && !r.hub.rewound.Load()
+	return group, r.pending < 2*r.limits.dead
 }
 
 // record writes removals down. It reports whether it could.

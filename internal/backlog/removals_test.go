@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -356,74 +355,6 @@ func TestPositionsGivenAgain(t *testing.T) {
 		want(t, "what was not meant", receive(t, h.Backlog("q", backlog.Config{}), 10, time.Hour, 0), "2", "4")
 		want(t, "another's", receive(t, h.Backlog("other", backlog.Config{}), 10, time.Hour, 0), "3")
 	})
-}
-
-// shortLog is a log that may seem to have lost its end.
-type shortLog struct {
-	log.Log
-	by *atomic.Uint64 // so many positions are missing
-}
-
-type shortStream struct {
-	log.Stream
-	by *atomic.Uint64
-}
-
-func (l shortLog) Stream(ctx context.Context, name string, limits log.Limits) (log.Stream, error) {
-	s, err := l.Log.Stream(ctx, name, limits)
-	if name != "messages" {
-		return s, err
-	}
-	return shortStream{s, l.by}, err
-}
-
-func (s shortStream) Append(ctx context.Context, entries ...log.Entry) []log.Stored {
-	all := s.Stream.Append(ctx, entries...)
-	for i := range all {
-		all[i].Position -= s.by.Load()
-	}
-	return all
-}
-
-func (s shortStream) Info(ctx context.Context, subjects string) (log.Info, error) {
-	info, err := s.Stream.Info(ctx, subjects)
-	info.Last -= s.by.Load()
-	return info, err
-}
-
-// TestLostEnd: a log that has lost its end has nothing purged that may be something
-// else by now.
-func TestLostEnd(t *testing.T) {
-	for name, sends := range map[string]bool{"and nobody sends": false, "and somebody sends": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				by := new(atomic.Uint64)
-				l := shortLog{mem.New(), by}
-				defer l.Close()
-				h := openHub(t, l)
-				defer h.Crash()
-				b := h.Backlog("q", backlog.Config{})
-				numbered(t, b, 20)
-				ms := receive(t, b, 20, time.Hour, 0)
-				remove(t, b, ms[:10]...)
-				by.Store(5)
-				if sends {
-					send(t, b, backlog.Item{Data: []byte("x")})
-					by.Store(0) // so many have come since
-				}
-				time.Sleep(time.Minute)
-				if messages, records := stored(t, l); messages < 20 || records == 0 {
-					t.Errorf("%d messages and %d records are in the log", messages, records)
-				}
-				if sends {
-					remove(t, b, ms[11])
-					if messages, _ := stored(t, l); messages != 20 {
-						t.Errorf("%d messages are in the log after one was removed", messages)
-					}
-				}
-			})
-		})
-	}
 }
 
 func TestUnreadableRecord(t *testing.T) {
