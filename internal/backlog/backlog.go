@@ -8,9 +8,8 @@
 // Receive counts and times are written down when a message comes back without having
 // been removed, and on a clean stop.
 //
-// A [Hub] has all backlogs of a platform, in one stream of the log, which it
-// follows: a message is in its backlog because the log says so, whoever put it
-// there. The semantics are those of SQS ("Amazon SQS visibility timeout" and "FIFO
+// A [Hub] has all backlogs of a platform, in one stream of the log. A message is in its
+// backlog because the log has it, in the order of the log (follow.go). The semantics are those of SQS ("Amazon SQS visibility timeout" and "FIFO
 // queue delivery logic", SQS developer guide); window.go has them. What messages
 // mean, and when there have been enough attempts, is for the services above to know.
 package backlog
@@ -121,11 +120,7 @@ func (b *Backlog) Send(ctx context.Context, items ...Item) []log.Stored {
 		}
 	}
 	stored := b.hub.stream.Append(ctx, entries...)
-	for _, s := range stored {
-		if s.Err == nil {
-			b.hub.acknowledged(s.Position)
-		}
-	}
+	b.hub.stored(entries, stored)
 	return stored
 }
 

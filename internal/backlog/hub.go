@@ -20,9 +20,6 @@ const maxCached = 64 << 20
 // "Exactly-once processing in Amazon SQS", SQS developer guide.
 const dedup = 5 * time.Minute
 
-// patience is how long a receive waits at most for what was stored just before it.
-const patience = time.Second
-
 // Options is what a Hub needs.
 type Options struct {
 	Log    log.Log
@@ -39,13 +36,15 @@ type Hub struct {
 	cancel   context.CancelFunc
 	owned    sync.WaitGroup // of the goroutines
 	bytes    atomic.Int64   // of messages in memory
-	acked    atomic.Uint64  // highest position that a sender was told of
+	doubt    chan struct{}  // the log may have what is not known here
 
 	mu       sync.Mutex
 	backlogs map[string]*Backlog
-	progress uint64        // the log was followed up to there
-	vain     uint64        // up to there it was waited for long enough
-	moved    chan struct{} // closed when progress moves on; nil: nobody waits for it
+	progress uint64               // what the log has is known up to there
+	early    map[uint64]log.Entry // what is stored beyond that
+	acked    uint64               // highest position that a sender was told of
+	vain     uint64               // up to there it was waited for long enough
+	moved    chan struct{}        // closed when progress moves on; nil: nobody waits for it
 }
 
 // Open opens the backlogs that are in a log.
@@ -54,7 +53,7 @@ func Open(ctx context.Context, o Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{log: o.Logger, journal: newJournal(notes, o.Logger), backlogs: map[string]*Backlog{}}
+	h := &Hub{log: o.Logger, journal: newJournal(notes, o.Logger), doubt: make(chan struct{}, 1), backlogs: map[string]*Backlog{}, early: map[uint64]log.Entry{}}
 	if h.stream, err = o.Log.Stream(ctx, "messages", log.Limits{Dedup: dedup}); err != nil {
 		return nil, err
 	}
@@ -74,12 +73,8 @@ func Open(ctx context.Context, o Options) (*Hub, error) {
 		h.backlogs[id] = &Backlog{hub: h, id: id, total: int(n), counted: info.Last, seen: info.Last, behind: true}
 	}
 	h.progress = info.Last
-	reader, err := h.stream.Read(ctx, log.From{Position: info.Last + 1, Follow: true})
-	if err != nil {
-		return nil, err
-	}
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	h.owned.Go(func() { h.follow(reader) })
+	h.owned.Go(func() { h.follow(h.ctx) })
 	h.owned.Go(func() { h.journal.run(h.ctx) })
 	h.owned.Go(func() { h.removals.write(h.ctx) })
 	h.owned.Go(func() { h.removals.undertake(h.ctx) })
@@ -162,7 +157,7 @@ func (h *Hub) Drop(ctx context.Context, id string) error {
 		return err
 	}
 	h.mu.Lock()
-	last := max(info.Last, h.progress, h.acked.Load())
+	last := max(info.Last, h.progress, h.acked)
 	old := h.backlogs[id]
 	h.backlogs[id] = &Backlog{hub: h, id: id, counted: last, floor: last, seen: last}
 	h.mu.Unlock()
@@ -193,108 +188,6 @@ func (b *Backlog) drop() {
 	}
 	b.total, b.behind = 0, false
 	b.notify(len(b.waiters))
-}
-
-// follow takes in what the log has, until the hub is closed.
-func (h *Hub) follow(r log.Reader) {
-	defer r.Close()
-	for {
-		entries, err := r.Next(h.ctx, chunk)
-		if h.ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			h.log.Error("could not follow the log: messages are delivered when it can be read again", "error", err)
-			if r = h.reopen(r); r == nil {
-				return
-			}
-			continue
-		}
-		h.take(entries)
-	}
-}
-
-// reopenEvery is how long a log is left alone that could not be read.
-const reopenEvery = time.Second
-
-// reopen returns another reader that goes on where one ended, or nil when the hub
-// is closed before.
-func (h *Hub) reopen(r log.Reader) log.Reader {
-	_ = r.Close() // it has failed
-	tick := time.NewTicker(reopenEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-h.ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if r, err := h.stream.Read(h.ctx, log.From{Position: h.progress + 1, Follow: true}); err == nil {
-			return r
-		}
-	}
-}
-
-func (h *Hub) take(entries []log.Entry) {
-	now := time.Now()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i := range entries {
-		e := &entries[i]
-		b := h.backlogs[e.Subject]
-		if b == nil {
-			b = &Backlog{hub: h, id: e.Subject}
-			h.backlogs[e.Subject] = b
-		}
-		b.follow(e, now)
-		h.progress = e.Position
-	}
-	if h.moved != nil {
-		close(h.moved)
-		h.moved = nil
-	}
-}
-
-// acknowledged notes that a sender was told that a position is stored.
-func (h *Hub) acknowledged(position uint64) {
-	for {
-		old := h.acked.Load()
-		if position <= old || h.acked.CompareAndSwap(old, position) {
-			return
-		}
-	}
-}
-
-// caughtUp waits until everything is in its backlog that a sender knows to be
-// stored by now.
-func (h *Hub) caughtUp(ctx context.Context) {
-	wanted := h.acked.Load()
-	timer := time.NewTimer(patience) // what was removed in between is never seen: once is enough
-	defer timer.Stop()
-	for {
-		h.mu.Lock()
-		if max(h.progress, h.vain) >= wanted {
-			h.mu.Unlock()
-			return
-		}
-		if h.moved == nil {
-			h.moved = make(chan struct{})
-		}
-		moved := h.moved
-		h.mu.Unlock()
-		select {
-		case <-moved:
-		case <-timer.C:
-			h.mu.Lock()
-			h.vain = max(h.vain, wanted)
-			h.mu.Unlock()
-			return
-		case <-ctx.Done():
-			return
-		case <-h.ctx.Done():
-			return
-		}
-	}
 }
 
 // cached counts bytes of messages in memory; it reports false, and does not, if

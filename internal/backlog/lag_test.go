@@ -2,6 +2,9 @@ package backlog_test
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -9,6 +12,7 @@ import (
 
 	"pinfold.dev/pinfold/internal/backlog"
 	"pinfold.dev/pinfold/internal/store/log"
+	"pinfold.dev/pinfold/internal/store/log/logtest"
 	"pinfold.dev/pinfold/internal/store/log/mem"
 )
 
@@ -104,6 +108,111 @@ func TestCountsOfTheUnseen(t *testing.T) {
 	})
 }
 
+// slip has a message in the log that no hub knows of.
+func slip(t *testing.T, l log.Log, text string) log.Stored {
+	t.Helper()
+	s, err := l.Stream(t.Context(), "messages", log.Limits{Dedup: 5 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := s.Append(t.Context(), log.Entry{Subject: "q", Data: []byte(text)})[0]
+	if stored.Err != nil {
+		t.Fatal(stored.Err)
+	}
+	return stored
+}
+
+// TestSlipped: what others have stored is delivered in its place, and looked for now
+// and then.
+func TestSlipped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := mem.New()
+		defer l.Close()
+		h := openHub(t, l)
+		defer h.Close()
+		b := h.Backlog("q", backlog.Config{FIFO: true})
+		send(t, b, backlog.Item{Data: []byte("1")})
+		slip(t, l, "2")
+		slip(t, l, "3")
+		send(t, b, backlog.Item{Data: []byte("4")})
+		send(t, b, backlog.Item{Data: []byte("5")})
+		visible(t, "all", b, 5)
+		want(t, "all", receive(t, b, 10, time.Minute, 0), "1", "2", "3", "4", "5")
+		slip(t, l, "6")
+		time.Sleep(2 * time.Minute)
+		visible(t, "with one at the end", b, 6)
+	})
+}
+
+// TestUnknownWhetherStored: what may be stored though its sender got an error is
+// looked for at once.
+func TestUnknownWhetherStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		faulty := logtest.NewFaulty(mem.New())
+		defer faulty.Close()
+		h := openHub(t, faulty)
+		defer h.Close()
+		b := h.Backlog("q", backlog.Config{})
+		faulty.After(logtest.Fail(errors.New("the connection was lost"), "Append"))
+		if stored := b.Send(t.Context(), backlog.Item{Data: []byte("1")}); stored[0].Err == nil {
+			t.Fatal("no error")
+		}
+		faulty.After(nil)
+		synctest.Wait()
+		visible(t, "one that is there", b, 1)
+	})
+}
+
+// TestManySenders: whoever is told first, and whatever senders are told, messages are
+// in order of their positions.
+func TestManySenders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		faulty := logtest.NewFaulty(mem.New())
+		defer faulty.Close()
+		h := openHub(t, faulty)
+		defer h.Close()
+		b := h.Backlog("q", backlog.Config{FIFO: true})
+		var n atomic.Int64
+		faulty.After(func(ctx context.Context, op logtest.Op) error {
+			if op.Name != "Append" || op.Stream != "messages" {
+				return nil
+			}
+			time.Sleep(time.Duration(rand.IntN(int(5 * time.Millisecond))))
+			if n.Add(1)%7 == 0 {
+				return errors.New("the connection was lost")
+			}
+			return nil
+		})
+		const senders, each = 16, 50
+		var all sync.WaitGroup
+		for range senders {
+			all.Go(func() {
+				for range each {
+					b.Send(t.Context(), backlog.Item{Data: []byte("x")})
+				}
+			})
+		}
+		var last uint64
+		received := 0
+		for received < senders*each {
+			ms := receive(t, b, 10, time.Hour, time.Minute)
+			if len(ms) == 0 {
+				t.Fatalf("received %d of %d", received, senders*each)
+			}
+			for _, m := range ms {
+				if m.Position <= last {
+					t.Fatalf("%d comes after %d", m.Position, last)
+				}
+				last = m.Position
+			}
+			remove(t, b, ms...)
+			received += len(ms)
+		}
+		all.Wait()
+		visible(t, "in the end", b, 0)
+	})
+}
+
 // TestRemovedUnseen: so is what is removed before the hub saw it, and it stays in the log
 // until the hub has.
 func TestRemovedUnseen(t *testing.T) {
@@ -114,8 +223,7 @@ func TestRemovedUnseen(t *testing.T) {
 		defer h.Close()
 		b := h.Backlog("q", backlog.Config{})
 		letGo := late.hold()
-		first := send(t, b, backlog.Item{Data: []byte("1")})[0] // the hub has read it, and not seen it
-		synctest.Wait()
+		first := slip(t, late, "1")
 		second := send(t, b, backlog.Item{Data: []byte("2")})[0]
 		for range 2 {
 			if errs := b.Remove(t.Context(), backlog.Receipt{Position: first.Position}, backlog.Receipt{Position: second.Position}); errs[0] != nil || errs[1] != nil {
@@ -169,14 +277,11 @@ func TestReadBeforeFollowed(t *testing.T) {
 		h = openHub(t, late)
 		defer h.Close()
 		b := h.Backlog("q", backlog.Config{})
-		letGo := late.hold()
-		send(t, b, backlog.Item{Data: []byte("2")})
-		synctest.Wait()
+		slip(t, late, "2")
 		ms := receive(t, b, 10, time.Minute, 0)
 		want(t, "both", ms, "1", "2")
 		b.Remove(t.Context(), ms[0].Receipt, ms[1].Receipt)
-		letGo()
-		synctest.Wait()
+		time.Sleep(time.Minute)
 		visible(t, "all removed", b, 0)
 	})
 }
@@ -191,9 +296,8 @@ func TestPurgedUnseen(t *testing.T) {
 		defer h.Close()
 		letGo := late.hold()
 		b := h.Backlog("q", backlog.Config{})
-		send(t, b, backlog.Item{Data: []byte("seen")})
-		synctest.Wait()
-		send(t, b, backlog.Item{Data: []byte("unseen")})
+		slip(t, late, "unseen")
+		send(t, b, backlog.Item{Data: []byte("likewise")})
 		if err := h.Drop(t.Context(), "q"); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,231 @@
+package backlog
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"time"
+
+	"pinfold.dev/pinfold/internal/store/log"
+)
+
+const (
+	// patience is how long a receive waits at most for what was stored just before it.
+	patience = time.Second
+	// gapWait is how long what was stored waits for what is to be stored before it.
+	gapWait = 20 * time.Millisecond
+	// maxEarly is how much of that waits; what is more is read from the log.
+	maxEarly = 256
+	// lookEvery is how often the log is asked whether it has more than is known here: what
+	// a process stored in its last moment that owned the log before.
+	lookEvery = 5 * time.Second
+	// lookAgain is how long a log is left alone that could not be read.
+	lookAgain = time.Second
+)
+
+// stored takes in what was sent, as far as all before it is here: positions follow
+// one another, and who owns the log is alone in sending. So hardly anything is read
+// back from the log. What has failed may be stored all the same.
+func (h *Hub) stored(entries []log.Entry, stored []log.Stored) {
+	now, doubt := time.Now(), false
+	h.mu.Lock()
+	for i, s := range stored {
+		if s.Err != nil {
+			doubt = true
+			continue
+		}
+		h.acked = max(h.acked, s.Position)
+		if s.Position > h.progress && !s.Duplicate && len(h.early) < maxEarly {
+			entries[i].Position, entries[i].Time = s.Position, now
+			h.early[s.Position] = entries[i]
+		}
+	}
+	h.takeEarly(now)
+	if h.acked > h.progress || doubt {
+		signal(h.doubt)
+	}
+	h.mu.Unlock()
+}
+
+// takeEarly takes in what comes next. h.mu is held.
+func (h *Hub) takeEarly(now time.Time) {
+	before := h.progress
+	for len(h.early) > 0 {
+		e, ok := h.early[h.progress+1]
+		if !ok {
+			break
+		}
+		delete(h.early, e.Position)
+		h.take(&e, now)
+	}
+	if h.progress > before {
+		h.tell()
+	}
+}
+
+// take takes in an entry. h.mu is held.
+func (h *Hub) take(e *log.Entry, now time.Time) {
+	b := h.backlogs[e.Subject]
+	if b == nil {
+		b = &Backlog{hub: h, id: e.Subject}
+		h.backlogs[e.Subject] = b
+	}
+	b.follow(e, now)
+	h.progress = e.Position
+}
+
+// tell wakes those that wait for progress. h.mu is held.
+func (h *Hub) tell() {
+	if h.moved != nil {
+		close(h.moved)
+		h.moved = nil
+	}
+}
+
+// follow reads what is not known here, until ctx ends.
+func (h *Hub) follow(ctx context.Context) {
+	look := time.NewTimer(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		case <-h.doubt:
+			if h.comes(ctx) {
+				continue
+			}
+		}
+		again := lookEvery
+		if err := h.catchUp(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("could not read the log: messages are delivered when it can be read again", "error", err)
+			again = lookAgain
+		}
+		look.Reset(again)
+	}
+}
+
+// comes waits for what is to be stored before something that is. It reports whether
+// that has come.
+func (h *Hub) comes(ctx context.Context) bool {
+	pause := time.NewTimer(gapWait)
+	defer pause.Stop()
+	for {
+		h.mu.Lock()
+		before, gap := h.progress, len(h.early) > 0
+		h.mu.Unlock()
+		if !gap {
+			return false
+		}
+		select {
+		case <-pause.C:
+			pause.Reset(gapWait)
+		case <-ctx.Done():
+			return false
+		}
+		h.mu.Lock()
+		moved := h.progress > before
+		all := len(h.early) == 0
+		h.mu.Unlock()
+		if !moved || all {
+			return moved
+		}
+	}
+}
+
+// catchUp reads what the log has beyond what is known.
+func (h *Hub) catchUp(ctx context.Context) error {
+	info, err := h.stream.Info(ctx, "")
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	from := h.progress + 1
+	h.mu.Unlock()
+	if info.Last < from {
+		return nil
+	}
+	r, err := h.stream.Read(ctx, log.From{Position: from})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		entries, err := r.Next(ctx, chunk)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		now := time.Now()
+		h.mu.Lock()
+		for i := range entries {
+			h.takeRead(&entries[i], now)
+		}
+		if err != nil { // all is read: what there is between was removed
+			h.pass(info.Last)
+		}
+		h.takeEarly(now)
+		h.tell()
+		h.mu.Unlock()
+		if err != nil {
+			return nil
+		}
+	}
+}
+
+// takeRead takes in an entry that was read, unless its sender was faster. h.mu is
+// held.
+func (h *Hub) takeRead(e *log.Entry, now time.Time) {
+	if e.Position <= h.progress {
+		return
+	}
+	h.pass(e.Position)
+	h.take(e, now)
+}
+
+// pass goes on to a position up to which there is nothing more. h.mu is held.
+func (h *Hub) pass(position uint64) {
+	if position <= h.progress {
+		return
+	}
+	h.progress = position
+	maps.DeleteFunc(h.early, func(p uint64, _ log.Entry) bool { return p <= position })
+}
+
+// caughtUp waits until everything is in its backlog that a sender knows to be
+// stored by now.
+func (h *Hub) caughtUp(ctx context.Context) {
+	h.mu.Lock()
+	wanted := h.acked
+	h.mu.Unlock()
+	var late <-chan time.Time // what was removed in between is never seen: once is enough
+	for {
+		h.mu.Lock()
+		if max(h.progress, h.vain) >= wanted {
+			h.mu.Unlock()
+			return
+		}
+		if h.moved == nil {
+			h.moved = make(chan struct{})
+		}
+		moved := h.moved
+		h.mu.Unlock()
+		if late == nil {
+			timer := time.NewTimer(patience)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case <-moved:
+		case <-late:
+			h.mu.Lock()
+			h.vain = max(h.vain, wanted)
+			h.mu.Unlock()
+			return
+		case <-ctx.Done():
+			return
+		case <-h.ctx.Done():
+			return
+		}
+	}
+}
