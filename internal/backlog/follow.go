@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"math"
 	"time"
 
 	"pinfold.dev/pinfold/internal/store/log"
@@ -28,11 +29,11 @@ const (
 // one another, and who owns the log is alone in sending. So hardly anything is read
 // back from the log. What has failed may be stored all the same.
 func (h *Hub) stored(entries []log.Entry, stored []log.Stored) {
-	now, doubt := time.Now(), false
+	now := time.Now()
 	h.mu.Lock()
 	for i, s := range stored {
 		if s.Err != nil {
-			doubt = true
+			h.unsure = true
 			continue
 		}
 		h.acked = max(h.acked, s.Position)
@@ -42,7 +43,7 @@ func (h *Hub) stored(entries []log.Entry, stored []log.Stored) {
 		}
 	}
 	h.takeEarly(now)
-	if h.acked > h.progress || doubt {
+	if h.acked > h.progress || h.unsure {
 		signal(h.doubt)
 	}
 	h.mu.Unlock()
@@ -106,36 +107,32 @@ func (h *Hub) follow(ctx context.Context) {
 	}
 }
 
-// comes waits for what is to be stored before something that is. It reports whether
-// that has come.
+// comes waits for what is to be stored before something that is, as long as more and
+// more of it comes. It reports whether all that is known to be stored is here.
 func (h *Hub) comes(ctx context.Context) bool {
-	pause := time.NewTimer(gapWait)
+	pause := time.NewTicker(gapWait)
 	defer pause.Stop()
-	for {
+	for last := uint64(math.MaxUint64); ; {
 		h.mu.Lock()
-		before, gap := h.progress, len(h.early) > 0
+		progress, all, unsure := h.progress, h.progress >= h.acked, h.unsure
 		h.mu.Unlock()
-		if !gap {
-			return false
+		if all || unsure || progress == last {
+			return all && !unsure
 		}
+		last = progress
 		select {
 		case <-pause.C:
-			pause.Reset(gapWait)
 		case <-ctx.Done():
 			return false
-		}
-		h.mu.Lock()
-		moved := h.progress > before
-		all := len(h.early) == 0
-		h.mu.Unlock()
-		if !moved || all {
-			return moved
 		}
 	}
 }
 
 // catchUp reads what the log has beyond what is known.
 func (h *Hub) catchUp(ctx context.Context) error {
+	h.mu.Lock()
+	h.unsure = false
+	h.mu.Unlock()
 	info, err := h.stream.Info(ctx, "")
 	if err != nil {
 		return err

@@ -43,6 +43,7 @@ type Hub struct {
 	progress uint64               // what the log has is known up to there
 	early    map[uint64]log.Entry // what is stored beyond that
 	acked    uint64               // highest position that a sender was told of
+	unsure   bool                 // whether all is known that is stored
 	vain     uint64               // up to there it was waited for long enough
 	moved    chan struct{}        // closed when progress moves on; nil: nobody waits for it
 }

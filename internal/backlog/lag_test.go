@@ -163,6 +163,30 @@ func TestUnknownWhetherStored(t *testing.T) {
 	})
 }
 
+// TestLateAnswer: many messages that are stored while one waits for its answer are
+// there when it has it.
+func TestLateAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		faulty := logtest.NewFaulty(mem.New())
+		defer faulty.Close()
+		h := openHub(t, faulty)
+		defer h.Close()
+		b := h.Backlog("q", backlog.Config{})
+		faulty.After(logtest.Slow(15*time.Millisecond, "Append"))
+		go send(t, b, backlog.Item{Data: []byte("x")})
+		synctest.Wait()
+		faulty.After(nil)
+		for range 999 {
+			send(t, b, backlog.Item{Data: []byte("x")})
+		}
+		began := time.Now()
+		visible(t, "all", b, 1000)
+		if d := time.Since(began); d > 100*time.Millisecond {
+			t.Errorf("it took %v", d)
+		}
+	})
+}
+
 // TestManySenders: whoever is told first, and whatever senders are told, messages are
 // in order of their positions.
 func TestManySenders(t *testing.T) {
