@@ -38,7 +38,8 @@ func (sh *shell) deploy() *cobra.Command {
 asks, uploads the code that the server does not have yet, and makes the change
 in one transaction: all of it happens, or none. What is no longer in the
 manifest goes; if that is a queue which has messages, or a function for which
-events wait, nothing happens unless --force says so. DIR may also be a manifest: serverless.prod.yml.`,
+events wait, nothing happens unless --force says so. DIR may also be a manifest:
+serverless.prod.yml.`,
 		Example: `  pinfold deploy
   pinfold deploy examples/hello --stage prod --param greeting=Ahoy
   pinfold deploy --yes --json | jq -r '.routes[].url'`,
