@@ -173,7 +173,7 @@ func TestLateAnswer(t *testing.T) {
 		defer h.Close()
 		b := h.Backlog("q", backlog.Config{})
 		faulty.After(logtest.Slow(15*time.Millisecond, "Append"))
-		go send(t, b, backlog.Item{Data: []byte("x")})
+		go b.Send(t.Context(), backlog.Item{Data: []byte("x")})
 		synctest.Wait()
 		faulty.After(nil)
 		for range 999 {
