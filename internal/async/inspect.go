@@ -67,6 +67,16 @@ func (s *Service) endedOf(name string) *ended {
 	return s.ended[name]
 }
 
+// forgetEnded drops the counts of a function that is gone, once nobody counts on.
+func (s *Service) forgetEnded(name string) {
+	ref := s.functionRef(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pumps[lineID(events, ref)] == nil && s.pumps[lineID(deliveries, ref)] == nil {
+		delete(s.ended, name)
+	}
+}
+
 // Statuses tells how the asynchronous invocations are of every function that has
 // any, or has had since the service was opened, by the function's name.
 func (s *Service) Statuses() []pinfold.AsyncStatus {
@@ -81,9 +91,7 @@ func (s *Service) Statuses() []pinfold.AsyncStatus {
 	s.mu.Unlock()
 	for _, name := range ended {
 		if _, err := s.o.Functions.EventInvoke(s.receiving, s.functionRef(name)); pinfold.CodeOf(err) == pinfold.NotFound {
-			s.mu.Lock()
-			delete(s.ended, name)
-			s.mu.Unlock()
+			s.forgetEnded(name)
 			continue
 		}
 		names[name] = true

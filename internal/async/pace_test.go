@@ -157,6 +157,25 @@ func TestMemory(t *testing.T) {
 	})
 }
 
+// TestStretchLooksAgain: where one has ended since there was no room, and its place is
+// about to be taken, it is looked again; or else many that take long would wait for
+// one of those before them to end.
+func TestStretchLooksAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		p := newPump(w.Service, events, refOf("hello"), new(ended))
+		for range p.pace.limit {
+			p.pace.begin(time.Now())
+		}
+		if until := p.stretch(); !until.Equal(time.Now().Add(slow)) {
+			t.Errorf("it is looked again at %v", until)
+		}
+		p.pace.end(time.Now(), false, filled, nil)
+		if until := p.stretch(); !until.Equal(time.Now()) {
+			t.Errorf("one has ended, and it is looked again at %v", until)
+		}
+	})
+}
+
 // TestLimitIsRaised follows a limit that grows.
 func TestLimitIsRaised(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
@@ -239,7 +258,7 @@ func TestPace(t *testing.T) {
 				p.stretch(now)
 			case len(tasks) > 0:
 				i := r.IntN(len(tasks))
-				p.end(now, tasks[i], ending(r.IntN(5)), errors.New("x"))
+				p.end(now, tasks[i], ending(r.IntN(int(broken)+1)), errors.New("x"))
 				tasks = append(tasks[:i], tasks[i+1:]...)
 			}
 			now = now.Add(time.Duration(r.IntN(500)) * time.Millisecond)

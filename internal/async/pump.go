@@ -141,7 +141,11 @@ func (p *pump) stretch() time.Time {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pace.stretch(time.Now())
+	now := time.Now()
+	if n, _ := p.room(now); n > 0 { // one has ended since: who takes its place tells nobody
+		return now
+	}
+	return p.pace.stretch(now)
 }
 
 // pause waits until a time, zero being for ever, or until there may be room.

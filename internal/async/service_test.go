@@ -27,6 +27,35 @@ func TestTooLarge(t *testing.T) {
 	})
 }
 
+// TestEndedOfFunctionMadeAgain counts on where a function is deleted and made again
+// while its events are looked after.
+func TestEndedOfFunctionMadeAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		for n := range uint64(3) {
+			w.enqueue("hello", "{}")
+			synctest.Wait()
+			if got := w.Status("hello").Ended; got != (pinfold.AsyncEnded{Succeeded: n + 1}) {
+				t.Errorf("%+v after %d", got, n+1)
+			}
+			w.mu.Lock()
+			delete(w.versions, "hello")
+			w.mu.Unlock()
+			if all := w.Statuses(); len(all) != 0 {
+				t.Errorf("%+v without functions", all)
+			}
+			w.function("hello")
+		}
+		w.mu.Lock()
+		delete(w.versions, "hello")
+		w.mu.Unlock()
+		time.Sleep(2 * idle)
+		w.Statuses()
+		if n := len(w.ended); n != 0 {
+			t.Errorf("%d functions are remembered that are gone", n)
+		}
+	})
+}
+
 // TestSendEvent has the same event of a schedule taken once.
 func TestSendEvent(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
