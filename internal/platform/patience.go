@@ -41,11 +41,16 @@ type patientConn struct {
 // net/http says that, too, after every answer: so it takes effect with the next write.
 func (c *patientConn) SetWriteDeadline(t time.Time) error {
 	c.freed.Store(t.IsZero())
-	if t.IsZero() {
+	if t.IsZero() || t.Equal(begins) {
 		return nil
 	}
 	return c.bound(t)
 }
+
+// begins is no deadline: it says that a request begins, whose answer is not freed
+// though net/http said so after the one before. Read does not see one that came
+// together with that.
+var begins = time.Unix(1, 0)
 
 func (c *patientConn) bound(until time.Time) error {
 	if until.Equal(c.until) {
@@ -92,12 +97,14 @@ func closeWrite(c net.Conn) error {
 	return nil
 }
 
-// boundBody bounds how long a client may take to send a body, until a handler
-// says otherwise.
+// boundBody bounds how long a client may take to send a body, and to take the answer,
+// until a handler says otherwise.
 func boundBody(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		_ = c.SetWriteDeadline(begins)
 		if r.ContentLength != 0 {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 		}
 		h.ServeHTTP(w, r)
 	})

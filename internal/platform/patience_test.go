@@ -110,6 +110,34 @@ func TestClientThatReadsLate(t *testing.T) {
 	})
 }
 
+// Nor does one have more patience that sends two requests at once and takes the first
+// answer.
+func TestClientThatReadsOneOfTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan error, 1)
+		c := connectBy(t, nil, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/large" {
+				_, err := w.Write(make([]byte, 10*minRate))
+				ended <- err
+			}
+		})
+		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /large HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Error("all was written to nobody")
+			}
+		case <-time.After(time.Hour):
+			t.Error("the answer still waits for the client to take it")
+		}
+	})
+}
+
 // A client that never sends the body it has announced gets the answer of a
 // handler that does not want it, and loses its connection.
 func TestBodyThatNobodyWants(t *testing.T) {
