@@ -388,6 +388,31 @@ func TestSendEvent(t *testing.T) {
 	})
 }
 
+// TestHoldOfDeadLetterQueue: who does not wait for what becomes of a dead-letter queue
+// gets no message that belongs there.
+func TestHoldOfDeadLetterQueue(t *testing.T) {
+	inHouse(t, func(h *house) {
+		dead := h.create("dead")
+		q := h.create("q", "VisibilityTimeout", "1", "RedrivePolicy", redrive(dead, 1))
+		h.send(q, queue.Message{Body: "x"})
+		h.want(q, "x")
+		after(time.Second)
+		release, err := h.Hold(h.ctx(), dead)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(h.ctx(), time.Second)
+		defer cancel()
+		if got, err := h.Receive(ctx, q, queue.ReceiveOptions{}); len(got) > 0 {
+			t.Errorf("received %+v, %v", got, err)
+		}
+		release()
+		after(time.Second)
+		h.want(q)
+		h.want(dead, "x")
+	})
+}
+
 // TestHold: who sends to a queue that is held waits for what becomes of it.
 func TestHold(t *testing.T) {
 	inHouse(t, func(h *house) {

@@ -167,8 +167,11 @@ func (s *shared) sift(ctx context.Context, l *line, ms []backlog.Message) (got [
 func (s *shared) bury(ctx context.Context, l *line, o *opened, arn string) (bool, error) {
 	ref, _ := ParseARN(arn)
 	to, done, err := s.sendingTo(ctx, ref)
-	if err != nil {
+	switch {
+	case pinfold.CodeOf(err) == pinfold.NotFound:
 		return false, nil
+	case err != nil:
+		return false, err
 	}
 	defer done()
 	e := o.envelope
