@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"log/slog"
 	"slices"
 	"strconv"
 	"testing"
@@ -126,4 +127,17 @@ func TestScale(t *testing.T) {
 	s.idle()
 	second(50, 7, 7) // no more than may run
 	second(70, 7, 7)
+}
+
+// TestCrowdedAfterProbe: a batch of a probe that is over and done with is one like
+// others. That it is throttled while those run is no reason for a pause.
+func TestCrowdedAfterProbe(t *testing.T) {
+	g := &group{s: &Source{o: Options{Log: slog.New(slog.DiscardHandler)}}, plan: &plan{}, wake: make(chan struct{}, 1), scale: newScale(), inFlight: 3}
+	g.breaker = breaker{state: probing, turn: 1, size: 4, left: 1, out: 3, broken: true}
+	b := &batch{probe: probe{turn: 1, picky: true}}
+	g.over(b, verdict{kind: good})
+	g.over(b, verdict{kind: crowded})
+	if g.breaker.state != closed || g.scale.places != 1 {
+		t.Errorf("%+v, %d places", g.breaker, g.scale.places)
+	}
 }

@@ -190,7 +190,7 @@ func (g *group) over(b *batch, v verdict) {
 	g.last = time.Now()
 	g.scale.over()
 	g.poke()
-	if v.kind == crowded && g.inFlight > 0 && b.probe.turn == 0 {
+	if v.kind == crowded && g.inFlight > 0 && !g.breaker.awaits(b.probe) {
 		g.scale.throttled(g.last, g.inFlight)
 		return
 	}
