@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"pinfold.dev/pinfold/internal/store/log"
@@ -86,22 +87,23 @@ func (h *Hub) tell() {
 
 // follow reads what is not known here, until ctx ends.
 func (h *Hub) follow(ctx context.Context) {
-	look := time.NewTimer(lookEvery)
+	look, doubt := time.NewTimer(lookEvery), h.doubt
 	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-look.C:
-		case <-h.doubt:
+		case <-doubt:
 			if h.comes(ctx) {
 				continue
 			}
 		}
 		again := lookEvery
+		doubt = h.doubt
 		if err := h.catchUp(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("could not read the log: messages are delivered when it can be read again", "error", err)
-			again = lookAgain
+			again, doubt = lookAgain, nil
 		}
 		look.Reset(again)
 	}
@@ -159,7 +161,7 @@ func (h *Hub) catchUp(ctx context.Context) error {
 			h.takeRead(&entries[i], now)
 		}
 		if err != nil { // all is read: what there is between was removed
-			h.pass(info.Last)
+			h.pass(info.Last, now)
 		}
 		h.takeEarly(now)
 		h.tell()
@@ -176,17 +178,25 @@ func (h *Hub) takeRead(e *log.Entry, now time.Time) {
 	if e.Position <= h.progress {
 		return
 	}
-	h.pass(e.Position)
+	h.pass(e.Position-1, now)
+	delete(h.early, e.Position)
 	h.take(e, now)
 }
 
-// pass goes on to a position up to which there is nothing more. h.mu is held.
-func (h *Hub) pass(position uint64) {
+// pass goes on to a position up to which the log has nothing more. What it had, as
+// a sender was told, and has lost since, is here. h.mu is held.
+func (h *Hub) pass(position uint64, now time.Time) {
 	if position <= h.progress {
 		return
 	}
+	for _, p := range slices.Sorted(maps.Keys(h.early)) {
+		if p <= position {
+			e := h.early[p]
+			delete(h.early, p)
+			h.take(&e, now)
+		}
+	}
 	h.progress = position
-	maps.DeleteFunc(h.early, func(p uint64, _ log.Entry) bool { return p <= position })
 }
 
 // caughtUp waits until everything is in its backlog that a sender knows to be

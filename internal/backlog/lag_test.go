@@ -187,6 +187,99 @@ func TestLateAnswer(t *testing.T) {
 	})
 }
 
+// asked counts how often it is asked for messages of the log, from now on.
+func asked(l *logtest.Faulty, fault error) *atomic.Int64 {
+	var n atomic.Int64
+	l.Before(func(_ context.Context, op logtest.Op) error {
+		if op.Stream == "messages" && (op.Name == "Info" || op.Name == "Read") {
+			n.Add(1)
+			return fault
+		}
+		return nil
+	})
+	return &n
+}
+
+// TestOutOfOrder: what came by itself is not read, whoever was told first.
+func TestOutOfOrder(t *testing.T) {
+	withFaulty(t, func(t *testing.T, l *logtest.Faulty, h *backlog.Hub) {
+		defer h.Close()
+		b := h.Backlog("q", backlog.Config{})
+		n := asked(l, nil)
+		var told atomic.Int64
+		l.After(func(_ context.Context, op logtest.Op) error {
+			if op.Name == "Append" && told.Add(1)%2 == 1 {
+				time.Sleep(time.Millisecond)
+			}
+			return nil
+		})
+		var all sync.WaitGroup
+		for range 3 {
+			for range 2 {
+				all.Go(func() { b.Send(t.Context(), backlog.Item{Data: []byte("x")}) })
+				synctest.Wait()
+			}
+			all.Wait()
+		}
+		time.Sleep(time.Second)
+		visible(t, "all", b, 6)
+		if n.Load() > 0 {
+			t.Errorf("the log was asked %d times", n.Load())
+		}
+	})
+}
+
+// TestUnreadable: a log that cannot be read is not asked again and again.
+func TestUnreadable(t *testing.T) {
+	withFaulty(t, func(t *testing.T, l *logtest.Faulty, h *backlog.Hub) {
+		defer h.Close()
+		b := h.Backlog("q", backlog.Config{})
+		slip(t, l, "0")
+		n := asked(l, errors.New("broken"))
+		for range 100 {
+			send(t, b, backlog.Item{Data: []byte("x")})
+			time.Sleep(30 * time.Millisecond)
+		}
+		if n.Load() > 4 {
+			t.Errorf("the log was asked %d times in 3 s", n.Load())
+		}
+		l.Before(nil)
+		time.Sleep(2 * time.Second)
+		visible(t, "all", b, 101)
+	})
+}
+
+// TestLostUnseen: what a sender was told of, and the log has lost before all before it
+// was known, is delivered all the same.
+func TestLostUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := mem.New()
+		defer l.Close()
+		h := openHub(t, l)
+		defer h.Close()
+		b := h.Backlog("q", backlog.Config{FIFO: true})
+		for i, behind := range []bool{true, false} {
+			slip(t, l, "1")
+			stored := send(t, b, backlog.Item{Data: []byte("2")})[0]
+			if behind {
+				slip(t, l, "3")
+			}
+			s, err := l.Stream(t.Context(), "messages", log.Limits{Dedup: 5 * time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Remove(t.Context(), stored.Position); err != nil {
+				t.Fatal(err)
+			}
+			texts := []string{"1", "2", "3"}[:3-i]
+			visible(t, "all", b, len(texts))
+			ms := receive(t, b, 10, time.Minute, 0)
+			want(t, "all", ms, texts...)
+			remove(t, b, ms...)
+		}
+	})
+}
+
 // TestManySenders: whoever is told first, and whatever senders are told, messages are
 // in order of their positions.
 func TestManySenders(t *testing.T) {
