@@ -26,7 +26,7 @@ func TestSuccess(t *testing.T) {
 		if w.enqueue("hello", ""); string(w.settled().Payload) != "{}" {
 			t.Errorf("without a payload it is %q", w.all()[1].Payload)
 		}
-		time.Sleep(2 * idle)
+		time.Sleep(3 * idle)
 		synctest.Wait()
 		if len(w.pumps) > 0 {
 			t.Errorf("%d pumps run with nothing to do", len(w.pumps))

@@ -48,7 +48,7 @@ func TestEndedOfFunctionMadeAgain(t *testing.T) {
 		w.mu.Lock()
 		delete(w.versions, "hello")
 		w.mu.Unlock()
-		time.Sleep(2 * idle)
+		time.Sleep(3 * idle)
 		w.Statuses()
 		if n := len(w.ended); n != 0 {
 			t.Errorf("%d functions are remembered that are gone", n)
