@@ -168,11 +168,7 @@ func (r *reader) Next(ctx context.Context, max int) ([]log.Entry, error) {
 			return nil, log.Closed()
 		}
 		if !r.follow && r.now != nil && r.now.pending == 0 {
-			if r.s.log.server != nil { // it is the only one
-				r.next = r.end + 1
-			} else {
-				r.look(ctx)
-			}
+			r.look(ctx) // the server counts one too few while it removes another
 		}
 		if r.ended() {
 			r.drop()
