@@ -155,9 +155,10 @@ func (p *pace) close() {
 // the time of one once there were too many. It lets an eighth less run if these are
 // too many: once for all that wait in the same queue.
 func (p *pace) adapt(now time.Time, e ending) {
+	stale := p.stale > 0
 	p.stale = max(0, p.stale-1)
 	switch {
-	case e == crowded && p.stale == 0:
+	case e == crowded && !stale:
 		p.limit -= min(p.limit-1, max(1, p.limit/8))
 		p.careful, p.stale = true, p.running
 	case e == ran && p.running+1 >= p.limit && p.limit < p.most && !now.Before(p.growAt):

@@ -99,7 +99,7 @@ func TestPlaces(t *testing.T) {
 	for _, c := range []struct {
 		places int
 		takes  time.Duration
-	}{{2, time.Millisecond}, {8, 20 * time.Millisecond}, {100, 200 * time.Millisecond}, {5, time.Second}} {
+	}{{2, time.Millisecond}, {8, 20 * time.Millisecond}, {100, 200 * time.Millisecond}, {5, slow - time.Millisecond}} {
 		t.Run(fmt.Sprintf("%d places, %v", c.places, c.takes), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, w *world) {
 				places := make(chan bool, c.places)
@@ -145,6 +145,7 @@ func TestMemory(t *testing.T) {
 			w.enqueue("hello", "{}")
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait() // others take the places of those that end now
 		if n := w.Status("hello").Running; n != firstLimit {
 			t.Errorf("%d run where there is no memory for more", n)
 		}
@@ -262,6 +263,23 @@ func TestPace(t *testing.T) {
 				tasks = append(tasks[:i], tasks[i+1:]...)
 			}
 			now = now.Add(time.Duration(r.IntN(500)) * time.Millisecond)
+		}
+	}
+}
+
+// TestCrowdedOnce has the limit shrink once for all that waited in the same queue.
+func TestCrowdedOnce(t *testing.T) {
+	p, now := pace{most: 20, limit: firstLimit}, time.Unix(0, 0)
+	for round := range 3 {
+		n := p.limit
+		for range n {
+			p.begin(now)
+		}
+		for range n {
+			p.end(now, false, crowded, nil)
+		}
+		if want := firstLimit - 1 - round; p.limit != want {
+			t.Errorf("%d may run after %d that waited, want %d", p.limit, n, want)
 		}
 	}
 }
