@@ -147,17 +147,14 @@ func TestSlipped(t *testing.T) {
 // TestUnknownWhetherStored: what may be stored though its sender got an error is
 // looked for at once.
 func TestUnknownWhetherStored(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		faulty := logtest.NewFaulty(mem.New())
-		defer faulty.Close()
-		h := openHub(t, faulty)
+	withFaulty(t, func(t *testing.T, l *logtest.Faulty, h *backlog.Hub) {
 		defer h.Close()
 		b := h.Backlog("q", backlog.Config{})
-		faulty.After(logtest.Fail(errors.New("the connection was lost"), "Append"))
+		l.After(logtest.Fail(errors.New("the connection was lost"), "Append"))
 		if stored := b.Send(t.Context(), backlog.Item{Data: []byte("1")}); stored[0].Err == nil {
 			t.Fatal("no error")
 		}
-		faulty.After(nil)
+		l.After(nil)
 		synctest.Wait()
 		visible(t, "one that is there", b, 1)
 	})
@@ -166,16 +163,13 @@ func TestUnknownWhetherStored(t *testing.T) {
 // TestLateAnswer: many messages that are stored while one waits for its answer are
 // there when it has it.
 func TestLateAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		faulty := logtest.NewFaulty(mem.New())
-		defer faulty.Close()
-		h := openHub(t, faulty)
+	withFaulty(t, func(t *testing.T, l *logtest.Faulty, h *backlog.Hub) {
 		defer h.Close()
 		b := h.Backlog("q", backlog.Config{})
-		faulty.After(logtest.Slow(15*time.Millisecond, "Append"))
+		l.After(logtest.Slow(15*time.Millisecond, "Append"))
 		go b.Send(t.Context(), backlog.Item{Data: []byte("x")})
 		synctest.Wait()
-		faulty.After(nil)
+		l.After(nil)
 		for range 999 {
 			send(t, b, backlog.Item{Data: []byte("x")})
 		}
@@ -283,14 +277,11 @@ func TestLostUnseen(t *testing.T) {
 // TestManySenders: whoever is told first, and whatever senders are told, messages are
 // in order of their positions.
 func TestManySenders(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		faulty := logtest.NewFaulty(mem.New())
-		defer faulty.Close()
-		h := openHub(t, faulty)
+	withFaulty(t, func(t *testing.T, l *logtest.Faulty, h *backlog.Hub) {
 		defer h.Close()
 		b := h.Backlog("q", backlog.Config{FIFO: true})
 		var n atomic.Int64
-		faulty.After(func(ctx context.Context, op logtest.Op) error {
+		l.After(func(ctx context.Context, op logtest.Op) error {
 			if op.Name != "Append" || op.Stream != "messages" {
 				return nil
 			}
