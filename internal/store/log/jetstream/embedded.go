@@ -181,8 +181,14 @@ func (l *serverLog) lastFatal() string {
 func (l *serverLog) Noticef(format string, args ...any) { l.say(slog.LevelDebug, format, args) }
 func (l *serverLog) Debugf(format string, args ...any)  { l.say(slog.LevelDebug, format, args) }
 func (l *serverLog) Tracef(format string, args ...any)  { l.say(slog.LevelDebug, format, args) }
-func (l *serverLog) Warnf(format string, args ...any)   { l.say(slog.LevelWarn, format, args) }
-func (l *serverLog) Errorf(format string, args ...any)  { l.say(slog.LevelError, format, args) }
+func (l *serverLog) Warnf(format string, args ...any) {
+	level := slog.LevelWarn
+	if strings.Contains(format, "outdated") { // indexes, after a crash: they are made anew, and nobody has to do anything
+		level = slog.LevelDebug
+	}
+	l.say(level, format, args)
+}
+func (l *serverLog) Errorf(format string, args ...any) { l.say(slog.LevelError, format, args) }
 func (l *serverLog) Fatalf(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
