@@ -9,9 +9,10 @@
 // been removed, and on a clean stop.
 //
 // A [Hub] has all backlogs of a platform, in one stream of the log. A message is in its
-// backlog because the log has it, in the order of the log (follow.go). The semantics are those of SQS ("Amazon SQS visibility timeout" and "FIFO
-// queue delivery logic", SQS developer guide); window.go has them. What messages
-// mean, and when there have been enough attempts, is for the services above to know.
+// backlog because the log has it, in the order of the log (follow.go). The semantics are
+// those of SQS ("Amazon SQS visibility timeout" and "FIFO queue delivery logic", SQS
+// developer guide); window.go has them. What messages mean, and when there have been
+// enough attempts, is for the services above to know.
 package backlog
 
 import (

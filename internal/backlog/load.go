@@ -12,8 +12,8 @@ import (
 	"pinfold.dev/pinfold/internal/store/log"
 )
 
-// arrive takes an entry of the log into the window: from the hub, which follows the
-// log, or from a reader. b.mu is held.
+// arrive takes an entry of the log into the window: from the hub, or from a reader.
+// b.mu is held.
 func (b *Backlog) arrive(e *log.Entry, now time.Time) {
 	b.count(e)
 	b.floor = e.Position
